@@ -1,0 +1,85 @@
+"""What can be said about a run before anything is compiled."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax import random
+
+from jaxopt_edu.space import Distribution, OneOf
+from jaxopt_edu.value import hyperparameters, nearest
+
+
+def check_numbers(experiment: Any, doing: str) -> None:
+    """TypeError where a distribution stands in the place of a number."""
+    for name, leaf in hyperparameters(experiment).items():
+        if isinstance(leaf, Distribution | OneOf):
+            raise TypeError(
+                f"{name} = {leaf!r} is not a number: {doing} runs one experiment; `sweep` a space"
+            )
+
+
+def check_run(experiment: Any, steps: int, metric: str, tile: int | None) -> tuple[str, ...]:
+    """The splits of a runnable experiment, or the error that says what is wrong with it.
+
+    Shapes are followed through init, step and score without computing anything.
+    """
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise ValueError(f"steps = {steps!r}: wanted an integer, at least 1")
+    if tile is not None and tile < 1:
+        raise ValueError(f"tile = {tile}: wanted at least 1")
+    for method in ("init", "step", "score"):
+        if not hasattr(experiment, method):
+            raise TypeError(f"{type(experiment).__name__} has no {method}: it is no experiment")
+    if hasattr(experiment, "check"):
+        experiment.check()
+
+    splits = splits_of(experiment)
+
+    def walk(seed):
+        state = experiment.init(random.key(seed))
+        new = experiment.step(state, np.int32(0), random.key(seed))
+        return state, new, experiment.score(new, splits[0])
+
+    state, new, scores = jax.eval_shape(walk, np.uint32(0))
+    if jax.tree.structure(state) != jax.tree.structure(new):
+        raise TypeError(
+            f"step changes the structure of the state: {jax.tree.structure(state)} "
+            f"became {jax.tree.structure(new)}"
+        )
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(new), strict=True
+    ):
+        if (x.shape, x.dtype) != (y.shape, y.dtype):
+            raise TypeError(
+                f"step changes state{jax.tree_util.keystr(path)}: {x.dtype}{list(x.shape)} "
+                f"became {y.dtype}{list(y.shape)}"
+            )
+    if metric not in scores:
+        raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
+    return splits
+
+
+def splits_of(experiment: Any) -> tuple[str, ...]:
+    """The splits an experiment scores; an experiment that does not say has a validation only."""
+    return tuple(getattr(experiment, "splits", ("validation",)))
+
+
+def ranking_split(splits: tuple[str, ...]) -> str:
+    """The split whose scores rank trials and stop runs."""
+    return "validation" if "validation" in splits else splits[0]
+
+
+def check_mode(mode: str) -> None:
+    """ValueError unless mode is min or max."""
+    if mode not in ("min", "max"):
+        raise ValueError(f"mode = {mode!r}: wanted 'min' or 'max'")
+
+
+def segment_length(steps: int, eval_every: int | None) -> int:
+    """Steps from one evaluation to the next: as asked, or a twentieth of all."""
+    if eval_every is None:
+        return -(-steps // 20)
+    if eval_every < 1:
+        raise ValueError(f"eval_every = {eval_every}: wanted at least 1")
+    return eval_every

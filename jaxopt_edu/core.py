@@ -1,0 +1,192 @@
+"""The protocol of optimizers: `init(params) -> state`, `update(updates, state, params)`.
+
+Signatures and conventions are optax's, so that ours go where optax's go.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxopt_edu import tree
+from jaxopt_edu.value import pytree
+
+Scalar: TypeAlias = float | Array
+Hyper: TypeAlias = Scalar | Callable[[Array], Scalar] | dict  # number, schedule, tree of numbers
+Mask: TypeAlias = Any  # a prefix tree of bools, or a function from params to one
+
+
+class Transform(Protocol):
+    """init: params -> state;  update: (updates, state, params) -> (updates, state)."""
+
+    def init(self, params: Any) -> Any: ...
+    def update(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> Any: ...
+
+
+class EmptyState(NamedTuple):
+    """The state of a transform that remembers nothing."""
+
+
+def at(x: Any, t: Array) -> Any:
+    """x with every schedule among its fields replaced by that schedule's value at step t."""
+    fields = [f.name for f in dataclasses.fields(x) if not f.metadata.get("static")]
+    return dataclasses.replace(x, **{name: now(getattr(x, name), t) for name in fields})
+
+
+def now(h: Any, t: Array) -> Any:
+    """The number, or tree of numbers, that a hyperparameter is at step t."""
+    return jax.tree.map(lambda h: h(t) if callable(h) else h, h, is_leaf=callable)
+
+
+def next_step(t: Array) -> Array:
+    """t + 1, staying at the largest integer instead of wrapping round."""
+    return jnp.where(t < jnp.iinfo(t.dtype).max, t + 1, t)
+
+
+def start() -> Array:
+    """The step counter of a fresh state."""
+    return jnp.zeros((), jnp.int32)
+
+
+def full_like(params: Any, h: Any) -> Any:
+    """Arrays full of a hyperparameter (at step 0), in the shapes and dtypes of params."""
+    leaves, structure = jax.tree.flatten(params)
+    fills = spread(now(h, start()), structure, params)
+    return jax.tree.unflatten(structure, map(jnp.full_like, leaves, fills))
+
+
+def spread(prefix: Any, structure: Any, params: Any = None) -> list:
+    """One entry of `prefix` for each leaf of a tree: the prefix itself, its entry, or f(params)."""
+    if callable(prefix):
+        prefix = prefix(params)
+    if prefix is None or jax.tree_util.all_leaves([prefix]) and not isinstance(prefix, dict):
+        return [prefix] * structure.num_leaves
+    full = structure.unflatten(range(structure.num_leaves))
+    return jax.tree.leaves(jax.tree.broadcast(_thaw(prefix), full))
+
+
+def _thaw(x: Any) -> Any:
+    return {k: _thaw(v) for k, v in x.items()} if isinstance(x, dict) else x
+
+
+# ------------------------------------------------------------------------- rules for one array
+
+
+class Rule:
+    """An optimizer given by its rule for one array; `update` lifts it over the tree.
+
+    A subclass gives `init(params)`, a NamedTuple whose first field t counts the steps, and
+
+        rule(self, t, p, g, *slots) -> (u, *slots)
+
+    for one array: p the parameter (None where the caller gave no params), g the gradient, slots
+    the rest of the state. There the hyperparameters of self are numbers (schedules are evaluated
+    at the 0-based step, trees of numbers are looked up), t is the 1-based step as a float, and all
+    arithmetic is in at least float32; results go back to the dtypes of the gradient and the state.
+    """
+
+    needs_params = False  # whether rule reads p
+
+    def init(self, params: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} does not say what its state is")
+
+    def rule(self, t: Any, p: Any, g: Any, *slots: Any) -> tuple:
+        raise TypeError(f"{type(self).__name__} has no rule")
+
+    def update(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        del extra
+        if self.needs_params and params is None:
+            raise ValueError(f"{type(self).__name__}.update wants params: update(g, state, params)")
+        grads, structure = jax.tree.flatten(updates)
+
+        def each(x):  # the parts of x that belong to each gradient
+            return [None] * len(grads) if x is None else structure.flatten_up_to(x)
+
+        rules = _per_leaf(at(self, state.t), structure, params)
+        columns = [each(params)] + [each(slot) for slot in state[1:]]
+        t = next_step(state.t)
+        rows = [_apply(*row, t) for row in zip(rules, grads, *columns, strict=True)]
+        new = [
+            None if slot is None else structure.unflatten([row[i] for row in rows])
+            for i, slot in enumerate(state[1:], 1)
+        ]
+        return structure.unflatten([row[0] for row in rows]), type(state)(t, *new)
+
+
+def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
+    """The rule on one array, in at least float32, its results in the dtypes they came in."""
+    *slots, t = rest
+    clock = t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
+    u, *new = rule.rule(clock, *(None if x is None else tree.wide(x) for x in (p, g, *slots)))
+    return u.astype(g.dtype), *(
+        None if old is None else x.astype(old.dtype) for x, old in zip(new, slots, strict=True)
+    )
+
+
+def _per_leaf(rule: Rule, structure: Any, params: Any) -> list:
+    """The rule for each leaf: the same one, unless a field or its mask is a tree."""
+    trees = {}
+    for f in dataclasses.fields(rule):  # type: ignore[arg-type]
+        value, mask = getattr(rule, f.name), f.name.endswith("mask")
+        if mask or not f.metadata.get("static") and isinstance(value, dict | tuple):
+            trees[f.name] = spread(True if mask and value is None else value, structure, params)
+    if not trees:
+        return [rule] * structure.num_leaves
+    rows = [dict(zip(trees, row, strict=True)) for row in zip(*trees.values(), strict=True)]
+    return [dataclasses.replace(rule, **row) for row in rows]  # type: ignore[type-var]
+
+
+# --------------------------------------------------------------------------------- combination
+
+
+@pytree
+class Chain:
+    """Transforms one after another: the updates of each are what the next one gets."""
+
+    transforms: tuple[Transform, ...]
+    inlined = "transforms"
+
+    def init(self, params):
+        return tuple(t.init(params) for t in self.transforms)
+
+    def update(self, updates, state, params=None, **extra):
+        new = []
+        for transform, s in zip(self.transforms, state, strict=True):
+            updates, s = transform.update(updates, s, params, **extra)
+            new.append(s)
+        return updates, tuple(new)
+
+    def __repr__(self):
+        return f"chain({', '.join(map(repr, self.transforms))})"
+
+
+def chain(*transforms: Transform) -> Chain:
+    """Applies transforms in order; optax's `chain`, as a value.
+
+    Its numbers are named by position: `0.max_norm`, `1.learning_rate`.
+
+    Errors: TypeError naming the first argument that is no transform.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.chain(jo.clip(1.0), jo.sgd(0.1))
+    chain(Clip(max_delta=1.0), SGD(learning_rate=0.1))
+    """
+    for i, transform in enumerate(transforms):
+        if not (hasattr(transform, "update") or hasattr(transform, "alternatives")):
+            raise TypeError(
+                f"chain: argument {i} = {transform!r} is no transform (init and update)"
+            )
+    return Chain(transforms)
+
+
+def apply_updates(params: Any, updates: Any) -> Any:
+    """p + u, leaf by leaf, in the dtype of p; leaves that are None stay."""
+    return jax.tree.map(
+        lambda p, u: None if p is None else (p + u).astype(jnp.asarray(p).dtype),
+        params,
+        updates,
+        is_leaf=lambda x: x is None,
+    )

@@ -1,0 +1,46 @@
+"""Data: real ones by name, or the user's own; prepared, split, and cut into batches."""
+
+from jaxopt_edu.data.dataset import Data, Part, Source
+from jaxopt_edu.data.load import from_arrays, load, source_to_json
+from jaxopt_edu.data.pipeline import Pipeline, pipeline
+from jaxopt_edu.data.preparation import (
+    DropDuplicates,
+    Impute,
+    MinMax,
+    On,
+    OneHot,
+    Preparation,
+    Standardize,
+    drop_duplicates,
+    impute,
+    min_max,
+    on,
+    one_hot,
+    standardize,
+)
+from jaxopt_edu.data.sources import datasets
+
+__all__ = [
+    "Data",
+    "DropDuplicates",
+    "Impute",
+    "MinMax",
+    "On",
+    "OneHot",
+    "Part",
+    "Pipeline",
+    "Preparation",
+    "Source",
+    "Standardize",
+    "datasets",
+    "drop_duplicates",
+    "from_arrays",
+    "impute",
+    "load",
+    "min_max",
+    "on",
+    "one_hot",
+    "pipeline",
+    "source_to_json",
+    "standardize",
+]

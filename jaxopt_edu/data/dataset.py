@@ -1,0 +1,89 @@
+"""Data as one value: three parts, and where they come from."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxopt_edu.data.pipeline import to_json
+from jaxopt_edu.data.preparation import Fitted, Preparation, numbers
+from jaxopt_edu.value import Constant, pytree, show, static
+
+__all__ = ["Data", "Part", "Source"]
+
+SHARE, PREPARE = 0.2, "standardize"  # what load does unless told otherwise
+
+
+class Part(NamedTuple):
+    """Examples and their targets, one a row."""
+
+    x: Any
+    y: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where data come from; sha256 is that of the raw arrays. What does not compare is derived."""
+
+    name: str
+    seed: int
+    preparation: Preparation
+    validation: float | None  # a share; None where the part was given
+    test: float | None
+    sha256: str
+    loaded: bool  # by name, so that `load` can make it again
+    path: str | None = dataclasses.field(default=None, compare=False)
+    sizes: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    fitted: Fitted = dataclasses.field(default=Fitted(), compare=False)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `load` that make the data again, without those that are its defaults."""
+        if not self.loaded:
+            raise ValueError(f"data {self.name!r} were given as arrays: they must be passed again")
+        given = {"name": self.name, "seed": self.seed, "path": self.path}
+        options = {"validation": self.validation, "test": self.test, "prepare": self.preparation}
+        usual = {"path": None, "validation": SHARE, "test": SHARE}
+        shown = {k: v for k, v in (given | options).items() if k not in usual or v != usual[k]}
+        if to_json(self.preparation) == PREPARE:
+            del shown["prepare"]
+        return shown
+
+    def __repr__(self):
+        if not self.loaded:
+            sizes = " / ".join(map(str, self.sizes))
+            return f"Data({self.name!r}, {sizes} examples, {self.sha256[:8]})"
+        name, *rest = self.arguments().items()
+        return f"load({name[1]!r}, {', '.join(f'{k}={show(v)}' for k, v in rest)})"
+
+
+@pytree
+class Data(Constant):
+    """Examples to train on, to choose by (validation) and to report on (test).
+
+    Two are equal when they come from the same source (raw arrays, seed, shares, preparation); the
+    repr is the call of `load` that makes them again, where there is one. The leaves of the tree
+    are the six arrays. `prepare(x)` does to new examples what was done to these.
+
+    Shapes: x (n, features...) float; y (n,) int32 labels from 0, or float targets.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+    source: Source = static()
+    task: str = static()
+    n_classes: int | None = static()
+    features: tuple[str, ...] = static()
+    targets: tuple[str, ...] = static()
+
+    def prepare(self, x: Any) -> Any:
+        return numbers(self.source.fitted.apply(x)).astype(jnp.result_type(float))
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.source == other.source
+
+    def __hash__(self):
+        return hash(self.source)
+
+    def __repr__(self):
+        return repr(self.source)

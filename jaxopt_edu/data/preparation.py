@@ -1,0 +1,326 @@
+"""Preparation: what a table goes through before a model sees it, fitted on the training part.
+
+`fit(x)` looks at the training part and returns a fitted value; its `apply(x)` transforms any
+part, and its `names(names)` names the new columns. `rows(x, y)` says which rows stay, before the
+split. Everything here is NumPy, in float64.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy import ndarray
+
+from jaxopt_edu.value import pytree, recipe, static
+
+__all__ = [
+    "Preparation",
+    "Fitted",
+    "Standardize",
+    "MinMax",
+    "Impute",
+    "OneHot",
+    "DropDuplicates",
+    "On",
+    "standardize",
+    "min_max",
+    "impute",
+    "one_hot",
+    "drop_duplicates",
+    "on",
+]
+
+Names: TypeAlias = tuple[str, ...]
+
+
+def numbers(x: Any) -> ndarray:
+    """x as float64."""
+    try:
+        return np.asarray(x, float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"wanted a table of numbers: {error}; one_hot encodes categories") from None
+
+
+def table(x: Any) -> ndarray:
+    """x as rows and columns, whatever they hold."""
+    x = np.asarray(x)
+    if x.ndim != 2:
+        raise ValueError(f"wanted a table (rows, columns), got shape {x.shape}")
+    return x
+
+
+def missing(x: Any) -> ndarray:
+    """Where x is NaN or None."""
+    x = np.asarray(x)
+    return (x != x) | np.equal(x, None) if x.dtype == object else x != x
+
+
+@pytree
+class Fitted:
+    """A preparation that has seen the training part; as it stands, it changes nothing."""
+
+    def apply(self, x: Any) -> Any:
+        return x
+
+    def names(self, names: Names) -> Names:
+        return names
+
+
+class Preparation:
+    """Base of the preparations; as it stands, it changes nothing."""
+
+    fills = False  # whether missing values may come in
+
+    def rows(self, x: ndarray, y: ndarray) -> ndarray:
+        """Indices of the rows that stay."""
+        return np.arange(len(x))
+
+    def fit(self, x: Any) -> Fitted:
+        return Fitted()
+
+
+# ------------------------------------------------------------------------------ scale and shift
+
+
+@pytree
+class Scaled(Fitted):
+    """(x - shift) / scale"""
+
+    shift: Any
+    scale: Any
+
+    def apply(self, x):
+        return (numbers(x) - self.shift) / self.scale
+
+
+@pytree
+class Standardize(Preparation):
+    """Mean 0 and variance 1 in every column.
+
+    Formula: x' = (x - mean) / deviation, the deviation with 1/n; a constant column is only
+        shifted. Missing values (NaN) are left out of both and stay missing.
+    Shapes: x (n, ...) -> the same.
+    Errors: TypeError where a column holds no numbers.
+    Agrees with: sklearn.preprocessing.StandardScaler, 1e-12.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.standardize().fit([[1.0], [3.0]]).apply([[5.0]])
+    array([[3.]])
+    """
+
+    def fit(self, x):
+        x = numbers(x)
+        mean, variance = np.nanmean(x, axis=0), np.nanvar(x, axis=0)
+        rounding = len(x) * np.finfo(float).eps
+        constant = variance <= rounding * variance + (rounding * mean) ** 2
+        return Scaled(mean, np.where(constant, 1, np.sqrt(variance)))
+
+
+standardize = recipe("standardize", Standardize)
+
+
+@pytree
+class MinMax(Preparation):
+    """Every column of the training part fills [0, 1]; other parts may leave it.
+
+    Formula: x' = (x - min) / (max - min); a constant column is only shifted. Missing values
+        (NaN) are left out of both and stay missing.
+    Shapes: x (n, ...) -> the same.
+    Errors: TypeError where a column holds no numbers.
+    Agrees with: sklearn.preprocessing.MinMaxScaler, 1e-12.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.min_max().fit([[1.0], [3.0]]).apply([[2.0]])
+    array([[0.5]])
+    """
+
+    def fit(self, x):
+        x = numbers(x)
+        low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
+        constant = high - low < 10 * np.finfo(float).eps
+        return Scaled(low, np.where(constant, 1, high - low))
+
+
+min_max = recipe("min_max", MinMax)
+
+
+# ------------------------------------------------------------------------------- missing values
+
+
+@pytree
+class Filled(Fitted):
+    """x with fill in the place of missing values."""
+
+    fill: Any = static()
+
+    def apply(self, x):
+        x = np.asarray(x)
+        return np.where(missing(x), np.asarray(self.fill, x.dtype), x)
+
+
+def _most_frequent(column: ndarray) -> Any:
+    values, counts = np.unique(column, return_counts=True)
+    return values[np.argmax(counts)]
+
+
+STATISTICS = {
+    "mean": lambda column: np.mean(numbers(column)),
+    "median": lambda column: np.median(numbers(column)),
+    "most_frequent": _most_frequent,
+}
+
+
+@pytree
+class Impute(Preparation):
+    """Missing values (NaN, None) become a statistic of the values that are there.
+
+    Formula: per column the mean, the median, or the most frequent value (the smallest of several).
+    Shapes: x (n, d) -> the same.
+    Errors: ValueError for an unknown strategy or a column without any value in the training part.
+    Agrees with: sklearn.impute.SimpleImputer, 1e-12.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.impute("median").fit([[1.0], [2.0], [9.0]]).apply([[float("nan")]])
+    array([[2.]])
+    """
+
+    strategy: str = static("mean", among=STATISTICS)
+    fills = True
+
+    def fit(self, x):
+        x = table(x)
+        present = ~missing(x)
+        empty = np.flatnonzero(~present.any(axis=0))
+        if empty.size:
+            raise ValueError(f"impute: column {empty[0]} has no value in the training part")
+        statistic = STATISTICS[self.strategy]
+        return Filled(tuple(statistic(c[there]) for c, there in zip(x.T, present.T, strict=True)))
+
+
+impute = recipe("impute", Impute)
+
+
+# ------------------------------------------------------------------------------------ categories
+
+
+@pytree
+class Encoded(Fitted):
+    """One column of 0 and 1 for each category of each column."""
+
+    categories: Any = static()
+
+    def apply(self, x):
+        columns = zip(table(x).T, self.categories, strict=True)
+        return np.concatenate(
+            [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
+        ).astype(float)
+
+    def names(self, names):
+        pairs = zip(names, self.categories, strict=True)
+        return tuple(f"{name}={c}" for name, known in pairs for c in known)
+
+
+@pytree
+class OneHot(Preparation):
+    """Every column is a category and becomes one column of 0 and 1 for each of its values.
+
+    The values are those of the training part, sorted; one that it does not hold is all zeros.
+    Shapes: x (n, d) -> (n, number of values in all columns).
+    Agrees with: sklearn.preprocessing.OneHotEncoder(handle_unknown="ignore"), exactly.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.one_hot().fit([["red"], ["blue"]]).apply([["red"], ["green"]])
+    array([[0., 1.],
+           [0., 0.]])
+    """
+
+    def fit(self, x):
+        return Encoded(tuple(tuple(np.unique(column).tolist()) for column in table(x).T))
+
+
+one_hot = recipe("one_hot", OneHot)
+
+
+# ------------------------------------------------------------------------------------------ rows
+
+
+@pytree
+class DropDuplicates(Preparation):
+    """Of rows with equal features and target, the first stays: none is in two parts.
+
+    This happens before the split; later rows (`apply`) all stay. Missing values equal each other.
+    Agrees with: pandas.DataFrame.drop_duplicates, exactly.
+
+    >>> import jaxopt_edu as jo
+    >>> import numpy as np
+    >>> jo.data.drop_duplicates().rows(np.array([[1], [2], [1], [1]]), np.array([0, 0, 0, 1]))
+    array([0, 1, 3])
+    """
+
+    def rows(self, x, y):
+        first: dict[tuple, int] = {}
+        for i, row in enumerate(zip(_plain(x), _plain(y), strict=True)):
+            first.setdefault(row, i)
+        return np.array(list(first.values()))
+
+
+drop_duplicates = recipe("drop_duplicates", DropDuplicates)
+
+
+def _plain(x: ndarray) -> list[tuple]:
+    """Rows as tuples of values that compare equal, missing ones too."""
+    x = np.asarray(x).reshape(len(x), -1)
+    return list(map(tuple, np.where(missing(x), None, x.astype(object))))
+
+
+# ----------------------------------------------------------------------------------- combination
+
+
+@pytree
+class FittedOn(Fitted):
+    """A fitted value for each of some columns; the others stay as they are."""
+
+    parts: Any
+
+    def apply(self, x):
+        columns = np.split(table(x), np.shape(x)[1], axis=1)
+        return np.concatenate(
+            [part.apply(c) for part, c in zip(self.parts, columns, strict=True)], axis=1
+        )
+
+    def names(self, names):
+        pairs = zip(self.parts, names, strict=True)
+        return tuple(new for part, name in pairs for new in part.names((name,)))
+
+
+@pytree
+class On(Preparation):
+    """A preparation for some columns only; what it makes of each stands in that column's place.
+
+    Errors: ValueError for a column that x does not have.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.on((1,), jo.data.min_max()).fit([[1.0, 2.0], [3.0, 4.0]]).apply([[7.0, 3.0]])
+    array([[7. , 0.5]])
+    """
+
+    columns: tuple[int, ...] = static()
+    preparation: Any = static()
+
+    @property
+    def fills(self):
+        return self.preparation.fills
+
+    def fit(self, x):
+        x = table(x)
+        wrong = [c for c in self.columns if not 0 <= c < x.shape[1]]
+        if wrong:
+            raise ValueError(f"on: column {wrong[0]} of a table with {x.shape[1]} columns")
+        return FittedOn(
+            tuple(
+                self.preparation.fit(x[:, [j]]) if j in self.columns else Fitted()
+                for j in range(x.shape[1])
+            )
+        )
+
+
+on = recipe("on", On)

@@ -1,0 +1,84 @@
+"""Where data come from: scikit-learn's copies of real data, a made problem, MNIST's files."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from jaxopt_edu.data.files import read_mnist
+from jaxopt_edu.value import nearest
+
+__all__ = ["datasets"]
+
+
+class Raw(NamedTuple):
+    """Data as they come; test is a part of its own where the source has one."""
+
+    x: ndarray
+    y: ndarray
+    test: tuple[ndarray, ndarray] | None
+    features: tuple[str, ...]
+    targets: tuple[str, ...]
+    task: str
+
+
+def _sklearn(name: str, task: str) -> Raw:
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise ImportError(
+            f"{name!r} comes with scikit-learn, which is not installed: "
+            "pip install 'jaxopt_edu[cli]'"
+        ) from None
+    bunch = getattr(datasets, f"load_{name}")()
+    targets = tuple(map(str, bunch.get("target_names", ["target"])))
+    return Raw(bunch.data, bunch.target, None, tuple(bunch.feature_names), targets, task)
+
+
+def _linear(seed: int) -> Raw:
+    """y = 3 x + U(0, 1), x from U(0, 1): 1,000 examples."""
+    x, noise = np.random.default_rng(seed).random((2, 1000))
+    return Raw(x[:, None], 3 * x + noise, None, ("x",), ("y",), "regression")
+
+
+def _mnist(path: Any) -> Raw:
+    if path is None:
+        raise ValueError(
+            "mnist is read from files: path = a directory with the four IDX files, or an npz"
+        )
+    x, y, *test = read_mnist(path)
+    rows, columns = x.shape[1:]
+    names = tuple(f"pixel_{i}_{j}" for i in range(rows) for j in range(columns))
+    digits = tuple(map(str, range(10)))
+    flat = (test[0].reshape(len(test[0]), -1), test[1])
+    return Raw(x.reshape(len(x), -1), y, flat, names, digits, "classification")
+
+
+SOURCES = {
+    "digits": lambda seed, path: _sklearn("digits", "classification"),
+    "breast_cancer": lambda seed, path: _sklearn("breast_cancer", "classification"),
+    "wine": lambda seed, path: _sklearn("wine", "classification"),
+    "iris": lambda seed, path: _sklearn("iris", "classification"),
+    "diabetes": lambda seed, path: _sklearn("diabetes", "regression"),
+    "linear": lambda seed, path: _linear(seed),
+    "mnist": lambda seed, path: _mnist(path),
+}
+
+
+def datasets() -> tuple[str, ...]:
+    """The names that `load` knows.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.datasets()
+    ('digits', 'breast_cancer', 'wine', 'iris', 'diabetes', 'linear', 'mnist')
+    """
+    return tuple(SOURCES)
+
+
+def read(name: str, seed: int, path: Any) -> Raw:
+    """The raw data of that name."""
+    if name not in SOURCES:
+        raise ValueError(f"dataset {name!r} is unknown; {nearest(name, SOURCES)}")
+    if path is not None and name != "mnist":
+        raise ValueError(f"{name} is not read from files, got path = {str(path)!r}")
+    return SOURCES[name](seed, path)

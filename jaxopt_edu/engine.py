@@ -1,0 +1,251 @@
+"""The engine: a queue of tiles, and one worker for each core (CPU) or accelerator.
+
+Each worker takes the next tile, advances it by one segment and hands it back; tiles that have steps
+left go to the end of the queue. One compiled program serves every number of lanes, and nothing
+about devices need be set before JAX starts.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.checks import splits_of
+from jaxopt_edu.programs import (
+    ALIVE,
+    Form,
+    Lane,
+    advance_lanes,
+    init_lanes,
+    score_lanes,
+    take_apart,
+)
+
+CPU_BYTES = 2**20  # what the lanes of a tile may keep busy in a core's cache
+ACCELERATOR_BYTES = 2**30
+CPU_LANES, ACCELERATOR_LANES = 32, 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How far and how: what every tile of a run shares."""
+
+    steps: int
+    segment: int
+    seed: int
+    split: str
+    diverge_above: float = 1e4
+    tol: float | None = None
+
+
+@dataclass
+class Tile:
+    """Up to `form.width` lanes on their way; `lanes` is None before the first segment."""
+
+    form: Form
+    numbers: list[np.ndarray]
+    constants: Any
+    trials: np.ndarray  # which trials its first lanes are; the rest is padding
+    splits: tuple[str, ...]
+    lanes: Lane | None = None
+    t: int = 0
+    stopped: bool = False
+    # on the host, for its trials only, after its last segment:
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    died: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    reasons: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)  # split -> scores
+
+    def read(self, arrays: Any) -> Any:
+        """What belongs to trials in arrays over lanes."""
+        return jax.tree.map(lambda x: np.asarray(x)[: len(self.trials)], arrays)
+
+    def finished(self, steps: int) -> bool:
+        """Whether it has gone all its steps, was stopped, or has no lane left that lives."""
+        return self.stopped or self.t >= steps or not np.any(self.reasons == ALIVE)
+
+
+# ------------------------------------------------------------------------------------- tiles
+
+
+def tile_width(experiment: Any) -> int:
+    """How many lanes one program carries: a pure function of the shapes and the backend.
+
+    On a CPU the states of a tile fit the cache of a core; on an accelerator there are enough of
+    them to fill it. Powers of two, at most 32 or 1024.
+    """
+    state = jax.eval_shape(lambda seed: experiment.init(jax.random.key(seed)), np.uint32(0))
+    lane = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state) if hasattr(x, "dtype"))
+    cpu = jax.default_backend() == "cpu"
+    most, budget = (CPU_LANES, CPU_BYTES) if cpu else (ACCELERATOR_LANES, ACCELERATOR_BYTES)
+    return min(most, 2 ** int(np.log2(max(budget / max(lane, 1), 1))))
+
+
+def make_tiles(template: Any, numbers: list, trials: np.ndarray, width: int) -> list[Tile]:
+    """The tiles of the lanes whose k-th number is numbers[k][lane]; the last one is padded."""
+    structure, shared, _, constants = take_apart(template)
+    form = Form(structure, shared, width)
+    constants = jax.device_put(constants)
+    tiles = []
+    for first in range(0, len(trials), width):
+        lanes = np.arange(first, first + width)
+        lanes = np.where(lanes < len(trials), lanes, first)
+        own = [x[lanes] for x in numbers]
+        tiles.append(Tile(form, own, constants, trials[first : first + width], splits_of(template)))
+    return tiles
+
+
+def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
+    """Arrays of one column of numbers each, in the dtype JAX computes with."""
+    return [np.asarray(x, jax.dtypes.canonicalize_dtype(np.asarray(x).dtype)) for x in leaves]
+
+
+# ------------------------------------------------------------------------------------ workers
+
+
+class Workers:
+    """Threads that run a task on whatever is put in, one for each core or accelerator."""
+
+    def __init__(self, task: Callable[[Any], Any]):
+        self._todo: queue.SimpleQueue = queue.SimpleQueue()
+        self._done: queue.SimpleQueue = queue.SimpleQueue()
+        self._task = task
+        self._stop = threading.Event()
+        x64, precision = jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision
+        settings = (bool(x64), precision)  # JAX keeps both for each thread
+        self._threads = [
+            threading.Thread(target=self._run, args=(device, *settings), daemon=True)
+            for device in worker_devices()
+        ]
+
+    def __enter__(self) -> "Workers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stop.set()
+        for _thread in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def put(self, job: Any) -> None:
+        """Queues a job."""
+        self._todo.put(job)
+
+    def get(self) -> Any:
+        """The next job that is done; raises what its task raised."""
+        while True:
+            try:
+                job, error = self._done.get(timeout=0.2)  # so that Ctrl-C is heard
+            except queue.Empty:
+                continue
+            if error is not None:
+                raise error
+            return job
+
+    def _run(self, device: Any, x64: bool, precision: Any) -> None:
+        with (
+            jax.enable_x64(x64),
+            jax.default_matmul_precision(precision),
+            jax.default_device(device),
+        ):
+            while (job := self._todo.get()) is not None and not self._stop.is_set():
+                try:
+                    self._task(job)
+                    self._done.put((job, None))
+                except BaseException as error:
+                    self._done.put((job, error))
+
+
+def worker_devices() -> list:
+    """The device of each worker: every accelerator once, or the CPU once for each core."""
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        devices = devices * -(-cores // len(devices))
+    return devices
+
+
+# -------------------------------------------------------------------------------------- running
+
+
+def compile_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
+    """Compiles the programs of each structure among the tiles, yielding its first tile when done."""
+    firsts = list({tile.form: tile for tile in tiles}.values())
+    with Workers(lambda tile: _compile(tile, settings)) as workers:
+        for tile in firsts:
+            workers.put(tile)
+        for _ in firsts:
+            yield workers.get()
+
+
+def _compile(tile: Tile, settings: Settings) -> None:
+    """One run of each program without a step."""
+    lanes = init_lanes(tile.form, tile.numbers, tile.constants, np.uint32(settings.seed))
+    lanes, _, _ = _advance(tile, lanes, 0, 0, settings)
+    jax.block_until_ready(_score(tile, lanes))
+
+
+def run_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
+    """Advances all tiles to settings.steps, yielding each after each of its segments.
+
+    A tile is the caller's while it is out; where the caller sets `stopped`, it does not go on.
+    """
+    with Workers(lambda tile: _segment(tile, settings)) as workers:
+        out = 0
+        for tile in tiles:
+            workers.put(tile)
+            out += 1
+        while out:
+            tile = workers.get()
+            yield tile
+            if tile.finished(settings.steps):
+                out -= 1
+            else:
+                workers.put(tile)
+
+
+def _segment(tile: Tile, settings: Settings) -> None:
+    """The tile after one more segment, its scores on the host; on all splits after the last."""
+    if tile.lanes is None:
+        seed = np.uint32(settings.seed)
+        tile.lanes = init_lanes(tile.form, tile.numbers, tile.constants, seed)
+    stop = min(tile.t + settings.segment, settings.steps)
+    tile.lanes, t, scores = _advance(tile, tile.lanes, tile.t, stop, settings)
+    tile.scores = tile.read(scores)
+    tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
+    tile.t, tile.stopped = int(t), int(t) < stop
+    if tile.finished(settings.steps):
+        score_tile(tile)
+
+
+def _advance(tile: Tile, lanes: Lane, start: int, stop: int, settings: Settings) -> Any:
+    tol = None if settings.tol is None else np.float32(settings.tol)
+    return advance_lanes(
+        tile.form, settings.split, tile.numbers, tile.constants, lanes,
+        np.int32(start), np.int32(stop), np.uint32(settings.seed),
+        np.float32(settings.diverge_above), tol,
+    )
+
+
+def score_tile(tile: Tile) -> None:
+    """Puts the scores of the tile's trials on every split into tile.final."""
+    final = tile.read(_score(tile, tile.lanes))
+    tile.final = {split: _loss_first(final[split]) for split in tile.splits}
+
+
+def _score(tile: Tile, lanes: Lane | None) -> dict[str, dict[str, Any]]:
+    return score_lanes(tile.form, tile.splits, tile.numbers, tile.constants, lanes)
+
+
+def _loss_first(scores: dict[str, Any]) -> dict[str, Any]:
+    """The scores with the loss in front, which JAX has put in alphabetical order."""
+    return dict(sorted(scores.items(), key=lambda item: item[0] != "loss"))
+

@@ -1,0 +1,142 @@
+"""Experiments: anything that learns step by step, as one pytree; `Training` is the ready-made one."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array, random
+
+from jaxopt_edu import metrics, tree
+from jaxopt_edu.core import apply_updates
+from jaxopt_edu.data.batches import batch_indices
+from jaxopt_edu.regularizers import learning_rate_of
+from jaxopt_edu.value import pytree, show, static
+
+
+class Experiment(Protocol):
+    """What `fit` and `sweep` run: three pure functions of a pytree whose scalars are the numbers.
+
+    t is the 0-based step; t and key are shared by all lanes of a sweep, so a lane's own randomness
+    belongs in its state. Where a state has a field `loss`, it is watched for divergence at every
+    step. A score is a dict of named scalars, for one of the `splits`.
+    """
+
+    def init(self, key: Array) -> Any: ...
+    def step(self, state: Any, t: Array, key: Array) -> Any: ...
+    def score(self, state: Any, split: str) -> dict[str, Array]: ...
+
+
+class TrainingState(NamedTuple):
+    """params, the optimizer's state, the last training loss (before the first step: the loss of
+    the initial weights on the first examples) and, where tracked, the norm of the last gradient."""
+
+    params: Any
+    optimizer: Any
+    loss: Array
+    gradient_norm: Array | None
+
+
+@pytree
+class Training:
+    """A model, a loss, an optimizer, a regularizer and data: a whole training as one value.
+
+    Formula: p_0 = model.init(key); at step t, on the batch B_t,
+        g_t = gradient of  mean_{i in B_t} loss(model(p_t, x_i), y_i) + penalty(p_t)
+        u_t, s_{t+1} = optimizer.update(g_t, s_t, p_t);   p_{t+1} = p_t + u_t
+        and then the regularizer's own step, where it is proximal or decoupled.
+    batch_size: None is gradient descent on all the training data, 1 the classic stochastic one.
+        Every epoch goes through the data in a new order and skips the last n % batch_size examples
+        of it. The order, the initial weights and the dropout masks come from the key alone, so all
+        trials of a sweep share them (common random numbers).
+    score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
+        R2 for numbers.
+    Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
+
+    >>> import jaxopt_edu as jo
+    >>> experiment = jo.Training(
+    ...     model=jo.models.Linear(30),
+    ...     loss=jo.losses.sigmoid_binary_cross_entropy,
+    ...     optimizer=jo.sgd(0.1),
+    ...     data=jo.data.load("breast_cancer"),
+    ...     batch_size=32,
+    ... )
+    >>> jo.hyperparameters(experiment)
+    {'optimizer.learning_rate': 0.1}
+    """
+
+    model: Any
+    loss: Any
+    optimizer: Any
+    data: Any
+    regularizer: Any = None
+    batch_size: int | None = static(None)
+    metrics: tuple[Callable, ...] | None = static(None)
+    track_gradient_norm: bool = static(False)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The non-empty parts of the data, in the order train, validation, test."""
+        names = ("train", "validation", "test")
+        return tuple(s for s in names if len(getattr(self.data, s).y))
+
+    def init(self, key):
+        params = self.model.init(key)
+        train = self.data.train
+        first = self._loss(params, train.x[:256], train.y[:256])
+        norm = jnp.full_like(first, jnp.inf) if self.track_gradient_norm else None
+        return TrainingState(params, self.optimizer.init(params), first, norm)
+
+    def step(self, state, t, key):
+        x, y = self.batch(t, key)
+        dropout_key = random.fold_in(random.fold_in(key, 1), t)
+
+        def objective(params):
+            loss = self._loss(params, x, y, dropout_key)
+            penalty = 0 if self.regularizer is None else self.regularizer.penalty(params)
+            return loss + penalty, loss
+
+        grads, loss = jax.grad(objective, has_aux=True)(state.params)
+        updates, new = self.optimizer.update(grads, state.optimizer, state.params, value=loss)
+        params = apply_updates(state.params, updates)
+        if self.regularizer is not None:
+            rate = learning_rate_of(self.optimizer, state.optimizer)
+            params = self.regularizer.after(params, state.params, rate)
+        norm = tree.norm(grads).astype(loss.dtype) if self.track_gradient_norm else None
+        return TrainingState(params, new, loss, norm)
+
+    def score(self, state, split):
+        part = getattr(self.data, split)
+        prediction = self.model.apply(state.params, part.x)
+        named = {"loss": jnp.mean(self.loss(prediction, part.y))}
+        return named | {f.__name__: f(prediction, part.y) for f in self._metrics()}
+
+    def batch(self, t: Array, key: Array) -> tuple[Array, Array]:
+        """The examples of step t."""
+        x, y = self.data.train.x, self.data.train.y
+        if self.batch_size is None:
+            return x, y
+        index = batch_indices(random.fold_in(key, 0), t, len(y), self.batch_size)
+        return jnp.asarray(x)[index], jnp.asarray(y)[index]
+
+    def _loss(self, params, x, y, key=None):
+        return jnp.mean(self.loss(self.model.apply(params, x, key=key), y))
+
+    def _metrics(self) -> tuple[Callable, ...]:
+        if self.metrics is not None:
+            return self.metrics
+        return (metrics.accuracy if self.data.task == "classification" else metrics.r2_score,)
+
+    def check(self) -> None:
+        """Raises ValueError or TypeError, naming the part, before anything is compiled."""
+        n, b = len(self.data.train.y), self.batch_size
+        if b is not None and not 1 <= b <= n:
+            raise ValueError(f"batch_size = {b}: wanted 1 to {n}, the number of training examples")
+        params = jax.eval_shape(lambda seed: self.model.init(random.key(seed)), 0)
+        out = jax.eval_shape(self.model.apply, params, self.data.train.x)
+        classes = self.data.n_classes
+        if classes and out.ndim == 2 and out.shape[1] < classes:
+            raise ValueError(
+                f"model = {show(self.model)} gives {out.shape[1]} outputs; the data have "
+                f"{classes} classes"
+            )

@@ -1,0 +1,178 @@
+"""`fit`: one training, run by the same engine as a sweep, as a sweep of one lane."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.checks import (
+    check_mode,
+    check_numbers,
+    check_run,
+    ranking_split,
+    segment_length,
+)
+from jaxopt_edu.engine import Settings, Tile, as_numbers, make_tiles, run_tiles, score_tile
+from jaxopt_edu.programs import ALIVE, REASONS, Lane, named_numbers
+from jaxopt_edu.progress import Progress
+from jaxopt_edu.value import nearest, replace
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that was run.
+
+    state: the experiment's state at the end, or at the best evaluation where patience was given.
+    steps: steps taken. status: why it ended (finished, converged, stopped early, diverged,
+        interrupted), reason in words.
+    history: "step" and the scores of every evaluation, by name, on the split that ranks.
+    """
+
+    experiment: Any
+    state: Any
+    steps: int
+    status: str
+    reason: str
+    history: dict[str, np.ndarray]
+    scores: dict[str, dict[str, float]]
+    seed: int
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in next(iter(self.scores.values())).items())
+        return f"Run({self.status} after {self.steps} steps: {next(iter(self.scores))} {shown})"
+
+    @property
+    def params(self) -> Any:
+        """The trained parameters."""
+        return self.state.params
+
+    def evaluate(self, split: str = "validation") -> dict[str, float]:
+        """The scores on a split of the data: {'loss': ..., 'accuracy': ...}."""
+        if split not in self.scores:
+            raise ValueError(f"unknown split {split!r}; {nearest(split, self.scores)}")
+        return self.scores[split]
+
+    def predict(self, x: Any) -> jax.Array:
+        """The model's predictions for rows of features, without dropout."""
+        return self.experiment.model.apply(self.params, x)
+
+
+def fit(
+    experiment: Any,
+    steps: int,
+    *,
+    seed: int = 0,
+    tol: float | None = None,
+    patience: int | None = None,
+    metric: str = "loss",
+    mode: str = "min",
+    eval_every: int | None = None,
+    tile: int = 1,
+    diverge_above: float = 1e4,
+    progress: bool | None = None,
+) -> Run:
+    """Trains one experiment for a number of steps.
+
+    seed: of the initial weights and the order of the data: with the seed of a sweep, a trial of it
+        starts from the same weights and sees the same batches.
+    tol: stop as soon as the norm of a step's gradient (of the whole batch, penalty included) is at
+        most this.
+    patience: stop after this many evaluations without a better score, and return the best state.
+    metric, mode: the score that patience watches, on the validation split.
+    eval_every: steps between evaluations; by default a twentieth of all.
+    tile: lanes in the program; with that of a study the numbers of its best trial come again bit
+        for bit, at the price of computing as many lanes.
+
+    Errors: ValueError or TypeError that names the argument, before anything is compiled.
+
+    >>> import jaxopt_edu as jo
+    >>> experiment = jo.Training(
+    ...     model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),
+    ...     data=jo.data.load("linear"),
+    ... )
+    >>> jo.fit(experiment, steps=1000, tol=1e-5).status
+    'converged'
+    """
+    check_mode(mode)
+    check_numbers(experiment, "fit")
+    if tol is not None:
+        if not hasattr(experiment, "track_gradient_norm"):
+            raise TypeError(f"tol: {type(experiment).__name__} does not track its gradient norm")
+        running = replace(experiment, track_gradient_norm=True)
+    else:
+        running = experiment
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience = {patience}: wanted at least 1 evaluation")
+    splits = check_run(running, steps, metric, tile)
+    settings = Settings(
+        steps, segment_length(steps, eval_every), seed, ranking_split(splits), diverge_above, tol
+    )
+    numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
+    [lane] = make_tiles(running, numbers, np.zeros(1, int), tile)
+    watch = _Watch(metric, 1 if mode == "min" else -1, patience)
+    status = _run(lane, settings, watch, Progress(steps, progress))
+    return watch.as_run(experiment, lane, status, seed)
+
+
+def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
+    """Runs the only tile to its end; the status it ends with."""
+    bar.say("compiling one structure")
+    try:
+        for _ in run_tiles([tile], settings):
+            watch.note(tile)
+            bar.advance(tile.t - (watch.steps[-2] if len(watch.steps) > 1 else 0), **watch.last())
+            if tile.stopped:
+                return "converged"
+            if watch.patience is not None and watch.waited >= watch.patience:
+                tile.stopped = True
+                return "stopped early"
+            if tile.reasons[0] != ALIVE:
+                return "diverged"
+        return "finished"
+    except KeyboardInterrupt:
+        return "interrupted"
+    finally:
+        bar.close()
+
+
+class _Watch:
+    """The history of a run, and the best state so far where patience asks for it."""
+
+    def __init__(self, metric: str, sign: int, patience: int | None):
+        self.metric, self.sign, self.patience = metric, sign, patience
+        self.steps: list[int] = []
+        self.rows: list[dict[str, float]] = []
+        self.best, self.waited = np.inf, 0
+        self.best_lanes: Lane | None = None
+
+    def note(self, tile: Tile) -> None:
+        self.steps.append(tile.t)
+        self.rows.append({name: float(x[0]) for name, x in tile.scores.items()})
+        score = self.sign * self.rows[-1][self.metric]
+        better = score < self.best
+        self.best, self.waited = (score, 0) if better else (self.best, self.waited + 1)
+        if better and self.patience is not None:  # the next segment takes the buffers over
+            self.best_lanes = jax.tree.map(np.array, tile.lanes)
+
+    def last(self) -> dict[str, str]:
+        return {name: f"{x:.4f}" for name, x in self.rows[-1].items()}
+
+    def as_run(self, experiment: Any, tile: Tile, status: str, seed: int) -> Run:
+        reason = REASONS[tile.reasons[0]]
+        if self.best_lanes is not None:
+            tile.lanes = self.best_lanes
+        if status == "converged":
+            reason = "the gradient norm fell to tol"
+        if status == "stopped early":
+            reason = f"no better {self.metric} in {self.patience} evaluations"
+        score_tile(tile)
+        scores = {
+            split: {name: float(x[0]) for name, x in named.items()}
+            for split, named in tile.final.items()
+        }
+        history = {"step": np.asarray(self.steps)}
+        history |= {name: np.asarray([row[name] for row in self.rows]) for name in self.rows[0]}
+        steps = int(tile.died[0]) if status == "diverged" else tile.t
+        state = jax.tree.map(lambda x: x[0], tile.lanes.state)
+        return Run(experiment, state, steps, status, reason, history, scores, seed)

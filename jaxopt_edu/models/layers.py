@@ -1,0 +1,55 @@
+"""What models are made of: activations, initial weights, dense layers, dropout."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "elu": jax.nn.elu,
+    "gelu": jax.nn.gelu,
+    "silu": jax.nn.silu,
+    "softplus": jax.nn.softplus,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "identity": lambda x: x,
+}
+
+# variance of a weight, from the number of inputs and outputs of its layer
+VARIANCES = {
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "lecun": lambda fan_in, fan_out: 1 / fan_in,
+    "zeros": lambda fan_in, fan_out: 0.0,
+}
+
+
+def dense_init(key: Array, fan_in: int, fan_out: int, scheme: str, gain: Any) -> dict[str, Array]:
+    """Weights gain N(0, variance of the scheme), biases zero."""
+    deviation = VARIANCES[scheme](fan_in, fan_out) ** 0.5
+    dtype = jnp.result_type(float)
+    w = gain * deviation * jax.random.normal(key, (fan_in, fan_out), dtype)
+    return {"w": w.astype(dtype), "b": jnp.zeros(fan_out, dtype)}
+
+
+def dense(layer: dict[str, Array], x: Array) -> Array:
+    """x w + b"""
+    return x @ layer["w"] + layer["b"]
+
+
+def dropout(key: Array, x: Array, rate: Any) -> Array:
+    """Each x_i is 0 with probability rate, else x_i / (1 - rate): the mean is kept.
+
+    Source: Srivastava et al. 2014 (JMLR 15), in the inverted form.
+    """
+    kept = jax.random.uniform(key, x.shape) >= rate
+    return jnp.where(kept, x / jnp.asarray(1 - rate, x.dtype), 0)
+
+
+def check_input(x: Array, wanted: int, model: str) -> None:
+    """ValueError where x is not (n, wanted)."""
+    if jnp.ndim(x) != 2 or jnp.shape(x)[1] != wanted:
+        raise ValueError(f"{model} wants x of shape (n, {wanted}), got {jnp.shape(x)}")

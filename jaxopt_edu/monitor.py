@@ -1,0 +1,69 @@
+"""What JAX says of itself: compilations counted from its own events, versions, devices."""
+
+import platform
+import threading
+from importlib import metadata
+from typing import Any
+
+import jax
+
+ENGINE = ("init_lanes", "advance_lanes", "score_lanes")
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_counters: list["Compilations"] = []
+_lock = threading.Lock()
+
+
+class Compilations:
+    """Counts, while entered, what XLA compiles: programs of the engine and all others."""
+
+    def __init__(self):
+        self.engine, self.other, self.seconds = 0, 0, 0.0
+
+    def __enter__(self) -> "Compilations":
+        with _lock:
+            _listen()
+            _counters.append(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        with _lock:
+            _counters.remove(self)
+
+    def as_dict(self) -> dict[str, int]:
+        return {"engine": self.engine, "other": self.other}
+
+
+_listening = False
+
+
+def _listen() -> None:
+    """Registers the one listener of this process, once."""
+    global _listening
+    if not _listening:
+        jax.monitoring.register_event_duration_secs_listener(_heard)
+        _listening = True
+
+
+def _heard(event: str, duration: float, **kwargs: Any) -> None:
+    if event != _COMPILED:
+        return
+    name = str(kwargs.get("fun_name", ""))
+    with _lock:
+        for counter in _counters:
+            counter.seconds += duration
+            if any(engine in name for engine in ENGINE):
+                counter.engine += 1
+            else:
+                counter.other += 1
+
+
+def versions() -> dict[str, str]:
+    """Python, the machine, and the packages whose numbers a result depends on."""
+    packages = ("jaxopt_edu", "jax", "jaxlib", "numpy", "scipy")
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    return found | {name: metadata.version(name) for name in packages}
+
+
+def devices() -> list[str]:
+    """The devices of this process, by kind."""
+    return [f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.local_devices()]

@@ -1,0 +1,173 @@
+"""The three compiled programs of a tile of lanes: init, advance and score.
+
+A lane is one training; a tile is a fixed number of them in one program. No norm, mean or sort runs
+over the lane axis, so what a lane computes depends on the width of its tile, never on the others.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax, random
+
+from jaxopt_edu import tree
+from jaxopt_edu.value import Constant, hyperparameters
+
+ALIVE, LOSS_NOT_FINITE, STATE_NOT_FINITE, LOSS_ABOVE = range(4)
+REASONS = ("", "loss is not finite", "state is not finite", "loss above diverge_above")
+
+
+# ------------------------------------------------------------------ an experiment, taken apart
+
+
+@dataclass(frozen=True)
+class Form:
+    """The structure of an experiment: what a program is compiled for, besides shapes.
+
+    Every scalar of the experiment is a lane's own number; arrays and data are shared constants. So
+    the program is the same whichever numbers a sweep samples.
+    """
+
+    structure: Any
+    shared: tuple[bool, ...]
+    width: int
+
+    def build(self, numbers: Any, constants: Any) -> Any:
+        """The experiment with these numbers and constants."""
+        own, common = iter(numbers), iter(constants)
+        return jax.tree.unflatten(
+            self.structure, [next(common) if s else next(own) for s in self.shared]
+        )
+
+    def over_lanes(self, f: Callable, numbers: Any, constants: Any, *lanes: Any) -> Any:
+        """f(experiment, *lane) for every lane of a tile; a tile of one runs f as it is."""
+
+        def one(numbers, *lane):
+            return f(self.build(numbers, constants), *lane)
+
+        if self.width > 1:
+            return jax.vmap(one)(numbers, *lanes)
+        out = one(*jax.tree.map(lambda x: x[0], (numbers, *lanes)))
+        return jax.tree.map(lambda x: jnp.expand_dims(x, 0), out)
+
+
+def take_apart(experiment: Any) -> tuple[Any, tuple[bool, ...], list, list]:
+    """(structure, which leaves are shared, the numbers, the constants)."""
+    leaves, structure = jax.tree.flatten(experiment, is_leaf=lambda x: isinstance(x, Constant))
+    shared = tuple(isinstance(x, Constant) or _is_constant(x) for x in leaves)
+    numbers = [x for x, s in zip(leaves, shared, strict=True) if not s]
+    constants = [x for x, s in zip(leaves, shared, strict=True) if s]
+    return structure, shared, numbers, constants
+
+
+def named_numbers(experiment: Any) -> dict[str, Any]:
+    """The numbers of `take_apart` by name, in its order."""
+    named = hyperparameters(experiment)
+    return {name: leaf for name, leaf in named.items() if not _is_constant(leaf)}
+
+
+def _is_constant(leaf: Any) -> bool:
+    dtype = getattr(leaf, "dtype", None)
+    return np.ndim(leaf) > 0 or dtype is not None and jax.dtypes.issubdtype(
+        dtype, jax.dtypes.prng_key
+    )
+
+
+# ---------------------------------------------------------------------------- the three programs
+
+
+class Lane(NamedTuple):
+    """A training on its way: its state, its first loss, and when and why it diverged."""
+
+    state: Any
+    first: Array
+    died: Array
+    reason: Array
+
+
+@functools.partial(jax.jit, static_argnames="form")
+def init_lanes(form: Form, numbers: Any, constants: Any, seed: Array) -> Lane:
+    """The lanes of one tile before the first step."""
+    key = random.fold_in(random.key(seed), 0)
+
+    def init(experiment):
+        state = experiment.init(key)
+        first = getattr(state, "loss", jnp.zeros(()))
+        return Lane(state, first, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+    return form.over_lanes(init, numbers, constants)
+
+
+@functools.partial(jax.jit, static_argnames=("form", "split"), donate_argnames="lanes")
+def advance_lanes(
+    form: Form, split: str, numbers: Any, constants: Any, lanes: Lane,
+    start: Array, stop: Array, seed: Array, diverge_above: Array, tol: Array | None,
+) -> tuple[Lane, Array, dict[str, Array]]:
+    """The lanes of one tile after the steps start <= t < stop, the step reached, and the scores.
+
+    With tol the loop also ends as soon as no lane's gradient norm is above it.
+    """
+    key = random.fold_in(random.key(seed), 1)
+
+    def step(carry):
+        t, lanes = carry
+
+        def one(experiment, lane):
+            return _watch(lane, experiment.step(lane.state, t, key), t + 1, diverge_above)
+
+        return t + 1, form.over_lanes(one, numbers, constants, lanes)
+
+    def go_on(carry):
+        t, lanes = carry
+        ahead = t < stop
+        return ahead if tol is None else ahead & jnp.any(lanes.state.gradient_norm > tol)
+
+    t, lanes = lax.while_loop(go_on, step, (start, lanes))
+    lanes = jax.vmap(functools.partial(_inspect, t=t))(lanes)
+    scores = form.over_lanes(
+        lambda experiment, lane: experiment.score(lane.state, split), numbers, constants, lanes
+    )
+    if hasattr(lanes.state, "loss"):
+        scores = scores | {"training_loss": lanes.state.loss}
+    return lanes, t, scores
+
+
+@functools.partial(jax.jit, static_argnames=("form", "splits"))
+def score_lanes(
+    form: Form, splits: tuple[str, ...], numbers: Any, constants: Any, lanes: Lane
+) -> dict[str, dict[str, Array]]:
+    """The scores of the lanes of one tile on several splits."""
+
+    def score(experiment, lane):
+        return {split: experiment.score(lane.state, split) for split in splits}
+
+    return form.over_lanes(score, numbers, constants, lanes)
+
+
+def _watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:
+    """The lane after a step, with the verdict on its training loss."""
+    if not hasattr(state, "loss"):
+        return lane._replace(state=state)
+    above = (lane.first > 0) & (state.loss > diverge_above * lane.first)
+    reason = jnp.where(jnp.isfinite(state.loss), jnp.where(above, LOSS_ABOVE, ALIVE),
+                       LOSS_NOT_FINITE)
+    return _bury(lane._replace(state=state), reason, t)
+
+
+def _inspect(lane: Lane, t: Array) -> Lane:
+    """The lane with the verdict on its whole state, which is read at the end of a segment only."""
+    reason = jnp.where(tree.all_finite(lane.state), ALIVE, STATE_NOT_FINITE)
+    return _bury(lane, reason, t)
+
+
+def _bury(lane: Lane, reason: Array, t: Array) -> Lane:
+    """The first death is the one that counts."""
+    dies = (lane.reason == ALIVE) & (reason != ALIVE)
+    return lane._replace(
+        died=jnp.where(dies, t, lane.died).astype(jnp.int32),
+        reason=jnp.where(dies, reason, lane.reason).astype(jnp.int32),
+    )

@@ -1,0 +1,36 @@
+"""A progress bar where there is a terminal and tqdm; nothing elsewhere."""
+
+import sys
+from typing import Any
+
+
+class Progress:
+    """One bar over lane-steps, with a few named figures beside it, and lines above it.
+
+    show: True writes to the error stream, None does so on a terminal only, False never.
+    """
+
+    def __init__(self, total: int, show: bool | None, unit: str = " steps"):
+        self._bar: Any = None
+        if show is False or show is None and not sys.stderr.isatty():
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(total=total, unit=unit, unit_scale=True, dynamic_ncols=True, delay=0.1)
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+
+    def advance(self, steps: int, **figures: Any) -> None:
+        """Steps done since the last call, and what to show beside the bar."""
+        if self._bar is not None:
+            self._bar.set_postfix(figures, refresh=False)
+            self._bar.update(steps)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
