@@ -1,3 +1,32 @@
-from jaxopt_edu.core import *
-from jaxopt_edu.value import *
+"""Optimizers as values: whole trainings are pytrees of numbers, run in batches by one program.
+
+Read the modules in the order in which they are imported here; none imports a later one.
+"""
+
+from jaxopt_edu import tree
+from jaxopt_edu.value import Constant, hyperparameters, number, pytree, recipe, replace, static
+from jaxopt_edu.core import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
+from jaxopt_edu import schedules
+from jaxopt_edu.schedules import *
+from jaxopt_edu import losses, metrics, regularizers
+from jaxopt_edu.regularizers import *
+from jaxopt_edu import optimizers
 from jaxopt_edu.optimizers import *
+from jaxopt_edu import data, models, space
+from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
+from jaxopt_edu.experiment import Experiment, Training, TrainingState
+from jaxopt_edu.fit import Run, fit
+from jaxopt_edu.describe import load_experiment
+from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sample, sweep
+
+__all__ = [
+    "Chain", "Constant", "Experiment", "Hyper", "Mask", "Rule", "Run", "Study",
+    "SweepInterrupted", "Training", "TrainingState", "Transform",
+    "apply_updates", "chain", "choice", "data", "fit", 
+    "hyperparameters", "int_uniform", "load_experiment", "log_uniform", "losses", "metrics",
+    "models", "number", "one_of", "optimizers", "pytree", "recipe", "regularizers",
+    "replace",    "sample", "save_study", "schedules", "space", "static", "sweep", 
+    "tree", "uniform",
+    *optimizers.__all__, *schedules.__all__, 
+    *regularizers.__all__,
+]  # fmt: skip

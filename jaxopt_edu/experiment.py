@@ -100,7 +100,8 @@ class Training:
         updates, new = self.optimizer.update(grads, state.optimizer, state.params, value=loss)
         params = apply_updates(state.params, updates)
         if self.regularizer is not None:
-            rate = learning_rate_of(self.optimizer, state.optimizer)
+            wanted = self.regularizer.needs_learning_rate
+            rate = learning_rate_of(self.optimizer, state.optimizer) if wanted else None
             params = self.regularizer.after(params, state.params, rate)
         norm = tree.norm(grads).astype(loss.dtype) if self.track_gradient_norm else None
         return TrainingState(params, new, loss, norm)

@@ -22,7 +22,7 @@ from jaxopt_edu.value import number, pytree, recipe, static
 
 __all__ = [
     "Decoupled", "ElasticNet", "L1", "L2", "Proximal", "Regularizer", "decoupled",
-    "learning_rate_of", "learning_rates", "proximal", "weights_only",
+    "learning_rate_of", "proximal", "weights_only",
 ]  # fmt: skip
 
 
@@ -95,6 +95,11 @@ class Regularizer:
 # --------------------------------------------------------------------------------- the penalties
 
 
+def absolute(w: Array) -> Array:
+    """|w|, with derivative 0 at 0, where jnp.abs has 1."""
+    return w * jnp.sign(w)
+
+
 def soft_threshold(w: Array, k: Scalar) -> Array:
     """sign(w) max(|w| - k, 0)"""
     return jnp.sign(w) * jnp.maximum(jnp.abs(w) - k, 0)
@@ -124,7 +129,7 @@ class L1(Regularizer):
     mask: Mask = static(None)
 
     def of(self, w):
-        return self.weight * jnp.sum(jnp.abs(w))
+        return self.weight * jnp.sum(absolute(w))
 
     def shrink(self, w, step):
         return soft_threshold(w, step * self.weight)
@@ -182,7 +187,7 @@ class ElasticNet(Regularizer):
 
     def of(self, w):
         l = self.l1_ratio
-        return self.weight * (l * jnp.sum(jnp.abs(w)) + (1 - l) / 2 * jnp.sum(w**2))
+        return self.weight * (l * jnp.sum(absolute(w)) + (1 - l) / 2 * jnp.sum(w**2))
 
     def shrink(self, w, step):
         k, l = step * self.weight, self.l1_ratio

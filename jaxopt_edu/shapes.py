@@ -37,7 +37,7 @@ def class_labels(names: tuple, shape: tuple, labels: Any) -> Array:
     if labels.shape != shape[:-1] or shape[-1:] < (2,):
         raise ValueError(
             f"{names[0]} have shape {shape}, {names[1]} have shape {labels.shape}: "
-            f"wanted {(*labels.shape, 'classes')} with two classes or more"
+            f"wanted {names[1]} of shape {shape[:-1]} and two classes or more along the last axis"
         )
     return labels
 
@@ -47,7 +47,7 @@ def example_weights(name: str, x: Array, weights: Any) -> Array:
     w = jnp.ones(x.shape) if weights is None else jnp.asarray(weights)
     if w.shape != x.shape[: w.ndim]:
         raise ValueError(
-            f"{name} have shape {x.shape}, weights have shape {w.shape}: wanted leading axes of it"
+            f"{name} have shape {x.shape}, weights have shape {w.shape}: wanted {x.shape[: w.ndim]}"
         )
     return w
 

@@ -1,20 +1,19 @@
 """Data: real ones by name, or the user's own; prepared, split, and cut into batches."""
 
+from jaxopt_edu.data.batches import batch_indices
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.load import from_arrays, load, source_to_json
-from jaxopt_edu.data.pipeline import Pipeline, pipeline
+from jaxopt_edu.data.pipeline import On, Pipeline, on, pipeline
 from jaxopt_edu.data.preparation import (
     DropDuplicates,
     Impute,
     MinMax,
-    On,
     OneHot,
     Preparation,
     Standardize,
     drop_duplicates,
     impute,
     min_max,
-    on,
     one_hot,
     standardize,
 )
@@ -32,6 +31,7 @@ __all__ = [
     "Preparation",
     "Source",
     "Standardize",
+    "batch_indices",
     "datasets",
     "drop_duplicates",
     "from_arrays",

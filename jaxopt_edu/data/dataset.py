@@ -4,14 +4,19 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from numpy import ndarray
 
-from jaxopt_edu.data.pipeline import to_json
-from jaxopt_edu.data.preparation import Fitted, Preparation, numbers
+from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
 from jaxopt_edu.value import Constant, pytree, show, static
 
 __all__ = ["Data", "Part", "Source"]
 
-SHARE, PREPARE = 0.2, "standardize"  # what load does unless told otherwise
+SHARE = 0.2  # of validation and of test, unless told otherwise
+
+
+def real(x: Any) -> ndarray:
+    """Numbers in the float type that JAX computes in: float32, or float64 where it is enabled."""
+    return numbers(x).astype(jnp.result_type(float))
 
 
 class Part(NamedTuple):
@@ -37,23 +42,26 @@ class Source:
     fitted: Fitted = dataclasses.field(default=Fitted(), compare=False)
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `load` that make the data again, without those that are its defaults."""
+        """What `load` is to be called with to make the data again, without its defaults."""
         if not self.loaded:
             raise ValueError(f"data {self.name!r} were given as arrays: they must be passed again")
-        given = {"name": self.name, "seed": self.seed, "path": self.path}
-        options = {"validation": self.validation, "test": self.test, "prepare": self.preparation}
-        usual = {"path": None, "validation": SHARE, "test": SHARE}
-        shown = {k: v for k, v in (given | options).items() if k not in usual or v != usual[k]}
-        if to_json(self.preparation) == PREPARE:
-            del shown["prepare"]
-        return shown
+        usual = {"path": None, "validation": SHARE, "test": SHARE, "prepare": Standardize()}
+        given = {
+            "name": self.name,
+            "seed": self.seed,
+            "path": self.path,
+            "validation": self.validation,
+            "test": self.test,
+            "prepare": self.preparation,
+        }
+        return {k: v for k, v in given.items() if k not in usual or v != usual[k]}
 
     def __repr__(self):
         if not self.loaded:
             sizes = " / ".join(map(str, self.sizes))
             return f"Data({self.name!r}, {sizes} examples, {self.sha256[:8]})"
-        name, *rest = self.arguments().items()
-        return f"load({name[1]!r}, {', '.join(f'{k}={show(v)}' for k, v in rest)})"
+        (_, name), *options = self.arguments().items()
+        return f"load({name!r}, {', '.join(f'{k}={show(v)}' for k, v in options)})"
 
 
 @pytree
@@ -77,7 +85,7 @@ class Data(Constant):
     targets: tuple[str, ...] = static()
 
     def prepare(self, x: Any) -> Any:
-        return numbers(self.source.fitted.apply(x)).astype(jnp.result_type(float))
+        return real(self.source.fitted.apply(x))
 
     def __eq__(self, other):
         return type(self) is type(other) and self.source == other.source

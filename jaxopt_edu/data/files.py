@@ -28,25 +28,30 @@ def read_mnist(path: Any) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     if path.is_dir():
         files = [_find(path, start) for start in FILES]
         arrays = [read_idx(file) for file in files]
+        names = list(map(str, files))
     elif path.exists():
-        files = [f"{path}: {name}" for name in NAMES]
         arrays = _read_npz(path)
+        names = [f"{path}: {name}" for name in NAMES]
     else:
         raise FileNotFoundError(f"{path}: there is no such file or directory")
-    for file, array, dims in zip(files, arrays, (3, 1, 3, 1), strict=True):
-        if array.ndim != dims:
-            wanted = "images (n, rows, columns)" if dims == 3 else "labels (n,)"
-            raise ValueError(f"{file}: wanted {wanted}, found shape {array.shape}")
     x, y, x_test, y_test = arrays
-    for i, (images, labels) in enumerate(((x, y), (x_test, y_test))):
-        if len(images) != len(labels):
-            raise ValueError(
-                f"{files[2 * i]} has {len(images)} images, "
-                f"but {files[2 * i + 1]} has {len(labels)} labels"
-            )
+    _check_pair(names[0], x, names[1], y)
+    _check_pair(names[2], x_test, names[3], y_test)
     if x.shape[1:] != x_test.shape[1:]:
-        raise ValueError(f"{path}: images of {x.shape[1:]} to train, of {x_test.shape[1:]} to test")
+        raise ValueError(f"{names[2]}: images of {x_test.shape[1:]}, {names[0]}: of {x.shape[1:]}")
     return x, y, x_test, y_test
+
+
+def _check_pair(of_x: str, x: ndarray, of_y: str, y: ndarray) -> None:
+    if x.ndim != 3:
+        raise ValueError(f"{of_x}: wanted images (n, rows, columns), found shape {x.shape}")
+    if y.ndim != 1:
+        raise ValueError(f"{of_y}: wanted labels (n,), found shape {y.shape}")
+    if len(x) != len(y):
+        raise ValueError(f"{of_x} has {len(x)} images, but {of_y} has {len(y)} labels")
+    wrong = np.flatnonzero((y < 0) | (y > 9))
+    if wrong.size:
+        raise ValueError(f"{of_y}: label {y[wrong[0]]} in place {wrong[0]}: wanted 0 to 9")
 
 
 def read_idx(file: Any) -> ndarray:
@@ -54,8 +59,10 @@ def read_idx(file: Any) -> ndarray:
     file = Path(file)
     raw = _bytes(file)
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in TYPES or not raw[3]:
-        raise ValueError(f"{file}: no IDX file: it starts with {raw[:4].hex(' ') or 'nothing'}, "
-                         "wanted 00 00, a type from 08 to 0e, the number of dimensions")
+        raise ValueError(
+            f"{file}: no IDX file: it starts with {raw[:4].hex(' ') or 'nothing'}, "
+            "wanted 00 00, a type from 08 to 0e, the number of dimensions"
+        )
     start = 4 + 4 * raw[3]
     if len(raw) < start:
         raise ValueError(f"{file}: truncated: {len(raw)} bytes, the header alone wants {start}")
@@ -89,14 +96,16 @@ def _find(directory: Path, start: str) -> Path:
 
 
 def _read_npz(file: Path) -> list[ndarray]:
+    if not zipfile.is_zipfile(file):
+        raise ValueError(
+            f"{file}: no npz file, or a truncated one: wanted an npz with {', '.join(NAMES)}, "
+            "or a directory with the four IDX files"
+        )
     try:
         with np.load(file) as arrays:
-            held = list(arrays)
-            absent = [name for name in NAMES if name not in held]
-            if not absent:
+            if set(NAMES) <= set(arrays):
                 return [arrays[name] for name in NAMES]
-    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{file}: not readable as npz with {', '.join(NAMES)}: {error}"
-        ) from None
-    raise ValueError(f"{file}: wanted arrays {', '.join(NAMES)}, found {', '.join(held)}")
+            found = ", ".join(arrays) or "none"
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{file}: damaged, or no npz: {error}") from None
+    raise ValueError(f"{file}: wanted arrays {', '.join(NAMES)}, found {found}")

@@ -1,6 +1,7 @@
-"""Several preparations one after another, and how a preparation is written down."""
+"""Preparations combined: for some columns, one after another, and how they are written down."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,68 @@ from jaxopt_edu.data.preparation import (
     Fitted,
     Impute,
     MinMax,
-    On,
     OneHot,
     Preparation,
     Standardize,
+    table,
 )
 from jaxopt_edu.value import nearest, pytree, static
 
-__all__ = ["Pipeline", "pipeline", "preparation_of"]
+__all__ = ["On", "Pipeline", "on", "pipeline"]
+
+
+@pytree
+class FittedOn(Fitted):
+    """A fitted value for each of some columns; the others stay as they are."""
+
+    parts: Any
+
+    def apply(self, x):
+        columns = np.split(table(x), np.shape(x)[1], axis=1)
+        return np.concatenate(
+            [part.apply(c) for part, c in zip(self.parts, columns, strict=True)], axis=1
+        )
+
+    def names(self, names):
+        pairs = zip(self.parts, names, strict=True)
+        return tuple(new for part, name in pairs for new in part.names((name,)))
+
+
+@pytree
+class On(Preparation):
+    """A preparation for some columns only; what it makes of each stands in that column's place."""
+
+    columns: tuple[int, ...] = static()
+    preparation: Any = static()
+
+    @property
+    def fills(self):
+        return self.preparation.fills
+
+    def fit(self, x):
+        x = table(x)
+        wrong = [c for c in self.columns if not 0 <= c < x.shape[1]]
+        if wrong:
+            raise ValueError(f"on: column {wrong[0]} of a table with {x.shape[1]} columns")
+        return FittedOn(
+            tuple(
+                self.preparation.fit(x[:, [j]]) if j in self.columns else Fitted()
+                for j in range(x.shape[1])
+            )
+        )
+
+
+def on(columns: Iterable[int], preparation: Any) -> On:
+    """A preparation, given as a value or by name, for some columns only.
+
+    What it makes of each of them stands in that column's place; the others stay as they are.
+    Errors: ValueError for an unknown name, and in `fit` for a column that x does not have.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.on([1], "min_max").fit([[1.0, 2.0], [3.0, 4.0]]).apply([[7.0, 3.0]])
+    array([[7. , 0.5]])
+    """
+    return On(tuple(columns), preparation_of(preparation))
 
 
 @pytree
@@ -108,13 +163,13 @@ def _decode(key: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def to_json(p: Preparation) -> Any:
+def to_json(p: Any) -> Any:
     """What JSON can hold and `preparation_of` reads."""
     if isinstance(p, Pipeline):
         return [to_json(q) for q in p.preparations] or None
     names = [name for name, cls in RECIPES.items() if type(p) is cls]
     if not names:
         raise TypeError(f"{p!r} cannot be written down: only the preparations of this library can")
-    fields = {f.name: getattr(p, f.name) for f in dataclasses.fields(p)}  # type: ignore[arg-type]
+    fields = {f.name: getattr(p, f.name) for f in dataclasses.fields(p)}
     arguments = {k: to_json(v) if isinstance(v, Preparation) else v for k, v in fields.items()}
     return {names[0]: arguments} if arguments else names[0]

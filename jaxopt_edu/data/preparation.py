@@ -5,6 +5,7 @@ part, and its `names(names)` names the new columns. `rows(x, y)` says which rows
 split. Everything here is NumPy, in float64.
 """
 
+import functools
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,22 +21,21 @@ __all__ = [
     "Impute",
     "OneHot",
     "DropDuplicates",
-    "On",
     "standardize",
     "min_max",
     "impute",
     "one_hot",
     "drop_duplicates",
-    "on",
 ]
 
 Names: TypeAlias = tuple[str, ...]
 
 
 def numbers(x: Any) -> ndarray:
-    """x as float64."""
+    """x as float64, or as the integers that it holds (no copy of a large set of images)."""
+    x = np.asarray(x)
     try:
-        return np.asarray(x, float)
+        return x if x.dtype.kind in "iu" else np.asarray(x, float)
     except (TypeError, ValueError) as error:
         raise TypeError(f"wanted a table of numbers: {error}; one_hot encodes categories") from None
 
@@ -48,10 +48,18 @@ def table(x: Any) -> ndarray:
     return x
 
 
-def missing(x: Any) -> ndarray:
+def is_missing(x: Any) -> ndarray:
     """Where x is NaN or None."""
     x = np.asarray(x)
-    return (x != x) | np.equal(x, None) if x.dtype == object else x != x
+    return _absent(x).astype(bool) if x.dtype == object else x != x
+
+
+@functools.partial(np.frompyfunc, nin=1, nout=1)
+def _absent(v: Any) -> bool:
+    try:
+        return v is None or bool(v != v)
+    except TypeError:  # pandas' NA does not say whether it differs from itself
+        return True
 
 
 @pytree
@@ -68,7 +76,10 @@ class Fitted:
 class Preparation:
     """Base of the preparations; as it stands, it changes nothing."""
 
-    fills = False  # whether missing values may come in
+    @property
+    def fills(self) -> bool:
+        """Whether missing values may come in."""
+        return False
 
     def rows(self, x: ndarray, y: ndarray) -> ndarray:
         """Indices of the rows that stay."""
@@ -109,7 +120,7 @@ class Standardize(Preparation):
 
     def fit(self, x):
         x = numbers(x)
-        mean, variance = np.nanmean(x, axis=0), np.nanvar(x, axis=0)
+        mean, variance = np.nanmean(x, axis=0, dtype=float), np.nanvar(x, axis=0, dtype=float)
         rounding = len(x) * np.finfo(float).eps
         constant = variance <= rounding * variance + (rounding * mean) ** 2
         return Scaled(mean, np.where(constant, 1, np.sqrt(variance)))
@@ -135,7 +146,7 @@ class MinMax(Preparation):
 
     def fit(self, x):
         x = numbers(x)
-        low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
+        low, high = np.nanmin(x, axis=0).astype(float), np.nanmax(x, axis=0).astype(float)
         constant = high - low < 10 * np.finfo(float).eps
         return Scaled(low, np.where(constant, 1, high - low))
 
@@ -154,7 +165,7 @@ class Filled(Fitted):
 
     def apply(self, x):
         x = np.asarray(x)
-        return np.where(missing(x), np.asarray(self.fill, x.dtype), x)
+        return np.where(is_missing(x), np.asarray(self.fill, x.dtype), x)
 
 
 def _most_frequent(column: ndarray) -> Any:
@@ -184,11 +195,14 @@ class Impute(Preparation):
     """
 
     strategy: str = static("mean", among=STATISTICS)
-    fills = True
+
+    @property
+    def fills(self):
+        return True
 
     def fit(self, x):
         x = table(x)
-        present = ~missing(x)
+        present = ~is_missing(x)
         empty = np.flatnonzero(~present.any(axis=0))
         if empty.size:
             raise ValueError(f"impute: column {empty[0]} has no value in the training part")
@@ -269,58 +283,6 @@ drop_duplicates = recipe("drop_duplicates", DropDuplicates)
 def _plain(x: ndarray) -> list[tuple]:
     """Rows as tuples of values that compare equal, missing ones too."""
     x = np.asarray(x).reshape(len(x), -1)
-    return list(map(tuple, np.where(missing(x), None, x.astype(object))))
-
-
-# ----------------------------------------------------------------------------------- combination
-
-
-@pytree
-class FittedOn(Fitted):
-    """A fitted value for each of some columns; the others stay as they are."""
-
-    parts: Any
-
-    def apply(self, x):
-        columns = np.split(table(x), np.shape(x)[1], axis=1)
-        return np.concatenate(
-            [part.apply(c) for part, c in zip(self.parts, columns, strict=True)], axis=1
-        )
-
-    def names(self, names):
-        pairs = zip(self.parts, names, strict=True)
-        return tuple(new for part, name in pairs for new in part.names((name,)))
-
-
-@pytree
-class On(Preparation):
-    """A preparation for some columns only; what it makes of each stands in that column's place.
-
-    Errors: ValueError for a column that x does not have.
-
-    >>> import jaxopt_edu as jo
-    >>> jo.data.on((1,), jo.data.min_max()).fit([[1.0, 2.0], [3.0, 4.0]]).apply([[7.0, 3.0]])
-    array([[7. , 0.5]])
-    """
-
-    columns: tuple[int, ...] = static()
-    preparation: Any = static()
-
-    @property
-    def fills(self):
-        return self.preparation.fills
-
-    def fit(self, x):
-        x = table(x)
-        wrong = [c for c in self.columns if not 0 <= c < x.shape[1]]
-        if wrong:
-            raise ValueError(f"on: column {wrong[0]} of a table with {x.shape[1]} columns")
-        return FittedOn(
-            tuple(
-                self.preparation.fit(x[:, [j]]) if j in self.columns else Fitted()
-                for j in range(x.shape[1])
-            )
-        )
-
-
-on = recipe("on", On)
+    x = x.astype(object)
+    x[is_missing(x)] = None
+    return list(map(tuple, x))

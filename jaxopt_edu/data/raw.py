@@ -1,52 +1,152 @@
-"""Raw data and what must be true of them before anything else is done."""
+"""Raw data, and what must be true of them before anything else is done."""
 
 import hashlib
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.preparation import missing
-
-__all__ = ["Raw"]
+from jaxopt_edu.data.preparation import is_missing
+from jaxopt_edu.value import resolve_among
 
 Pair = tuple[ndarray, ndarray]
 
 
 class Raw(NamedTuple):
-    """Data as they come. Labels are integers from 0, or anything where targets is empty."""
+    """Data as they come: examples and targets, which may bring parts of their own."""
 
     x: ndarray
     y: ndarray
     features: tuple[str, ...]
-    targets: tuple[str, ...]  # names of the classes, or of what is predicted
+    targets: tuple[str, ...]  # names of the classes, or of what is predicted; () where not known
     task: str  # "classification" or "regression"
-    validation: Pair | None = None  # parts of their own, where there are
+    validation: Pair | None = None
     test: Pair | None = None
 
     def pairs(self) -> dict[str, Pair]:
-        given = {"validation ": self.validation, "test ": self.test}
-        return {"": (self.x, self.y)} | {k: v for k, v in given.items() if v is not None}
+        """The pairs of x and y, by what an error calls them."""
+        own = {"validation ": self.validation, "test ": self.test}
+        return {"": (self.x, self.y)} | {k: v for k, v in own.items() if v is not None}
 
     def sha256(self) -> str:
+        """The hash of all arrays and of the task."""
         digest = hashlib.sha256(self.task.encode())
-        for pair in self.pairs().values():
-            for a in pair:
-                digest.update(f"{a.dtype.str}{a.shape}".encode())
-                plain = a.dtype != object
-                digest.update(np.ascontiguousarray(a) if plain else repr(a.tolist()).encode())
+        for array in (a for pair in self.pairs().values() for a in pair):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(
+                repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
+            )
         return digest.hexdigest()
 
 
 def checked(raw: Raw, fills: bool) -> Raw:
-    """raw, its labels encoded; fills: whether the preparation fills missing values."""
+    """raw with its labels as integers from 0; fills: missing values may be in x.
+
+    Errors: ValueError or TypeError that says which array is wrong, in what, and what was wanted.
+    """
+    resolve_among("task", raw.task, ("classification", "regression"))
     for part, (x, y) in raw.pairs().items():
-        if x.ndim < 2:
-            raise ValueError(f"{part}x has shape {x.shape}: wanted (examples, features)")
-        if len(x) != len(y):
-            raise ValueError(f"{part}x has {len(x)} rows, but {part}y has {np.shape(y)[:1]}")
-        if x.shape[1:] != raw.x.shape[1:]:
-            raise ValueError(f"{part}x has shape {x.shape}, but x has shape {raw.x.shape}")
-        _check_finite(f"{part}x", x, raw.features, fills)
+        _check_shapes(part, x, y, raw.x)
+        _check_values(f"{part}x", x, fills)
+        _check_values(f"{part}y", y, False)
+    return _regression(raw) if raw.task == "regression" else _classification(raw)
+
+
+def _check_shapes(part: str, x: ndarray, y: ndarray, first: ndarray) -> None:
+    if x.ndim < 2:
+        raise ValueError(
+            f"{part}x has shape {x.shape}: wanted (examples, features); x[:, None] is one feature"
+        )
+    if y.ndim < 1 or len(x) != len(y):
+        raise ValueError(f"{part}x has shape {x.shape}, but {part}y {y.shape}: one row for each")
+    if x.shape[1:] != first.shape[1:]:
+        raise ValueError(f"{part}x has shape {x.shape}, but x {first.shape}: the same features")
+    if 0 in x.shape:
+        raise ValueError(f"{part}x has shape {x.shape}: there is nothing in it")
+
+
+def _check_values(what: str, a: ndarray, fills: bool) -> None:
+    """ValueError where a holds infinity, or a missing value that nothing fills."""
+    if a.dtype.kind not in "fO":
+        return
+    found = {"infinity": _infinite(a)}
+    if not fills:
+        found["missing values (NaN)"] = is_missing(a)
+    for word, wrong in found.items():
+        if wrong.any():
+            where = np.argwhere(wrong)
+            rows = len(np.unique(where[:, 0]))
+            hint = "; prepare=('impute', ...) fills them" if a.ndim > 1 and word[0] == "m" else ""
+            column = f", column {where[0][1]}" if a.ndim > 1 else ""
+            raise ValueError(
+                f"{what} holds {word} in {rows} of {len(a)} rows, "
+                f"first in row {where[0][0]}{column}{hint}"
+            )
+
+
+def _infinite(a: ndarray) -> ndarray:
+    if a.dtype != object:
+        return np.isinf(a)
+    return np.frompyfunc(lambda v: isinstance(v, float) and math.isinf(v), 1, 1)(a).astype(bool)
+
+
+def _regression(raw: Raw) -> Raw:
+    for part, (_, y) in raw.pairs().items():
+        if y.dtype.kind not in "fiub":
+            raise TypeError(f"{part}y holds {y.dtype}: a regression wants numbers")
+    columns = raw.y[0].size
+    names = raw.targets or (("y",) if columns == 1 else tuple(f"y{j}" for j in range(columns)))
+    return raw._replace(targets=names)
+
+
+# ------------------------------------------------------------------------------------- labels
+
+
+def _classification(raw: Raw) -> Raw:
+    """raw with labels 0 to K - 1, and the names of the K classes."""
+    for part, (_, y) in raw.pairs().items():
+        if y.ndim != 1:
+            raise ValueError(f"{part}y has shape {y.shape}: wanted one label a row, (n,)")
+    names = raw.targets or _names(raw.y)
+    new = [(x, _labels(f"{part}y", y, names)) for part, (x, y) in raw.pairs().items()]
+    own = iter(new[1:])
+    return raw._replace(
+        y=new[0][1],
+        targets=names,
+        validation=raw.validation and next(own),
+        test=raw.test and next(own),
+    )
+
+
+def _names(y: ndarray) -> tuple[str, ...]:
+    """The classes in y: 0 to K - 1, or the strings that it holds."""
+    values = np.unique(y).tolist()
+    if len(values) < 2:
+        raise ValueError(f"y holds the label {values[0]!r} only: wanted two classes or more")
+    if y.dtype.kind in "fiu":
+        if values != list(range(len(values))):
+            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+            raise ValueError(
+                f"y holds the labels {shown}: wanted integers 0 to {len(values) - 1}, as "
+                "np.unique(y, return_inverse=True)[1] makes them (or task='regression')"
+            )
+        values = range(len(values))
+    return tuple(map(str, values))
+
+
+def _labels(what: str, y: ndarray, names: tuple[str, ...]) -> ndarray:
+    """Labels as int32 in 0 to K - 1."""
+    if y.dtype.kind not in "fiub":
+        number = {name: k for k, name in enumerate(names)}
+        unknown = [v for v in np.unique(y).tolist() if str(v) not in number]
+        if unknown:
+            raise ValueError(f"{what} holds the label {unknown[0]!r}, which is none of {names}")
+        return np.array([number[str(v)] for v in y.tolist()], np.int32)
+    wrong = np.flatnonzero((y != np.floor(y)) | (y < 0) | (y >= len(names)))
+    if wrong.size:
+        raise ValueError(
+            f"{what} holds the label {y[wrong[0]]} in row {wrong[0]}: "
+            f"wanted an integer from 0 to {len(names) - 1}"
+        )
+    return y.astype(np.int32)

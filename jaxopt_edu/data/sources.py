@@ -1,25 +1,14 @@
 """Where data come from: scikit-learn's copies of real data, a made problem, MNIST's files."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from jaxopt_edu.data.files import read_mnist
+from jaxopt_edu.data.raw import Raw
 from jaxopt_edu.value import nearest
 
 __all__ = ["datasets"]
-
-
-class Raw(NamedTuple):
-    """Data as they come; test is a part of its own where the source has one."""
-
-    x: ndarray
-    y: ndarray
-    test: tuple[ndarray, ndarray] | None
-    features: tuple[str, ...]
-    targets: tuple[str, ...]
-    task: str
 
 
 def _sklearn(name: str, task: str) -> Raw:
@@ -32,13 +21,14 @@ def _sklearn(name: str, task: str) -> Raw:
         ) from None
     bunch = getattr(datasets, f"load_{name}")()
     targets = tuple(map(str, bunch.get("target_names", ["target"])))
-    return Raw(bunch.data, bunch.target, None, tuple(bunch.feature_names), targets, task)
+    features = tuple(map(str, bunch.feature_names))
+    return Raw(bunch.data, bunch.target, features, targets, task)
 
 
 def _linear(seed: int) -> Raw:
     """y = 3 x + U(0, 1), x from U(0, 1): 1,000 examples."""
     x, noise = np.random.default_rng(seed).random((2, 1000))
-    return Raw(x[:, None], 3 * x + noise, None, ("x",), ("y",), "regression")
+    return Raw(x[:, None], 3 * x + noise, ("x",), ("y",), "regression")
 
 
 def _mnist(path: Any) -> Raw:
@@ -46,12 +36,13 @@ def _mnist(path: Any) -> Raw:
         raise ValueError(
             "mnist is read from files: path = a directory with the four IDX files, or an npz"
         )
-    x, y, *test = read_mnist(path)
+    x, y, x_test, y_test = read_mnist(path)
     rows, columns = x.shape[1:]
+    parts = ((x, y), (x_test, y_test))
     names = tuple(f"pixel_{i}_{j}" for i in range(rows) for j in range(columns))
     digits = tuple(map(str, range(10)))
-    flat = (test[0].reshape(len(test[0]), -1), test[1])
-    return Raw(x.reshape(len(x), -1), y, flat, names, digits, "classification")
+    (x, y), test = ((images.reshape(len(images), -1), labels) for images, labels in parts)
+    return Raw(x, y, names, digits, "classification", test=test)
 
 
 SOURCES = {

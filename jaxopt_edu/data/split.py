@@ -5,32 +5,37 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["split"]
 
+def split(
+    n: int, shares: Sequence[float], seed: int, labels: ndarray | None, names: Sequence[str]
+) -> list[ndarray]:
+    """Row numbers of each part, in random order; the shares add up to 1.
 
-def split(shares: Sequence[float], labels: ndarray | None, n: int, seed: int) -> list[ndarray]:
-    """Row indices of each part, in random order; the shares of the parts add up to 1.
-
-    With labels, each class has in each part its share of members, to within one.
-    Errors: ValueError where a part is empty, or a class has no member in some part.
+    With labels, every class has in each part its share of members, to within one: what is left
+    after rounding down goes to the parts that are owed most.
+    Errors: ValueError where a part with a share, or a class in it, would be empty.
     """
     order = np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
-    classes = [order] if labels is None else [order[labels[order] == c] for c in np.unique(labels)]
-    debt = np.zeros(len(shares))  # what each part is still owed
+    classes = {"the data": order}
+    if labels is not None:
+        members = {k: order[labels[order] == k] for k in np.unique(labels)}
+        classes = {f"class {names[k]!r}": rows for k, rows in members.items()}
+    owed = np.zeros(len(shares))
     pieces = []
-    for members in classes:
-        quota = np.asarray(shares) * len(members)
-        debt += quota
+    for what, rows in classes.items():
+        quota = np.asarray(shares) * len(rows)
         sizes = np.floor(quota + 1e-9).astype(int)
-        open_to = np.argsort(-np.where(quota > sizes, debt - sizes, -np.inf), kind="stable")
-        sizes[open_to[: len(members) - sizes.sum()]] += 1
-        debt -= sizes
-        if (sizes == 0).any():
-            what = "data" if labels is None else f"class {labels[members[0]]}"
+        owed += quota - sizes
+        first = np.argsort(np.where(quota > sizes, -owed, np.inf), kind="stable")
+        more = first[: len(rows) - sizes.sum()]
+        sizes[more] += 1
+        owed[more] -= 1
+        if (sizes == 0).any(where=np.asarray(shares) > 0):
+            shown = " / ".join(f"{share:.0%}" for share in shares)
             raise ValueError(
-                f"{what}: {len(members)} examples are too few for parts of "
-                f"{' / '.join(f'{s:.0%}' for s in shares)}: one part would have none"
+                f"{what} has {len(rows)} rows, too few for parts of {shown}: one would have none"
             )
-        pieces.append(np.split(members, np.cumsum(sizes)[:-1]))
+        pieces.append(np.split(rows, np.cumsum(sizes)[:-1]))
+    place = np.argsort(order)
     parts = [np.concatenate(piece) for piece in zip(*pieces, strict=True)]
-    return [part[np.argsort(np.argsort(order)[part])] for part in parts]
+    return [part[np.argsort(place[part])] for part in parts]

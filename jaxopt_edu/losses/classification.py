@@ -45,8 +45,8 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     Agrees with: optax.sigmoid_binary_cross_entropy, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
-    >>> jo.losses.sigmoid_binary_cross_entropy([0.0, 100.0, 100.0], [1, 1, 0]).round(3)
-    Array([  0.693,   0.   , 100.   ], dtype=float32)
+    >>> jo.losses.sigmoid_binary_cross_entropy([100.0, 100.0], [1, 0])
+    Array([  0., 100.], dtype=float32)
     """
     x, y = pair(logits, labels, ("logits", "labels"))
     return y * jax.nn.softplus(-x) + (1 - y) * jax.nn.softplus(x)
@@ -64,8 +64,8 @@ def sigmoid_focal_loss(
     Agrees with: optax.sigmoid_focal_loss, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
-    >>> jo.losses.sigmoid_focal_loss([0.0, 2.0, -2.0], [1, 1, 1]).round(3)
-    Array([0.173, 0.002, 1.65 ], dtype=float32)
+    >>> print(f"{jo.losses.sigmoid_focal_loss(2.0, 1):.4f}")  # cross-entropy says 0.1269
+    0.0018
     """
     x, y = pair(logits, labels, ("logits", "labels"))
     wrong = y * jax.nn.sigmoid(-x) + (1 - y) * jax.nn.sigmoid(x)
@@ -112,8 +112,8 @@ def softmax_cross_entropy(
     Agrees with: optax.softmax_cross_entropy, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
-    >>> jo.losses.softmax_cross_entropy([[1.0, 2.0]], [[0, 1]]).round(3)
-    Array([0.313], dtype=float32)
+    >>> print(f"{jo.losses.softmax_cross_entropy([1.0, 2.0], [0, 1]):.4f}")
+    0.3133
     """
     x, y = pair(logits, labels, ("logits", "labels"))
     x, y, mask = (_rows(z, axis) for z in (x, y, _mask(where, x, axis)))
@@ -138,16 +138,15 @@ def softmax_cross_entropy_with_integer_labels(
     Agrees with: optax.softmax_cross_entropy_with_integer_labels, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
-    >>> loss = jo.losses.softmax_cross_entropy_with_integer_labels
-    >>> loss([[1.0, 2.0], [1.0, 2.0]], [1, 2]).round(3)
-    Array([0.313,   nan], dtype=float32)
+    >>> jo.losses.softmax_cross_entropy_with_integer_labels([[0.0, 1e4], [0.0, 1e4]], [1, 2])
+    Array([ 0., nan], dtype=float32)
     """
     x = floats("logits", logits)
     x, mask = (_rows(z, axis) for z in (x, _mask(where, x, axis)))
     y = class_labels(("logits", "labels"), x.shape, labels)
     here = mask & (y[..., None] == jnp.arange(x.shape[-1]))
     log_q = _log_softmax(x, mask)
-    loss = -jnp.sum(jnp.where(here, log_q, 0), -1)
+    loss = jnp.sum(jnp.where(here, -log_q, 0), -1)
     if label_smoothing is not None:
         mean = -jnp.mean(log_q, -1, where=mask | ~jnp.any(mask, -1, keepdims=True))
         loss = (1 - label_smoothing) * loss + label_smoothing * mean
@@ -218,8 +217,8 @@ def kl_divergence(
 
     >>> import jaxopt_edu as jo
     >>> import numpy as np
-    >>> jo.losses.kl_divergence(np.log([0.5, 0.5]), [0, 1]).round(3)
-    Array(0.693, dtype=float32)
+    >>> print(f"{jo.losses.kl_divergence(np.log([0.5, 0.5]), [0, 1]):.4f}")
+    0.6931
     """
     log_q, p = pair(log_predictions, targets, ("log_predictions", "targets"))
     log_p = jnp.log(jnp.where(p == 0, 1, p))

@@ -1,5 +1,6 @@
 """Regression: the loss of every number, in the shape of the predictions."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -77,8 +78,8 @@ def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     Agrees with: optax.log_cosh, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
-    >>> jo.losses.log_cosh([0.0, 1000.0]).round(3)
-    Array([  0.   , 999.307], dtype=float32)
+    >>> print(f"{jo.losses.log_cosh(1000.0):.2f}")
+    999.31
     """
     e = _error(predictions, targets)
-    return jnp.logaddexp(e, -e) - jnp.logaddexp(0, jnp.zeros_like(e))
+    return jnp.logaddexp(e, -e) - math.log(2)

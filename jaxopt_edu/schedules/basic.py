@@ -103,7 +103,8 @@ class LinearSchedule(Schedule):
     Units: transition_steps and transition_begin are steps, and need not be integers.
     Errors: ValueError where transition_steps < 1 or transition_begin < 0. Where an array has
         transition_steps <= 0 the value stays init_value, as in optax.
-    Agrees with: optax.linear_schedule, 1e-6 (it computes in float32); the formula, 1e-12.
+    Agrees with: optax.linear_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
@@ -134,7 +135,8 @@ class PolynomialSchedule(Schedule):
     Units: transition_steps and transition_begin are steps, and need not be integers.
     Errors: ValueError where transition_steps < 1, or power or transition_begin < 0. Where an array
         has transition_steps <= 0 the value stays init_value, as in optax.
-    Agrees with: optax.polynomial_schedule, 1e-6 (it computes in float32); the formula, 1e-12.
+    Agrees with: optax.polynomial_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
@@ -199,7 +201,8 @@ class ExponentialDecay(Schedule):
         staircase the schedule jumps in both, and their derivatives are 0.
     Errors: ValueError where transition_steps < 1, decay_rate <= 0 or transition_begin < 0. Where an
         array has transition_steps <= 0 or decay_rate <= 0 nothing decays, as in optax.
-    Agrees with: optax.exponential_decay, 1e-6 (it computes in float32); the formula, 1e-12.
+    Agrees with: optax.exponential_decay, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo

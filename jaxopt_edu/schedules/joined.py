@@ -1,6 +1,7 @@
 """Schedules one after another: warmups, warm restarts, and any others joined at boundaries."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
 
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from jaxopt_edu.schedules.basic import (
     done,
     power,
 )
-from jaxopt_edu.value import check, number, pytree, recipe, static
+from jaxopt_edu.value import check, number, pytree, recipe, resolve_among, static
 
 __all__ = [
     "JoinSchedules",
@@ -73,7 +74,7 @@ class JoinSchedules:
 
     def __call__(self, t: Scalar) -> Array:
         t = jnp.asarray(t)
-        t = t.astype(jnp.promote_types(t.dtype, jnp.int32))  # t - b would wrap round in uint8
+        t = t.astype(jnp.result_type(t, jnp.int32))  # t - b would wrap round in uint8
         eta = now(self.schedules[0], t)
         for b, schedule in zip(self.boundaries, self.schedules[1:], strict=True):
             eta = jnp.where(t < b, eta, now(schedule, t - b))
@@ -91,7 +92,8 @@ class WarmupConstantSchedule(Schedule):
         W = warmup_steps: `linear_schedule` by another name.
     Errors: ValueError where warmup_steps < 1. Where an array has warmup_steps <= 0 the value stays
         init_value, as in optax.
-    Agrees with: optax.warmup_constant_schedule, 1e-6 (it computes in float32); the formula, 1e-12.
+    Agrees with: optax.warmup_constant_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
@@ -123,8 +125,8 @@ class WarmupCosineDecaySchedule(Schedule):
         decay_steps <= warmup_steps the value stays peak_value after the warmup.
     Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2 (warmup); Loshchilov & Hutter 2017,
         arXiv:1608.03983, equation 5 (cosine).
-    Agrees with: optax.warmup_cosine_decay_schedule, 1e-6 (it computes in float32), where
-        peak_value is not 0 (there optax takes end_value for 0); the formula, 1e-12.
+    Agrees with: optax.warmup_cosine_decay_schedule, 1e-12 given float64 steps; 1e-6 given int32
+        steps, from which optax computes in float32. Where peak_value is 0 optax ignores end_value.
 
     >>> import jaxopt_edu as jo
     >>> schedule = jo.warmup_cosine_decay_schedule(0.0, 1.0, 2, 6)
@@ -168,8 +170,8 @@ class WarmupExponentialDecaySchedule(Schedule):
     Units: T counts from the end of the warmup and of the B steps after it. With staircase the
         schedule jumps in W, B and T.
     Errors: as `exponential_decay`; ValueError where warmup_steps < 0.
-    Agrees with: optax.warmup_exponential_decay_schedule, 1e-6 (it computes in float32); the
-        formula, 1e-12.
+    Agrees with: optax.warmup_exponential_decay_schedule, 1e-12 given float64 steps; 1e-6 given
+        int32 steps, from which optax computes in float32.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
@@ -213,10 +215,11 @@ class SGDRSchedule(Schedule):
         cosine_kwargs, one decay_steps after another.
     Units: the numbers are named by their cycle: `cosine_kwargs.0.peak_value`. The schedule jumps
         in decay_steps, where the next cycle starts.
-    Errors: as `warmup_cosine_decay_schedule`; TypeError where a name is missing or unknown;
-        ValueError where there is no cycle.
+    Errors: as `warmup_cosine_decay_schedule`; TypeError where a name is missing; ValueError
+        where one is unknown, or there is no cycle.
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5.
-    Agrees with: optax.sgdr_schedule, 1e-6 (it computes in float32); the formula, 1e-12.
+    Agrees with: optax.sgdr_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32.
 
     >>> import jaxopt_edu as jo
     >>> cycle = dict(init_value=0.0, peak_value=1.0, warmup_steps=1, decay_steps=3)
@@ -228,15 +231,19 @@ class SGDRSchedule(Schedule):
     cosine_kwargs: tuple[dict[str, Scalar], ...] = number(smooth=False)
 
     def __post_init__(self):
-        if isinstance(self.cosine_kwargs, list):
-            object.__setattr__(self, "cosine_kwargs", tuple(self.cosine_kwargs))
-        if self.cosine_kwargs == ():
-            raise ValueError("cosine_kwargs is empty: wanted at least one cycle")
-        if isinstance(self.cosine_kwargs, tuple):
+        if isinstance(self.cosine_kwargs, list | tuple | Iterator):
+            cycles = tuple(dict(kwargs) for kwargs in self.cosine_kwargs)
+            if not cycles:
+                raise ValueError("cosine_kwargs is empty: wanted at least one cycle")
+            object.__setattr__(self, "cosine_kwargs", cycles)
             self.cycles()
 
-    def cycles(self):
+    def cycles(self) -> tuple[WarmupCosineDecaySchedule, ...]:
         """The cycles as schedules."""
+        names = inspect.signature(WarmupCosineDecaySchedule).parameters
+        for i, kwargs in enumerate(self.cosine_kwargs):
+            for name in kwargs:
+                resolve_among(f"cosine_kwargs[{i}]", name, names)
         return tuple(WarmupCosineDecaySchedule(**kwargs) for kwargs in self.cosine_kwargs)
 
     def eta(self, t):

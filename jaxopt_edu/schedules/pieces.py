@@ -103,7 +103,8 @@ class PiecewiseInterpolateSchedule(Scaled):
     and eta_t = v_n from b_n on.
     Units, Errors: as `piecewise_constant_schedule`; ValueError where interpolate_type is neither
         "linear" nor "cosine".
-    Agrees with: optax.piecewise_interpolate_schedule, 1e-12 in float64.
+    Agrees with: optax.piecewise_interpolate_schedule, 1e-12 given float64 steps; 1e-6 given
+        int32 steps, from which optax computes in float32.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
@@ -139,8 +140,9 @@ class LinearOnecycleSchedule(Schedule):
     Errors: ValueError where transition_steps < 1, a share is outside [0, 1), pct_start >= pct_final
         or a factor is <= 0.
     Source: Smith & Topin 2017, arXiv:1708.07120.
-    Agrees with: optax.linear_onecycle_schedule, 1e-12 in float64, where the three boundaries
-        differ; optax forgets a factor where two coincide (as for T = 1).
+    Agrees with: optax.linear_onecycle_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32. Where two boundaries coincide (T = 1) optax forgets a
+        factor.
 
     >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
@@ -159,7 +161,7 @@ class LinearOnecycleSchedule(Schedule):
     def __post_init__(self):
         check(self)
         shares = self.pct_start, self.pct_final
-        if all(isinstance(s, float) for s in shares) and not self.pct_start < self.pct_final:
+        if all(isinstance(s, int | float) for s in shares) and not self.pct_start < self.pct_final:
             raise ValueError(f"pct_start, pct_final = {shares}: wanted the first below the second")
 
     def eta(self, t):
@@ -184,7 +186,8 @@ class CosineOnecycleSchedule(Schedule):
         their boundaries are rounded down to steps.
     Errors: ValueError where transition_steps < 1, pct_start is outside [0, 1) or a factor is <= 0.
     Source: Smith & Topin 2017, arXiv:1708.07120 (there with straight lines).
-    Agrees with: optax.cosine_onecycle_schedule, 1e-12 in float64.
+    Agrees with: optax.cosine_onecycle_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
+        from which optax computes in float32.
 
     >>> import jaxopt_edu as jo
     >>> onecycle = jo.cosine_onecycle_schedule(6, 1.0, 0.34, 2.0, 4.0)

@@ -48,6 +48,24 @@ def plan(space: Any, trials: int | None, seed: int, sampler: str) -> list[Batch]
     return batches
 
 
+def sample(space: Any, trials: int, *, seed: int = 0, sampler: str = "random") -> Any:
+    """A batch of trials: the experiment with a vector for each distribution.
+
+    sampler: random, sobol (scrambled), or grid (at most `trials` points).
+    Errors: ValueError for alternatives of structure, which make no single value: `sweep` them.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.sample(jo.adam(jo.log_uniform(1e-4, 1e-1)), 64).learning_rate.shape
+    (64,)
+    """
+    batches = plan(space, trials, seed, sampler)
+    if len(batches) != 1:
+        raise ValueError(f"sample: the space has {len(batches)} structures; `sweep` runs them all")
+    [batch] = batches
+    numbers = {name: jax.numpy.asarray(x) for name, x in batch.columns.items()}
+    return replace(batch.template, **numbers)
+
+
 # ---------------------------------------------------------------------------------- from a space
 
 

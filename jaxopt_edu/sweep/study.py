@@ -39,12 +39,10 @@ class Study:
         return len(self.columns["status"])
 
     def __repr__(self) -> str:
-        i = self.best_trial
-        numbers = {n: v for n, v in self.row(i).items() if n in self.swept}
-        score = self.columns[f"{self.split}_{self.metric}"][i]
+        score = self.columns[f"{self.split}_{self.metric}"][self.best_trial]
         return (
             f"Study({len(self)} trials, {self.diverged} diverged, "
-            f"best {self.split} {self.metric} {score:.4g} at {numbers})"
+            f"best {self.split} {self.metric} {score:.4g} at {self.hyperparameters()})"
         )
 
     @property
@@ -88,6 +86,17 @@ class Study:
     def row(self, trial: int) -> dict[str, Any]:
         """One row of the table."""
         return {name: x.tolist()[trial] for name, x in self.columns.items()}
+
+    def hyperparameters(self, trial: int | None = None) -> dict[str, Any]:
+        """The swept choices and numbers of a trial, by default the best."""
+        row = self.row(self.best_trial if trial is None else trial)
+        return {name: row[name] for name in self.swept if row[name] == row[name]}
+
+    def scores(self, trial: int | None = None) -> dict[str, float | None]:
+        """The scores of a trial, by default the best, as `<split>_<name>`; None where it has none."""
+        row = self.row(self.best_trial if trial is None else trial)
+        names = [name for name in row if name not in (*self.swept, "status", "steps", "reason")]
+        return {name: row[name] if row[name] == row[name] else None for name in names}
 
     def to_pandas(self) -> Any:
         """The table as a DataFrame, best trial first, indexed by trial."""

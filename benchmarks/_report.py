@@ -1,0 +1,136 @@
+"""What the benchmarks share: their options, the facts about the machine, tables and files."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+from _common import say
+
+HERE = Path(__file__).parent
+PACKAGES = ("jaxopt_edu", "jax", "jaxlib", "numpy", "optax", "torch", "keras", "tensorflow",
+            "tensorflow_cpu", "optuna")  # fmt: skip
+IDLE = 0.3  # a load average above this is not that of an idle machine
+
+Table = list[dict[str, str]]
+
+
+def arguments(doc: str, arms: tuple[str, ...]) -> argparse.Namespace:
+    """The options of a benchmark, with the facts about the machine as it starts."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="where reports go")
+    parser.add_argument("--arms", default=",".join(arms), help=f"some of {','.join(arms)}")
+    parser.add_argument("--repeats", type=int, help="samples of each arm (5; quick 3)")
+    parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.arms = options.arms.split(",")
+    for name in options.arms:
+        if name not in arms:
+            parser.error(f"unknown arm {name!r}: there are {', '.join(arms)}")
+    options.repeats = options.repeats or (3 if options.quick else 5)
+    options.seconds = 0.01 if options.quick else 1.0
+    options.skipped = {}
+    options.machine = machine()
+    return options
+
+
+def machine() -> dict[str, Any]:
+    """Date, hardware, load and versions."""
+    return {
+        "date": date.today().isoformat(),
+        "commit": _commit(),
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "devices": [f"{d.platform} ({d.device_kind})" for d in jax.local_devices()],
+        "load average at start": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "versions": {p: metadata.version(p) for p in PACKAGES if any(metadata.distributions(name=p))},
+    }
+
+
+def _commit() -> str:
+    if shutil.which("git") is None:
+        return ""
+    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    return subprocess.run(git, capture_output=True, text=True).stdout.strip()
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
+
+
+# ------------------------------------------------------------------------------------- tables
+
+
+def seconds(x: float) -> str:
+    """Seconds in a unit in which they read well."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if x >= size:
+            break
+    return f"{x / size:.3g} {unit}"
+
+
+def table(rows: Table) -> str:
+    """A table that reads well as text and as Markdown: the first column left, the others right."""
+    heads = list(rows[0])
+    widths = [max(len(row[head]) for row in [*rows, {head: head}]) for head in heads]
+    sides = "<" + ">" * (len(heads) - 1)
+    rule = [f"{'-' * (w - 1)}{'-' if side == '<' else ':'}" for w, side in zip(widths, sides)]
+
+    def line(cells):
+        padded = (f"{c:{side}{w}}" for c, side, w in zip(cells, sides, widths, strict=True))
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join([line(heads), line(rule), *(line(row.values()) for row in rows)])
+
+
+# -------------------------------------------------------------------------------------- report
+
+
+def publish(
+    doc: str, options: argparse.Namespace, tables: dict[str, Table], results: dict[str, Any],
+    notes: list[str],
+) -> None:
+    """Prints the report and writes it as <date>-<script>.md, and all samples as .json."""
+    question, *explained = doc.strip().split("\n\n")
+    about = options.machine
+    busy = about["load average at start"] > IDLE
+    notes = ["NOT from an idle machine: see its load average."] * busy + notes
+    notes += [f"{arm}: {why}" for arm, why in options.skipped.items()]
+    parts = [f"# {question}", *explained]
+    parts += [f"## {title}\n\n{table(rows)}" for title, rows in tables.items() if rows]
+    parts += ["## Notes", _bullets(notes), "## Machine", _bullets(map(_fact, about.items()))]
+    text = "\n\n".join(parts) + "\n"
+    record = {
+        "question": question, "quick": options.quick, "machine": about, "results": results,
+        "notes": notes, "skipped": options.skipped,
+    }  # fmt: skip
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"{about['date']}-{Path(sys.argv[0]).stem}{'-quick' * options.quick}"
+    path.with_suffix(".md").write_text(text)
+    path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    print(text)
+    say(f"written: {path}.md and .json")
+
+
+def _bullets(lines: Any) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _fact(fact: tuple[str, Any]) -> str:
+    name, value = fact
+    if isinstance(value, dict):
+        value = ", ".join(f"{k} {v}" for k, v in value.items())
+    return f"{name}: {', '.join(value) if isinstance(value, list) else value}"

@@ -1,0 +1,150 @@
+"""How long does one step of an optimizer take, and how near is it to what memory allows?
+
+One update of Adam and of SGD with momentum, gradients given: ours, optax's, and PyTorch's fused.
+The JAX arms are one compiled program, f(gradients, state, params) -> (params, state), that takes
+over the buffers of state and params. Donated buffers go to outputs in the order of the arguments,
+so that f(gradients, state, params) -> (state, params) would copy them. "of the copy" is the least
+traffic of the rule (Adam reads g, m, v, p and writes m, v, p) over the time, as a share of the
+measured bandwidth of a copy; above 100% the arrays fit a cache.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from _common import Arm, copy_bandwidth, measure, say, slower, to_torch
+from _report import arguments, publish, seconds
+
+import jaxopt_edu as jo
+
+ARMS = ("ours", "ours-closed", "optax", "torch")
+CASES = [(1, 1000), (100, 1000), (1000, 1000), (1, 20_000_000)]  # leaves, floats in each
+QUICK_CASES = [(1, 1000), (20, 1000), (1, 100_000)]
+RATE = 1e-3
+PASSES = {"adam": 7, "momentum": 5}  # over arrays, read or written
+
+
+def main() -> None:
+    options = arguments(__doc__, ARMS)
+    say("measuring the bandwidth of a copy")
+    bandwidth, copy = copy_bandwidth(options)
+    tables: dict[str, list] = {}
+    results: dict[str, Any] = {"copy_bytes_per_second": bandwidth, "copy": copy, "rows": []}
+    for rule, passes in PASSES.items():
+        rows = tables.setdefault(f"One step of {rule}", [])
+        for leaves, size in QUICK_CASES if options.quick else CASES:
+            case = {"rule": rule, "leaves": leaves, "floats": size}
+            say(f"{rule}, {leaves} x {size:,} floats")
+            timed = measure(arms(rule, leaves, size), options)
+            traffic = passes * 4 * leaves * size
+            rows += lines(timed, leaves, size, traffic, bandwidth)
+            results["rows"] += [case | arm.as_dict() | {"bytes": traffic} for arm in timed]
+    notes = [
+        f"The copy: {bandwidth / 1e9:.1f} GB/s read and written ({copy}).",
+        "ours takes the optimizer as an argument, so that its numbers may change without a new "
+        "compilation (they are on the device; Python floats would be sent anew at each call); "
+        "ours-closed has them in the program as constants, as optax's closures do.",
+        "compile: how much longer the first call took than the median.",
+    ]
+    publish(__doc__, options, tables, results, notes)
+
+
+def lines(timed: list[Arm], leaves: int, size: int, traffic: int, bandwidth: float) -> list:
+    """The rows of one case."""
+    than_optax = slower(timed, "optax")
+    return [
+        {
+            "arm": arm.name,
+            "leaves x floats": f"{leaves:,} x {size:,}",
+            "one step": seconds(arm.median),
+            "quartiles": f"{seconds(arm.quartiles[0])} to {seconds(arm.quartiles[2])}",
+            "of the copy": f"{traffic / arm.median / bandwidth:.0%}",
+            "time / optax's": than_optax[arm.name],
+            "compile": seconds(arm.compiling),
+        }
+        for arm in timed
+    ]
+
+
+# ---------------------------------------------------------------------------------------- arms
+
+
+def arms(rule: str, leaves: int, size: int) -> list[Arm]:
+    case = rule, leaves, size
+    return [
+        Arm("ours", "optimizer as an argument", lambda: ours(*case)),
+        Arm("ours-closed", "optimizer closed over", lambda: ours_closed(*case)),
+        Arm("optax", "closed over", lambda: with_optax(*case), ("optax",)),
+        Arm("torch", "fused", lambda: with_torch(*case), ("torch",)),
+    ]
+
+
+def gradients(leaves: int, size: int) -> list:
+    return [jnp.full(size, 0.01, jnp.float32) for _ in range(leaves)]
+
+
+def stepper(step: Any, init: Any, leaves: int, size: int) -> Any:
+    """A function that goes one step further each time it is called."""
+    grads, params = gradients(leaves, size), gradients(leaves, size)
+    state = init(params)
+
+    def run():
+        nonlocal params, state
+        params, state = step(grads, state, params)
+        return params
+
+    return run
+
+
+def our_optimizer(rule: str) -> Any:
+    return jo.adam(RATE) if rule == "adam" else jo.sgd(RATE, momentum=0.9)
+
+
+def ours(rule: str, leaves: int, size: int) -> Any:
+    @functools.partial(jax.jit, donate_argnames=("state", "params"))
+    def step(optimizer, grads, state, params):
+        updates, state = optimizer.update(grads, state, params)
+        return jo.apply_updates(params, updates), state
+
+    optimizer = jax.device_put(our_optimizer(rule))
+    return stepper(functools.partial(step, optimizer), optimizer.init, leaves, size)
+
+
+def ours_closed(rule: str, leaves: int, size: int) -> Any:
+    optimizer = our_optimizer(rule)
+
+    @functools.partial(jax.jit, donate_argnames=("state", "params"))
+    def step(grads, state, params):
+        updates, state = optimizer.update(grads, state, params)
+        return jo.apply_updates(params, updates), state
+
+    return stepper(step, optimizer.init, leaves, size)
+
+
+def with_optax(rule: str, leaves: int, size: int) -> Any:
+    import optax
+
+    optimizer = optax.adam(RATE) if rule == "adam" else optax.sgd(RATE, momentum=0.9)
+
+    @functools.partial(jax.jit, donate_argnames=("state", "params"))
+    def step(grads, state, params):
+        updates, state = optimizer.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return stepper(step, optimizer.init, leaves, size)
+
+
+def with_torch(rule: str, leaves: int, size: int) -> Any:
+    import torch
+
+    params = [to_torch(g).requires_grad_() for g in map(jax.device_get, gradients(leaves, size))]
+    for p in params:
+        p.grad = p.detach().clone()
+    if rule == "adam":
+        return torch.optim.Adam(params, RATE, fused=True).step
+    return torch.optim.SGD(params, RATE, momentum=0.9, fused=True).step
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""`python -m jaxopt_edu` is the command `jaxopt-edu`."""
+
+import sys
+
+from jaxopt_edu.cli import main
+
+sys.exit(main())

@@ -1,0 +1,41 @@
+"""A loss and values for its numbers, as one value whose numbers are leaves."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jax import Array
+
+from jaxopt_edu.value import nearest, pytree, show, static
+
+
+@pytree
+class WithNumbers:
+    """What `with_numbers` makes: called as the loss is, it passes the numbers on."""
+
+    loss: Callable = static()
+    numbers: dict[str, Any]
+    inlined = "numbers"
+
+    def __call__(self, predictions: Any, targets: Any) -> Array:
+        return self.loss(predictions, targets, **self.numbers)
+
+    def __repr__(self):
+        numbers = "".join(f", {name}={show(value)}" for name, value in self.numbers.items())
+        return f"with_numbers({show(self.loss)}{numbers})"
+
+
+def with_numbers(loss: Callable, **numbers: Any) -> WithNumbers:
+    """A loss whose numbers can be swept, mapped and differentiated: they are leaves.
+
+    Errors: TypeError naming a number that the loss does not take, with the nearest that it does.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.losses.with_numbers(jo.losses.huber_loss, delta=0.5)
+    with_numbers(huber_loss, delta=0.5)
+    """
+    known = list(inspect.signature(loss).parameters)[2:]
+    for name in numbers:
+        if name not in known:
+            raise TypeError(f"{show(loss)} takes no number {name!r}; {nearest(name, known)}")
+    return WithNumbers(loss, numbers)

@@ -1,0 +1,121 @@
+"""Scores over steps: of all trials of a study, or of one run."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxopt_edu.checks import ranking_split
+from jaxopt_edu.fit import Run
+from jaxopt_edu.plot.figure import (
+    BEST,
+    COLOURS,
+    DEAD,
+    headline,
+    key,
+    mark_deaths,
+    new_figure,
+    plain,
+    scale_scores,
+    sign,
+    star,
+    tidy,
+)
+from jaxopt_edu.plot.scores import best_line, diverged, ranked, score_name, show_number
+from jaxopt_edu.sweep import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_curves(study: Study) -> "Figure":
+    """The learning curves of all trials by rank, dark is good, the best one bold.
+
+    Diverged trials are dotted up to where they end, with a cross above the axes at that step.
+    """
+    figure = new_figure()
+    axes = figure.add_subplot()
+    tidy(axes)
+    alive, dead = ranked(study), diverged(study)
+    shown = _curves(study, alive if len(alive) else dead)
+    low, high = scale_scores(axes, shown, study.mode)
+    dotted = _draw(axes, study, dead, (low, high))
+    dotted.set(color=DEAD, linestyle=":", alpha=0.4)
+    lines = _draw(axes, study, alive[::-1], (low, high))
+    lines.set(array=np.arange(len(alive), 0, -1), cmap="viridis", clim=(1, max(len(alive), 2)))
+    lines.set_alpha(float(np.clip(30 / max(len(alive), 1), 0.25, 0.8)))
+    if len(alive) > 1:
+        bar = figure.colorbar(lines, ax=axes, pad=0.01, label="rank (1 is the best)")
+        bar.solids.set_alpha(1)
+        bar.ax.invert_yaxis()
+    _mark_best(axes, study, alive[:1])
+    mark_deaths(axes, study.columns["steps"][dead])
+    axes.set(xlim=(0, study.steps), xlabel="step", ylabel=plain(score_name(study)))
+    signs = [star(best_line(study), linestyle="-", linewidth=2.6)]
+    if len(dead):
+        signs.append(sign("x", f"the step at which a trial diverged ({len(dead)})", color=DEAD))
+    key(figure, signs)
+    trials = f"{len(study):,} trial{'s' * (len(study) > 1)}"
+    headline(figure, f"{score_name(study).capitalize()} of {trials} over {study.steps:,} steps")
+    return figure
+
+
+def _curves(study: Study, trials: np.ndarray) -> np.ndarray:
+    """The curves of some trials, NaN where they are not finite."""
+    missing = np.full((len(study), len(study.evaluations)), np.nan)
+    curves = study.curves.get(study.metric, missing)[trials]
+    return np.where(np.isfinite(curves), curves, np.nan)
+
+
+def _draw(axes: "Axes", study: Study, trials: np.ndarray, bounds: tuple[float, float]) -> Any:
+    """The curves of some trials as one collection, the last on top."""
+    from matplotlib.collections import LineCollection
+
+    curves = np.clip(_curves(study, trials), *bounds)
+    points = [np.column_stack([study.evaluations, curve]) for curve in curves]
+    return axes.add_collection(LineCollection(points, linewidths=1.1), autolim=False)
+
+
+def _mark_best(axes: "Axes", study: Study, best: np.ndarray) -> None:
+    """The best curve, bold, its end a star with its name."""
+    from matplotlib.patheffects import withStroke
+
+    for trial, curve in zip(best, _curves(study, best), strict=True):
+        steps, curve = study.evaluations[np.isfinite(curve)], curve[np.isfinite(curve)]
+        if not len(steps):
+            continue
+        axes.plot(steps, curve, color=BEST, linewidth=2.6)
+        axes.add_line(star()).set(data=(steps[-1:], curve[-1:]), clip_on=False, zorder=5)
+        axes.annotate(
+            f"trial {trial}", (steps[-1], curve[-1]), (-14, 10), textcoords="offset points",
+            ha="right", color=BEST, fontweight="bold",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------- a run
+
+
+def plot_history(run: Run) -> "Figure":
+    """The scores of a run over its steps: the losses in one panel, each other score in its own."""
+    figure = new_figure()
+    history = {name: x for name, x in run.history.items() if name != "step"}
+    losses = [name for name in ("training_loss", "loss") if name in history]
+    panels = ([losses] if losses else []) + [[name] for name in history if name not in losses]
+    split = ranking_split(tuple(run.scores))
+    words = {"training_loss": "training loss (of the last batch)", "loss": f"{split} loss"}
+    columns = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(columns, panels, strict=True):
+        tidy(axes)
+        mode = "min" if panel == losses else "max"
+        scale_scores(axes, np.stack([history[name] for name in panel]), mode, cut=0)
+        for name, colour, style in zip(panel, COLOURS, ("--", "-")[-len(panel) :], strict=False):
+            axes.plot(run.history["step"], history[name], style, color=colour, marker="o",
+                      markersize=3.5, label=plain(words.get(name, f"{split} {name}")))
+        axes.set_ylabel(plain("loss" if panel == losses else panel[0]))
+        axes.legend(frameon=False)
+    columns[-1].set_xlabel("step")
+    why = f" ({run.reason})" if run.reason else ""
+    scores = ", ".join(f"{split} {name} {show_number(x)}" for name, x in run.scores[split].items())
+    headline(figure, f"{run.status.capitalize()} after {run.steps:,} steps{why}: {scores}")
+    return figure

@@ -1,0 +1,151 @@
+"""What all pictures share: a canvas of their own, colours, scales, and how they become files."""
+
+import io
+import os
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INCHES, DPI = (9.6, 6.4), 125  # 1200 x 800 pixels
+# the colours of Okabe & Ito (2008), which the colour-blind tell apart, without their yellow
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = "osD^vPXp"
+BEST, DEAD = "#D55E00", "#555555"
+
+
+def new_figure() -> "Figure":
+    """An empty figure on a canvas of its own: no window, no pyplot, no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(INCHES, DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: "Figure", path: str | os.PathLike) -> Path:
+    """Writes a picture whole or not at all: under a temporary name beside it, then renamed.
+
+    The ending of the name says the format: .png, .svg, .pdf.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            figure.savefig(file, format=path.suffix[1:] or "png")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path
+
+
+def png(figure: "Figure") -> bytes:
+    """The picture as the bytes of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+# -------------------------------------------------------------------------------------- words
+
+
+def plain(text: Any) -> str:
+    """Text in which matplotlib finds no formulas."""
+    return str(text).replace("$", r"\$")
+
+
+def headline(figure: "Figure", text: str) -> None:
+    """What one sees, above all panels."""
+    figure.suptitle(textwrap.fill(plain(text), 80), fontsize=13, fontweight="bold")
+
+
+def key(figure: "Figure", handles: list["Any"], columns: int = 1) -> None:
+    """What the signs mean, below all panels."""
+    for handle in handles:
+        handle.set_label(textwrap.fill(handle.get_label(), 110 // columns))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def sign(marker: str, label: str, **style: Any) -> Any:
+    """One sign for the key."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], marker=marker, label=plain(label), **({"linestyle": ""} | style))
+
+
+def star(label: str = "", **style: Any) -> Any:
+    """The sign of the best, as a mark in the picture or for the key."""
+    shape = {"color": BEST, "markersize": 17, "markeredgecolor": "white"}
+    return sign("*", label, **(shape | style))
+
+
+def tidy(axes: "Axes") -> None:
+    """A light grid, and no box."""
+    axes.grid(True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def mark_deaths(axes: "Axes", x: np.ndarray) -> None:
+    """A cross for each x in a strip above the axes; near ones are stacked."""
+    heights = 1.015 + 0.04 * np.modf(np.arange(len(x)) * 0.618)[0]
+    axes.plot(
+        x, heights, "x", color=DEAD, markersize=4.5, alpha=0.7, clip_on=False,
+        transform=axes.get_xaxis_transform(),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------- scales
+
+
+def spread_in_logs(x: np.ndarray) -> bool:
+    """Whether numbers lie more evenly on a logarithmic axis than on a linear one."""
+    x = x[np.isfinite(x)]
+    if not x.size or np.min(x) <= 0 or np.max(x) < 8 * np.min(x):
+        return False
+    low, middle, high = np.quantile(x, (0, 0.5, 1), method="lower")
+    linear = (middle - low) / (high - low)
+    logarithmic = np.log(middle / low) / np.log(high / low)
+    return bool(abs(logarithmic - 0.5) <= abs(linear - 0.5))
+
+
+def score_range(scores: np.ndarray, mode: str, cut: float = 0.05) -> tuple[float, float, bool]:
+    """(low, high, log?) of an axis of scores, without the worst ones if these are far off.
+
+    Logarithmic where all are positive, small is good, and they span a decade.
+    """
+    scores = scores[np.isfinite(scores)]
+    if not scores.size:
+        return 0.0, 1.0, False
+    low, low_most, high_most, high = map(float, np.quantile(scores, (0, cut, 1 - cut, 1)))
+    if mode == "min" and high - high_most > high_most - low:
+        high = high_most
+    if mode == "max" and low_most - low > high - low_most:
+        low = low_most
+    if not low < high:
+        half = 0.5 * abs(low) or 0.5
+        return low - half, high + half, False
+    return low, high, mode == "min" and low > 0 and high >= 10 * low
+
+
+def scale_scores(axes: "Axes", scores: np.ndarray, mode: str, cut: float = 0.05) -> Any:
+    """Scales the vertical axis for scores; (low, high), beyond which nothing need be drawn."""
+    low, high, log = score_range(scores, mode, cut)
+    if log:
+        axes.set_yscale("log")
+        margin = (high / low) ** 0.05
+        axes.set_ylim(low / margin, high * margin)
+        return low / margin**20, high * margin**20
+    margin = 0.05 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
+    return low - 20 * margin, high + 20 * margin

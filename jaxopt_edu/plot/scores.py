@@ -1,0 +1,74 @@
+"""The scores of a study, in order and in words."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxopt_edu.sweep import Study
+from jaxopt_edu.sweep.record import DIVERGED
+
+
+def final_scores(study: Study) -> np.ndarray:
+    """The score that ranks, by trial; NaN where there is none that is finite."""
+    scores = study.columns.get(f"{study.split}_{study.metric}", np.full(len(study), np.nan))
+    return np.where(np.isfinite(scores), scores, np.nan)
+
+
+def costs(study: Study) -> np.ndarray:
+    """The same with the sign that makes small ones good; infinite for diverged trials."""
+    scores = final_scores(study) * (1 if study.mode == "min" else -1)
+    return np.where(study.columns["status"] == DIVERGED, np.inf, scores)
+
+
+def ranked(study: Study, trials: np.ndarray | None = None) -> np.ndarray:
+    """The trials (all, or of those given) that have a score, from best to worst."""
+    trials = np.arange(len(study)) if trials is None else trials
+    order = trials[np.argsort(costs(study)[trials], kind="stable")]
+    return order[np.isfinite(costs(study)[order])]
+
+
+def diverged(study: Study) -> np.ndarray:
+    """The trials that diverged, the first to do so first."""
+    dead = np.flatnonzero(study.columns["status"] == DIVERGED)
+    return dead[np.argsort(study.columns["steps"][dead], kind="stable")]
+
+
+def is_number(study: Study, name: str) -> bool:
+    """Whether a swept name is a number; else it is a choice of structure."""
+    return study.columns[name].dtype != object
+
+
+def present(column: np.ndarray) -> np.ndarray:
+    """Where a column has a value. (None is one: a choice may be to have nothing.)"""
+    return np.ones(len(column), bool) if column.dtype == object else np.isfinite(column)
+
+
+# -------------------------------------------------------------------------------------- words
+
+
+def show_number(x: Any) -> str:
+    """A number in four digits; anything else as it is."""
+    if x is None or x != x:
+        return "-"
+    return f"{x:.4g}" if isinstance(x, float) else str(x)
+
+
+def score_name(study: Study) -> str:
+    """validation loss"""
+    return f"{study.split} {study.metric}"
+
+
+def title_of(name: str) -> str:
+    """A swept name; the choice between whole experiments has none."""
+    return name or "experiment"
+
+
+def best_line(study: Study) -> str:
+    """The best trial in one line."""
+    if not len(ranked(study)):
+        return "no trial reached a score"
+    best = int(ranked(study)[0])
+    named = {n: study.columns[n][best] for n in study.swept if present(study.columns[n])[best]}
+    chosen = ", ".join(f"{title_of(n)} = {show_number(value)}" for n, value in named.items())
+    score = show_number(float(final_scores(study)[best]))
+    return f"best: trial {best}, {score_name(study)} {score}{': ' * bool(named)}{chosen}"

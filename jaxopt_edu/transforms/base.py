@@ -1,0 +1,96 @@
+"""What the bricks share: states, a place for None, and wrappers around another transform."""
+
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from jaxopt_edu.core import EmptyState, Rule, Transform, start
+from jaxopt_edu.regularizers import learning_rates
+from jaxopt_edu.tree import zeros_like
+from jaxopt_edu.value import pytree, recipe
+
+
+class ClockState(NamedTuple):
+    """The state of a transform that remembers nothing but the step, for its schedules."""
+
+    t: Array
+
+
+class Brick(Rule):
+    """A rule (see `core.Rule`) without slots: rule(t, p, g) -> (u,)."""
+
+    def init(self, params):
+        return ClockState(start())
+
+
+class Stateless:
+    """A transform without numbers and without memory."""
+
+    def init(self, params):
+        return EmptyState()
+
+
+@pytree
+class Identity(Stateless):
+    """Lets gradients through as they are.
+
+    Agrees with: optax.identity.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.identity().update(1.0, jo.identity().init(None))
+    (1.0, EmptyState())
+    """
+
+    def update(self, updates, state, params=None, **extra):
+        return updates, state
+
+
+identity = recipe("identity", Identity)
+
+
+@pytree
+class SetToZero(Stateless):
+    """Zeros in place of the gradient: the parameters stay where they are.
+
+    Agrees with: optax.set_to_zero.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.chain(jo.sgd(0.1), jo.set_to_zero())
+    chain(SGD(learning_rate=0.1), SetToZero())
+    """
+
+    def update(self, updates, state, params=None, **extra):
+        return zeros_like(updates), state
+
+
+set_to_zero = recipe("set_to_zero", SetToZero)
+
+
+class InnerState(NamedTuple):
+    """The state of a wrapper that adds nothing to what it wraps."""
+
+    inner_state: Any
+
+
+class Wrapper:
+    """A transform around another one, its field `inner`; the learning rate is that of the other."""
+
+    inner: Transform
+
+    def learning_rates(self, state):
+        return learning_rates(self.inner, state.inner_state)
+
+
+def wants_params(transform: Any, params: Any) -> None:
+    """ValueError where params are None."""
+    if params is None:
+        name = type(transform).__name__
+        raise ValueError(f"{name}.update wants params: update(g, state, params)")
+
+
+def keep(tree: Any, structure: Any, marks: list) -> Any:
+    """The tree with None in place of the leaves that are not marked; None stays None."""
+    if tree is None:
+        return None
+    leaves = structure.flatten_up_to(tree)
+    return structure.unflatten([x if m else None for x, m in zip(leaves, marks, strict=True)])

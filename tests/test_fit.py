@@ -1,0 +1,139 @@
+"""`fit` against solvers that professionals trust, and its ways of stopping."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from sklearn.linear_model import Lasso
+from sklearn.svm import LinearSVC
+
+import jaxopt_edu as jo
+
+
+def full_batch(model, loss, optimizer, data, **more):
+    return jo.Training(model=model, loss=loss, optimizer=optimizer, data=data, **more)
+
+
+def test_sgd_reaches_the_least_squares_line():
+    with jax.enable_x64(True):
+        data = jo.data.load("linear", seed=0)
+        line = full_batch(jo.models.Linear(1), jo.losses.squared_error, jo.sgd(0.1), data)
+        run = jo.fit(line, 2000)
+        x = np.column_stack([data.train.x, np.ones(len(data.train.y))])
+        w, b = np.linalg.lstsq(x, data.train.y, rcond=None)[0]
+    np.testing.assert_allclose(run.params["w"], [w], atol=1e-5)
+    np.testing.assert_allclose(run.params["b"], b, atol=1e-5)
+
+
+def test_l1_by_proximal_steps_is_the_lasso_with_exact_zeros():
+    alpha = 0.05
+    with jax.enable_x64(True):
+        data = jo.data.load("diabetes", seed=0)
+        y = (data.train.y - data.train.y.mean()) / data.train.y.std()
+        part = jo.data.from_arrays(data.train.x, y, validation=(data.test.x, data.test.y), test=0.0,
+                                   prepare=None)
+        experiment = full_batch(
+            jo.models.Linear(10), jo.losses.l2_loss, jo.sgd(0.2), part,
+            regularizer=jo.proximal(jo.L1(alpha)),
+        )  # fmt: skip
+        run = jo.fit(experiment, 4000)
+    exact = Lasso(alpha=alpha, tol=1e-12, max_iter=100_000).fit(part.train.x, part.train.y)
+    w = np.asarray(run.params["w"])
+    np.testing.assert_allclose(w, exact.coef_, atol=1e-4)
+    assert np.sum(w == 0) == np.sum(exact.coef_ == 0) > 0
+
+
+def test_hinge_and_l2_are_the_support_vector_machine():
+    c = 0.01
+    with jax.enable_x64(True):
+        data = jo.data.load("breast_cancer", seed=0)
+        x, sign = np.asarray(data.train.x), 2.0 * data.train.y - 1
+        n = len(sign)
+        part = jo.data.from_arrays(x, sign, validation=(x, sign), test=0.0, task="regression",
+                                   prepare=None)
+        rate = jo.polynomial_schedule(0.5, 0.0, 1, 20_000)
+        experiment = full_batch(
+            jo.models.Linear(30), jo.losses.hinge_loss, jo.sgd(rate), part,
+            regularizer=jo.L2(1 / (c * n), mask={"w": True, "b": True}),
+        )  # fmt: skip
+        run = jo.fit(experiment, 20_000, diverge_above=1e9)
+    svm = LinearSVC(C=c, loss="hinge", tol=1e-8, max_iter=1_000_000).fit(x, sign)
+
+    def objective(w, b):
+        hinge = np.maximum(0, 1 - sign * (x @ w + b)).mean()
+        return hinge + (w @ w + b * b) / (2 * c * n)
+
+    ours = objective(np.asarray(run.params["w"]), float(run.params["b"]))
+    theirs = objective(svm.coef_[0], svm.intercept_[0])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+LINE = full_batch(
+    jo.models.Linear(1), jo.losses.squared_error, jo.sgd(0.1), jo.data.load("linear")
+)
+
+
+def test_tol_stops_at_the_first_gradient_below_it_and_says_so():
+    run = jo.fit(LINE, 10_000, tol=1e-4)
+    assert run.status == "converged" and run.reason == "the gradient norm fell to tol"
+    assert 10 < run.steps < 10_000
+    before = jo.fit(LINE, run.steps - 1, tol=1e-4)
+    assert before.status == "finished"
+
+
+def test_patience_returns_the_best_state():
+    data = jo.data.load("wine", seed=0)
+    experiment = jo.Training(
+        model=jo.models.MLP((13, 64, 3)),
+        loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+        optimizer=jo.adam(0.02),
+        data=data,
+        batch_size=8,
+    )
+    run = jo.fit(experiment, 4000, eval_every=20, patience=5)
+    assert run.status == "stopped early" and run.steps < 4000
+    assert run.history["step"][-1] == run.steps
+    best = int(np.argmin(run.history["loss"]))
+    assert run.evaluate("validation")["loss"] == run.history["loss"][best]
+    assert len(run.history["loss"]) == best + 6
+    short = jo.fit(experiment, int(run.history["step"][best]), eval_every=20)
+    assert jax.tree.all(jax.tree.map(np.array_equal, short.params, run.params))
+
+
+def test_a_divergence_ends_a_run_and_is_said():
+    run = jo.fit(dataclasses.replace(LINE, optimizer=jo.sgd(100.0)), 1000)
+    assert run.status == "diverged" and run.reason == "loss above diverge_above"
+    assert run.steps < 10
+
+
+def test_predictions_evaluate_to_the_scores():
+    run = jo.fit(LINE, 100)
+    part = LINE.data.test
+    mse = np.mean((np.asarray(run.predict(part.x)) - part.y) ** 2)
+    np.testing.assert_allclose(run.evaluate("test")["loss"], mse, rtol=1e-6)
+    with pytest.raises(ValueError, match="unknown split 'tets'; did you mean 'test'"):
+        run.evaluate("tets")
+
+
+def test_batches_of_one_are_the_classic_stochastic_gradient():
+    run = jo.fit(dataclasses.replace(LINE, batch_size=1, optimizer=jo.sgd(0.05)), 3000)
+    assert run.evaluate("test")["r2_score"] > 0.85
+
+
+def test_hypergradients_pass_through_a_training():
+    experiment = dataclasses.replace(LINE, regularizer=jo.L2(0.1), batch_size=32)
+
+    def loss(numbers):
+        e = jo.replace(experiment, **numbers)
+        key = jax.random.key(0)
+        state = e.init(key)
+        state = jax.lax.fori_loop(0, 5, lambda t, s: e.step(s, t, key), state)
+        return e.score(state, "validation")["loss"]
+
+    with jax.enable_x64(True):
+        numbers = jo.hyperparameters(experiment)
+        grads = jax.jit(jax.grad(loss))(numbers)
+        for name in numbers:
+            up, down = (loss(numbers | {name: numbers[name] + h}) for h in (1e-6, -1e-6))
+            np.testing.assert_allclose(grads[name], (up - down) / 2e-6, rtol=1e-5)

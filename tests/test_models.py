@@ -1,0 +1,69 @@
+"""Laws of models: shapes, initial weights, dropout, and numbers that vmap and differentiate."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_edu as jo
+from jaxopt_edu.models.layers import ACTIVATIONS, dropout
+
+KEY = jax.random.key(0)
+X = jax.random.normal(jax.random.key(1), (5, 4))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_trains(name):
+    model = jo.models.MLP((4, 6, 3), name, dropout=0.2, gain=0.7)
+
+    def out(model, x):
+        return jnp.sum(model.apply(model.init(KEY), x, key=KEY) ** 2)
+
+    grads = jax.jit(jax.grad(out))(model, X)
+    assert all(np.isfinite(g) for g in jax.tree.leaves(grads))
+
+
+def test_numbers_of_a_model_vmap_like_a_loop():
+    gains, rates = jnp.array([0.5, 1.0, 2.0]), jnp.array([0.0, 0.3, 0.6])
+
+    def out(gain, rate):
+        model = jo.models.MLP((4, 6, 3), dropout=rate, gain=gain)
+        return model.apply(model.init(KEY), X, key=KEY)
+
+    with jax.enable_x64(True):
+        looped = jnp.stack([out(g, r) for g, r in zip(gains, rates, strict=True)])
+        np.testing.assert_allclose(jax.vmap(out)(gains, rates), looped, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("scheme", "variance"), [("he", 2 / 400), ("glorot", 2 / 700),
+                                                   ("lecun", 1 / 400), ("zeros", 0)])
+def test_initial_weights_have_their_variance(scheme, variance):
+    w = jo.models.MLP((400, 300), initial=scheme, gain=2.0).init(KEY)[0]["w"]
+    np.testing.assert_allclose(jnp.var(w), 4 * variance, rtol=0.02)
+
+
+def test_dropout_keeps_the_mean_and_is_off_without_a_key():
+    x = jnp.ones(200_000)
+    y = dropout(KEY, x, 0.25)
+    assert set(np.unique(y).round(5)) == {0.0, np.float32(4 / 3).round(5)}
+    np.testing.assert_allclose(jnp.mean(y), 1, atol=0.01)
+    model = jo.models.MLP((4, 6, 3), dropout=0.5)
+    params = model.init(KEY)
+    np.testing.assert_array_equal(model.apply(params, X), model.apply(params, X))
+    assert not np.array_equal(model.apply(params, X), model.apply(params, X, key=KEY))
+
+
+def test_shapes_of_predictions():
+    assert jo.models.MLP((4, 3, 1)).apply(jo.models.MLP((4, 3, 1)).init(KEY), X).shape == (5,)
+    for outputs, shape in ((1, (5,)), (3, (5, 3))):
+        for intercept in (True, False):
+            model = jo.models.Linear(4, outputs, intercept)
+            assert model.apply(model.init(KEY), X).shape == shape
+
+
+def test_wrong_inputs_are_named():
+    for model in (jo.models.MLP((3, 2)), jo.models.Linear(3)):
+        with pytest.raises(ValueError, match=r"wants x of shape \(n, 3\), got \(5, 4\)"):
+            model.apply(model.init(KEY), X)
+    with pytest.raises(ValueError, match="wanted .inputs, hidden..., outputs"):
+        jo.models.MLP((3,)).init(KEY)
