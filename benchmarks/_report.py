@@ -49,11 +49,11 @@ def machine() -> dict[str, Any]:
         "date": date.today().isoformat(),
         "commit": _commit(),
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": _cores(),
         "devices": [f"{d.platform} ({d.device_kind})" for d in jax.local_devices()],
         "load average at start": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "versions": {p: metadata.version(p) for p in PACKAGES if any(metadata.distributions(name=p))},
+        "versions": {d.name: d.version for p in PACKAGES for d in metadata.distributions(name=p)},
     }
 
 
@@ -62,6 +62,10 @@ def _commit() -> str:
         return ""
     git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
     return subprocess.run(git, capture_output=True, text=True).stdout.strip()
+
+
+def _cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu_model() -> str:
@@ -76,9 +80,7 @@ def _cpu_model() -> str:
 
 def seconds(x: float) -> str:
     """Seconds in a unit in which they read well."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if x >= size:
-            break
+    unit, size = ("s", 1.0) if x >= 1 else ("ms", 1e-3) if x >= 1e-3 else ("us", 1e-6)
     return f"{x / size:.3g} {unit}"
 
 
@@ -87,7 +89,10 @@ def table(rows: Table) -> str:
     heads = list(rows[0])
     widths = [max(len(row[head]) for row in [*rows, {head: head}]) for head in heads]
     sides = "<" + ">" * (len(heads) - 1)
-    rule = [f"{'-' * (w - 1)}{'-' if side == '<' else ':'}" for w, side in zip(widths, sides)]
+    rule = [
+        f"{'-' * (w - 1)}{'-' if side == '<' else ':'}"
+        for w, side in zip(widths, sides, strict=True)
+    ]
 
     def line(cells):
         padded = (f"{c:{side}{w}}" for c, side, w in zip(cells, sides, widths, strict=True))
@@ -100,14 +105,19 @@ def table(rows: Table) -> str:
 
 
 def publish(
-    doc: str, options: argparse.Namespace, tables: dict[str, Table], results: dict[str, Any],
+    doc: str,
+    options: argparse.Namespace,
+    tables: dict[str, Table],
+    results: dict[str, Any],
     notes: list[str],
 ) -> None:
     """Prints the report and writes it as <date>-<script>.md, and all samples as .json."""
     question, *explained = doc.strip().split("\n\n")
     about = options.machine
-    busy = about["load average at start"] > IDLE
-    notes = ["NOT from an idle machine: see its load average."] * busy + notes
+    if about["load average at start"] > IDLE:
+        notes = ["NOT from an idle machine: see its load average.", *notes]
+    if options.quick:
+        notes = ["A quick run: sizes so small that its figures mean nothing.", *notes]
     notes += [f"{arm}: {why}" for arm, why in options.skipped.items()]
     parts = [f"# {question}", *explained]
     parts += [f"## {title}\n\n{table(rows)}" for title, rows in tables.items() if rows]

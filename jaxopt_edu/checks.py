@@ -76,10 +76,13 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"mode = {mode!r}: wanted 'min' or 'max'")
 
 
-def segment_length(steps: int, eval_every: int | None) -> int:
-    """Steps from one evaluation to the next: as asked, or a twentieth of all."""
+def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
+    """Steps from one evaluation to the next: as asked, or a twentieth of all.
+
+    Where an experiment has a `least_segment`, it is at least that, so that evaluations stay cheap.
+    """
     if eval_every is None:
-        return -(-steps // 20)
+        return min(steps, max(-(-steps // 20), getattr(experiment, "least_segment", 1)))
     if eval_every < 1:
         raise ValueError(f"eval_every = {eval_every}: wanted at least 1")
     return eval_every

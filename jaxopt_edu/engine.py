@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.checks import splits_of
 from jaxopt_edu.programs import (
     ALIVE,
     Form,
@@ -38,7 +37,8 @@ class Settings:
     steps: int
     segment: int
     seed: int
-    split: str
+    split: str  # scored after every segment
+    splits: tuple[str, ...]  # scored at the end
     diverge_above: float = 1e4
     tol: float | None = None
 
@@ -49,9 +49,8 @@ class Tile:
 
     form: Form
     numbers: list[np.ndarray]
-    constants: Any
+    constants: "Shared"
     trials: np.ndarray  # which trials its first lanes are; the rest is padding
-    splits: tuple[str, ...]
     lanes: Lane | None = None
     t: int = 0
     stopped: bool = False
@@ -68,6 +67,20 @@ class Tile:
     def finished(self, steps: int) -> bool:
         """Whether it has gone all its steps, was stopped, or has no lane left that lives."""
         return self.stopped or self.t >= steps or not np.any(self.reasons == ALIVE)
+
+
+class Shared:
+    """Constants of all tiles of a structure, copied once to each device that works on one."""
+
+    def __init__(self, values: Any):
+        self._values, self._on, self._lock = values, {}, threading.Lock()
+
+    def on(self, device: Any) -> Any:
+        """The constants on a device."""
+        with self._lock:
+            if device not in self._on:
+                self._on[device] = jax.device_put(self._values, device)
+            return self._on[device]
 
 
 # ------------------------------------------------------------------------------------- tiles
@@ -96,7 +109,7 @@ def make_tiles(template: Any, numbers: list, trials: np.ndarray, width: int) -> 
         lanes = np.arange(first, first + width)
         lanes = np.where(lanes < len(trials), lanes, first)
         own = [x[lanes] for x in numbers]
-        tiles.append(Tile(form, own, constants, trials[first : first + width], splits_of(template)))
+        tiles.append(Tile(form, own, constants, trials[first : first + width]))
     return tiles
 
 
@@ -109,9 +122,9 @@ def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
 
 
 class Workers:
-    """Threads that run a task on whatever is put in, one for each core or accelerator."""
+    """Threads that run task(job, device) on what is put in, one for each core or accelerator."""
 
-    def __init__(self, task: Callable[[Any], Any]):
+    def __init__(self, task: Callable[[Any, Any], None]):
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._task = task
@@ -158,7 +171,7 @@ class Workers:
         ):
             while (job := self._todo.get()) is not None and not self._stop.is_set():
                 try:
-                    self._task(job)
+                    self._task(job, device)
                     self._done.put((job, None))
                 except BaseException as error:
                     self._done.put((job, error))
@@ -178,19 +191,18 @@ def worker_devices() -> list:
 
 def compile_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
     """Compiles the programs of each structure among the tiles, yielding its first tile when done."""
-    firsts = list({tile.form: tile for tile in tiles}.values())
-    with Workers(lambda tile: _compile(tile, settings)) as workers:
+    firsts = list({tile.constants: tile for tile in tiles}.values())
+    with Workers(lambda tile, device: _compile(tile, settings, device)) as workers:
         for tile in firsts:
             workers.put(tile)
         for _ in firsts:
             yield workers.get()
 
 
-def _compile(tile: Tile, settings: Settings) -> None:
+def _compile(tile: Tile, settings: Settings, device: Any) -> None:
     """One run of each program without a step."""
-    lanes = init_lanes(tile.form, tile.numbers, tile.constants, np.uint32(settings.seed))
-    lanes, _, _ = _advance(tile, lanes, 0, 0, settings)
-    jax.block_until_ready(_score(tile, lanes))
+    lanes, _, _ = _advance(tile, _init(tile, settings, device), 0, 0, settings, device)
+    jax.block_until_ready(_score(tile, lanes, settings, device))
 
 
 def run_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
@@ -198,7 +210,7 @@ def run_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
 
     A tile is the caller's while it is out; where the caller sets `stopped`, it does not go on.
     """
-    with Workers(lambda tile: _segment(tile, settings)) as workers:
+    with Workers(lambda tile, device: _segment(tile, settings, device)) as workers:
         out = 0
         for tile in tiles:
             workers.put(tile)
@@ -212,40 +224,48 @@ def run_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
                 workers.put(tile)
 
 
-def _segment(tile: Tile, settings: Settings) -> None:
+def _segment(tile: Tile, settings: Settings, device: Any) -> None:
     """The tile after one more segment, its scores on the host; on all splits after the last."""
     if tile.lanes is None:
-        seed = np.uint32(settings.seed)
-        tile.lanes = init_lanes(tile.form, tile.numbers, tile.constants, seed)
+        tile.lanes = _init(tile, settings, device)
     stop = min(tile.t + settings.segment, settings.steps)
-    tile.lanes, t, scores = _advance(tile, tile.lanes, tile.t, stop, settings)
+    tile.lanes, t, scores = _advance(tile, tile.lanes, tile.t, stop, settings, device)
     tile.scores = tile.read(scores)
     tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
     tile.t, tile.stopped = int(t), int(t) < stop
     if tile.finished(settings.steps):
-        score_tile(tile)
+        score_tile(tile, settings, device)
 
 
-def _advance(tile: Tile, lanes: Lane, start: int, stop: int, settings: Settings) -> Any:
+def score_tile(tile: Tile, settings: Settings, device: Any = None) -> None:
+    """Puts the scores of the tile's trials on every split of the settings into tile.final."""
+    final = tile.read(_score(tile, tile.lanes, settings, device or worker_devices()[0]))
+    tile.final = {split: _loss_first(final[split]) for split in settings.splits}
+
+
+def _init(tile: Tile, settings: Settings, device: Any) -> Lane:
+    seed = np.uint32(settings.seed)
+    return init_lanes(tile.form, tile.numbers, tile.constants.on(device), seed)
+
+
+def _advance(
+    tile: Tile, lanes: Lane, start: int, stop: int, settings: Settings, device: Any
+) -> Any:
     tol = None if settings.tol is None else np.float32(settings.tol)
     return advance_lanes(
-        tile.form, settings.split, tile.numbers, tile.constants, lanes,
-        np.int32(start), np.int32(stop), np.uint32(settings.seed),
+        tile.form, settings.split, tile.numbers, tile.constants.on(device),
+        jax.device_put(lanes, device), np.int32(start), np.int32(stop), np.uint32(settings.seed),
         np.float32(settings.diverge_above), tol,
-    )
+    )  # fmt: skip
 
 
-def score_tile(tile: Tile) -> None:
-    """Puts the scores of the tile's trials on every split into tile.final."""
-    final = tile.read(_score(tile, tile.lanes))
-    tile.final = {split: _loss_first(final[split]) for split in tile.splits}
-
-
-def _score(tile: Tile, lanes: Lane | None) -> dict[str, dict[str, Any]]:
-    return score_lanes(tile.form, tile.splits, tile.numbers, tile.constants, lanes)
+def _score(tile: Tile, lanes: Lane | None, settings: Settings, device: Any) -> Any:
+    return score_lanes(
+        tile.form, settings.splits, tile.numbers, tile.constants.on(device),
+        jax.device_put(lanes, device),
+    )  # fmt: skip
 
 
 def _loss_first(scores: dict[str, Any]) -> dict[str, Any]:
     """The scores with the loss in front, which JAX has put in alphabetical order."""
     return dict(sorted(scores.items(), key=lambda item: item[0] != "loss"))
-

@@ -80,6 +80,16 @@ class Training:
         names = ("train", "validation", "test")
         return tuple(s for s in names if len(getattr(self.data, s).y))
 
+    @property
+    def least_segment(self) -> int:
+        """Steps that cost ten times what one evaluation on the validation part costs.
+
+        An evaluation goes forward through all its examples, a step through a batch and back, which
+        counts three times.
+        """
+        batch = self.batch_size or len(self.data.train.y)
+        return -(-10 * len(self.data.validation.y) // (3 * batch))
+
     def init(self, key):
         params = self.model.init(key)
         train = self.data.train

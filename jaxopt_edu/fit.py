@@ -105,14 +105,13 @@ def fit(
     if patience is not None and patience < 1:
         raise ValueError(f"patience = {patience}: wanted at least 1 evaluation")
     splits = check_run(running, steps, metric, tile)
-    settings = Settings(
-        steps, segment_length(steps, eval_every), seed, ranking_split(splits), diverge_above, tol
-    )
+    every = segment_length(running, steps, eval_every)
+    settings = Settings(steps, every, seed, ranking_split(splits), splits, diverge_above, tol)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [lane] = make_tiles(running, numbers, np.zeros(1, int), tile)
     watch = _Watch(metric, 1 if mode == "min" else -1, patience)
     status = _run(lane, settings, watch, Progress(steps, progress))
-    return watch.as_run(experiment, lane, status, seed)
+    return watch.as_run(experiment, lane, status, settings)
 
 
 def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
@@ -158,7 +157,7 @@ class _Watch:
     def last(self) -> dict[str, str]:
         return {name: f"{x:.4f}" for name, x in self.rows[-1].items()}
 
-    def as_run(self, experiment: Any, tile: Tile, status: str, seed: int) -> Run:
+    def as_run(self, experiment: Any, tile: Tile, status: str, settings: Settings) -> Run:
         reason = REASONS[tile.reasons[0]]
         if self.best_lanes is not None:
             tile.lanes = self.best_lanes
@@ -166,7 +165,7 @@ class _Watch:
             reason = "the gradient norm fell to tol"
         if status == "stopped early":
             reason = f"no better {self.metric} in {self.patience} evaluations"
-        score_tile(tile)
+        score_tile(tile, settings)
         scores = {
             split: {name: float(x[0]) for name, x in named.items()}
             for split, named in tile.final.items()
@@ -175,4 +174,4 @@ class _Watch:
         history |= {name: np.asarray([row[name] for row in self.rows]) for name in self.rows[0]}
         steps = int(tile.died[0]) if status == "diverged" else tile.t
         state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-        return Run(experiment, state, steps, status, reason, history, scores, seed)
+        return Run(experiment, state, steps, status, reason, history, scores, settings.seed)

@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxopt_edu.core import Transform
 from jaxopt_edu.space import Distribution
+from jaxopt_edu.tree import is_float, wide
 from jaxopt_edu.value import hyperparameters, nearest, number, pytree, show, static
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def to_optax(optimizer: Transform) -> "optax.GradientTransformationExtraArgs":
         keeps value= and other extra arguments from ours unless they come by `to_optax`.
     Make tx once: two of them are different structures to jax.jit, even of equal optimizers.
     Errors: TypeError at `tx.init` where a distribution stands in the place of a number.
-    Agrees with: the optimizer itself, to rounding.
+    Agrees with: the optimizer itself, 1e-12 in float64; the numbers have the precision of arrays.
 
     >>> import jaxopt_edu as jo
     >>> tx = jo.to_optax(jo.sgd(0.5))
@@ -75,7 +76,8 @@ def to_optax(optimizer: Transform) -> "optax.GradientTransformationExtraArgs":
 
 def _strong(x: Any) -> Any:
     """x as an array of the dtype it has, which a Python number has only weakly."""
-    return jnp.asarray(x, jnp.result_type(x))
+    x = jnp.asarray(x)
+    return jnp.asarray(x, x.dtype)
 
 
 # ----------------------------------------------------------------------------------- from optax
@@ -115,10 +117,9 @@ class FromOptax:
         import optax
 
         optimizer = optax.with_extra_args_support(self.factory(**self.given()))
-        new = optimizer.update(updates, state, params, **extra)
-        return jax.tree.map(
-            lambda x, old: jnp.asarray(x, jnp.result_type(old)), new, (updates, state)
-        )
+        old = updates, state
+        new = optimizer.update(*jax.tree.map(_wide, (*old, params)), **extra)
+        return jax.tree.map(lambda x, old: jnp.asarray(x, jnp.result_type(old)), new, old)
 
     def learning_rates(self, state: Any) -> list:
         """The learning rate at this state, where one was given: what `learning_rate_of` wants."""
@@ -149,8 +150,9 @@ def from_optax(factory: Callable, *args: Any, **arguments: Any) -> FromOptax:
     The rest is structure: bools, strings, dtypes, functions, and integers where the signature says
     int (memory_size, seed). Arguments not given keep their defaults and are no hyperparameters.
     A function of your own may return a chain, and makes structure of the floats it gives itself.
-    Dtypes: updates and state keep the dtypes of the gradients and of `init`, so that lax.scan can
-        carry them; optax alone makes bfloat16 float32 as soon as a number is a float32 array.
+    Dtypes: as ours: updates and state keep the dtypes of the gradients and of `init`, so that
+        lax.scan can carry them, and bfloat16 and float16 are computed with as float32. optax alone
+        computes in bfloat16, or changes the state to float32 where a number is a float32 array.
     Extra arguments of update (value=, grad=, value_fn=) reach the optimizers that take them.
     Errors: TypeError for an unknown or missing argument, for an optimizer in the place of the
         function, for a distribution in the place of an int. Bounds are not checked.
@@ -178,6 +180,11 @@ def from_optax(factory: Callable, *args: Any, **arguments: Any) -> FromOptax:
         return FromOptax(factory, dict(signature.bind(*args, **arguments).arguments))
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
+
+
+def _wide(x: Any) -> Any:
+    """x in at least float32 if it holds floats."""
+    return wide(x) if is_float(x) else x
 
 
 def _mark(name: str, x: Any, size: bool) -> Any:

@@ -83,10 +83,12 @@ def r2_score(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | No
     0.5
     """
     x, y = (jnp.atleast_1d(z) for z in pair(predictions, targets))
-    w = _flat_weights(y[(slice(None), *[0] * (y.ndim - 1))], weights).astype(x.dtype)
-    x, y = (jnp.where(w[:, None] == 0, 0, z.reshape(len(w), -1)) for z in (x, y))
-    residual = w @ (y - x) ** 2
-    spread = w @ (y - _ratio(w @ y, jnp.sum(w))) ** 2
+    first = y[(slice(None), *[0] * (y.ndim - 1))]
+    w = _flat_weights(first, weights).astype(x.dtype)[:, None]
+    x, y = (jnp.where(w == 0, 0, z.reshape(len(w), -1)) for z in (x, y))
+    residual = jnp.sum(w * (y - x) ** 2, 0)
+    mean = _ratio(jnp.sum(w * y, 0), jnp.sum(w))
+    spread = jnp.sum(w * (y - mean) ** 2, 0)
     exact = (residual == 0) & (jnp.sum(w) != 0)
     return jnp.mean(jnp.where(spread == 0, exact, 1 - _ratio(residual, spread)))
 
@@ -109,7 +111,7 @@ def _classes(predictions: Any, targets: Any) -> tuple[Array, Array, int | None]:
         )
     if is_float(x):
         return jnp.where(jnp.isnan(x), -1, x > 0), y, 2
-    return x.astype(int), y, 2 if x.dtype == bool else None
+    return x, y, 2 if x.dtype == bool else None
 
 
 def _flat_weights(y: Array, weights: Any) -> Array:
@@ -120,13 +122,14 @@ def _flat_weights(y: Array, weights: Any) -> Array:
 
 def _one_hot(predictions: Any, targets: Any, n_classes: int | None) -> tuple[Array, Array]:
     """Predicted and true classes as rows of zeros and a one."""
-    p, y, found = _classes(predictions, targets)
+    *classes, found = _classes(predictions, targets)
     n = n_classes or found
     if n is None:
         raise ValueError("n_classes = None: integer predictions do not tell how many classes")
     if found not in (None, n):
         raise ValueError(f"n_classes = {n}, but predictions have {found} classes")
-    return jax.nn.one_hot(p.ravel(), n, dtype=float), jax.nn.one_hot(y.ravel(), n, dtype=float)
+    p, y = (z.ravel().astype(int) for z in classes)
+    return jax.nn.one_hot(p, n, dtype=float), jax.nn.one_hot(y, n, dtype=float)
 
 
 def _ratio(a: Array, b: Array) -> Array:
@@ -309,12 +312,13 @@ def roc_auc(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | Non
 
 
 def _auc(x: Array, positive: Array, w: Array) -> Array:
-    """The weight of all pairs that x puts in order over the weight of all pairs."""
+    """The area under the curve of true over false positives, as the threshold falls."""
     x = jnp.where(w == 0, 0, x)
-    p, n = jnp.where(positive, w, 0), jnp.where(positive, 0, w)
-    order = jnp.argsort(x)
-    below = jnp.concatenate([jnp.zeros(1, w.dtype), jnp.cumsum(n[order])])
-    first, last = (jnp.searchsorted(x[order], x, side) for side in ("left", "right"))
-    pairs = jnp.sum(p) * jnp.sum(n)
-    area = _ratio(jnp.sum(p * (below[first] + below[last]) / 2), pairs)
-    return jnp.where((pairs == 0) | jnp.any(jnp.isnan(x)), jnp.nan, area)
+    order = jnp.argsort(x, descending=True)
+    x, positive, w = x[order], positive[order], w[order]
+    tied = jnp.append(x[:-1] == x[1:], False)  # with the next: no threshold lies between
+    counts = (jnp.cumsum(jnp.where(z, w, 0)) for z in (positive, ~positive))
+    true, false = (jax.lax.cummax(jnp.where(tied, 0, count)) for count in counts)
+    area = jnp.sum(jnp.diff(false, prepend=0) * (true + jnp.append(0, true[:-1])) / 2)
+    pairs = true[-1] * false[-1]
+    return jnp.where((pairs == 0) | jnp.any(jnp.isnan(x)), jnp.nan, _ratio(area, pairs))

@@ -149,13 +149,17 @@ def _equal(self: Any, other: Any) -> bool:
         return True
     if type(self) is not type(other):
         return False
-    xs, this = jax.tree.flatten(self)
-    ys, that = jax.tree.flatten(other)
+    (xs, this), (ys, that) = _numbers(self), _numbers(other)
     return this == that and all(map(_same, xs, ys))
 
 
+def _numbers(self: Any) -> tuple[list, Any]:
+    """Leaves and structure, data inside taken as leaves that are equal by their source."""
+    return jax.tree.flatten(self, is_leaf=lambda x: isinstance(x, Constant) and x is not self)
+
+
 def _hash(self: Any) -> int:
-    leaves, structure = jax.tree.flatten(self)
+    leaves, structure = _numbers(self)
     return hash((structure, tuple(leaves)))
 
 

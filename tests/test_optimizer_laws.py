@@ -1,7 +1,9 @@
 """Laws of every optimizer that `jaxopt_edu.optimizers` exports, found by introspection."""
 
 import dataclasses
+import functools
 import inspect
+import itertools
 import math
 import pickle
 
@@ -40,6 +42,11 @@ def generic(field):
 
 def default(field):
     return generic(field) if field.default in (None, dataclasses.MISSING) else field.default
+
+
+def scaled(factor):
+    """Generic values times a factor."""
+    return lambda field: factor * generic(field)
 
 
 def lowest(field):
@@ -165,16 +172,16 @@ def test_every_number_maps_and_differentiates(name, changes):
 def test_dtypes_stay(name):
     """Those of params and state, whatever those of the numbers; so a scan carries them."""
     opts = [make(name, **changes) for changes in turns(name) + dtypes(name)]
-    for x64, dtype, of in [
-        *((False, dtype, of) for dtype in ("bfloat16", "float16", "float32") for of in (None, "f4")),
-        *((True, dtype, of) for dtype in ("float16", "float64") for of in (None, "f4", "f8")),
-    ]:
-        with jax.enable_x64(x64):
-            params = jax.ShapeDtypeStruct((), dtype)
-            for opt in opts:
+    for x64, of_params, of_numbers in (
+        (False, ("bfloat16", "float16", "float32"), (None, "float32")),
+        (True, ("float16", "float64"), (None, "float32", "float64")),
+    ):
+        for dtype, of, opt in itertools.product(of_params, of_numbers, opts):
+            with jax.enable_x64(x64):
                 opt = arrays(opt, of) if of else opt
+                params = jax.ShapeDtypeStruct((), dtype)
                 before = params, jax.eval_shape(opt.init, params)
-                after = jax.eval_shape(lambda p, s: step(opt, p, s, 0), *before)
+                after = jax.eval_shape(functools.partial(step, opt, t=0), *before)
                 assert shapes(after) == shapes(before), (opt, dtype)
 
 
@@ -188,7 +195,7 @@ def test_memory_in_another_dtype(name):
 @every_recipe
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_zero_gradients_are_no_trouble(name, dtype):
-    """With default numbers, where eps may vanish in half precision; no step unless m_0 is not 0."""
+    """With default numbers, whose eps is 0 in half precision."""
     for opt in make(name, default), arrays(make(name, default), "float32"):
         params, state = jnp.zeros(3, dtype), opt.init(jnp.zeros(3, dtype))
         for _ in range(STEPS):
@@ -221,10 +228,10 @@ def test_export(name):
 def test_schedules(name):
     """Every number may be a function of the step, which is 0 at the first."""
     with jax.enable_x64(True):
-        opt = make(name)
-        at = [jax.tree.map(lambda x: x * (1 + t / 99.0), opt) for t in range(STEPS)]
-        scheduled = make(name, lambda f: lambda t: generic(f) * (1 + t / 99.0))
-        got, expected = walk([scheduled] * STEPS, arrays(TREE, float)), walk(at, arrays(TREE, float))
+        fixed = [make(name, scaled(1 + t / 99.0)) for t in range(STEPS)]
+        scheduled = make(name, lambda field: lambda t: (1 + t / 99.0) * generic(field))
+        params = arrays(TREE, float)
+        got, expected = walk([scheduled] * STEPS, params), walk(fixed, params)
         chex.assert_trees_all_close(got, expected, rtol=0, atol=1e-12)
 
 
@@ -237,8 +244,8 @@ def test_trees_of_numbers(name):
         tree = make(name, lambda f: {k: c * generic(f) for k, c in factors.items()})
         got = walk([tree] * STEPS, params)
         for k, c in factors.items():
-            opt = make(name, lambda f: c * generic(f))
-            chex.assert_trees_all_close(got[k], walk([opt] * STEPS, params)[k], rtol=0, atol=1e-12)
+            expected = walk([make(name, scaled(c))] * STEPS, params)
+            chex.assert_trees_all_close(got[k], expected[k], rtol=0, atol=1e-12)
 
 
 @every_recipe

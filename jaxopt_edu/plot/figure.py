@@ -138,11 +138,21 @@ def score_range(scores: np.ndarray, mode: str, cut: float = 0.05) -> tuple[float
     return low, high, mode == "min" and low > 0 and high >= 10 * low
 
 
+def log_ticks(axis: Any, low: float, high: float) -> None:
+    """Ticks at 0.1, 0.2, 0.5, 1, ..., or at the decades alone where there are more than three."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e3 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def scale_scores(axes: "Axes", scores: np.ndarray, mode: str, cut: float = 0.05) -> Any:
     """Scales the vertical axis for scores; (low, high), beyond which nothing need be drawn."""
     low, high, log = score_range(scores, mode, cut)
     if log:
         axes.set_yscale("log")
+        log_ticks(axes.yaxis, low, high)
         margin = (high / low) ** 0.05
         axes.set_ylim(low / margin, high * margin)
         return low / margin**20, high * margin**20

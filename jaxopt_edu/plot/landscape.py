@@ -10,6 +10,7 @@ from jaxopt_edu.plot.figure import (
     MARKERS,
     headline,
     key,
+    log_ticks,
     mark_deaths,
     new_figure,
     plain,
@@ -49,15 +50,17 @@ def plot_landscape(study: Study) -> "Figure":
     """
     figure = new_figure()
     by = _choice_of_panels(study)
-    panels = [_Panel(study, by, value) for value in _values(study, by)[:MOST_PANELS]]
-    markers = _markers(study, by)
+    panels = _panels(study, by)
+    choice, markers = _markers(study, by)
     rows = 1 if len(panels) < 4 else 2
     for i, panel in enumerate(panels):
         axes = figure.add_subplot(rows, -(-len(panels) // rows), i + 1)
-        panel.draw(axes, *markers)
+        _draw(axes, study, panel, choice, markers)
+        if by is not None:
+            axes.set_title(plain(f"{title_of(by)} = {panel.value}"), fontsize=11)
     if any(len(panel.numbers) > 1 for panel in panels):
         _colour_bar(figure, study)
-    _key(figure, study, *markers)
+    _key(figure, study, choice, markers)
     headline(figure, _title(study, by, panels))
     return figure
 
@@ -94,20 +97,119 @@ def _markers(study: Study, by: str | None) -> tuple[str | None, dict[Any, str]]:
     return choice, {value: MARKERS[i % len(MARKERS)] for i, value in enumerate(values)}
 
 
-def _title(study: Study, by: str | None, panels: list["_Panel"]) -> str:
-    kinds = {tuple(sorted(panel.numbers[:2])) for panel in panels}
-    against = " and ".join(panels[0].numbers[:2]) if len(kinds) == 1 else "what matters most"
-    title = f"{score_name(study).capitalize()}{' by ' * (by is not None)}{title_of(by or '')}"
-    return title
+@dataclass(frozen=True)
+class _Panel:
+    """The trials of one value of a choice, and the numbers that are its axes, two at most."""
+
+    value: Any
+    trials: np.ndarray
+    numbers: list[str]
+
+
+def _panels(study: Study, by: str | None) -> list[_Panel]:
+    """The panels, the best trial's first. Numbers that all trials of a panel have come first, then
+    those with the largest shares within the panels, so that panels have the same axes if they can.
+    """
+    every = np.arange(len(study))
+    groups = {v: every if by is None else every[study.columns[by] == v] for v in _values(study, by)}
+    total = dict.fromkeys(study.swept, 0.0)
+    for trials in groups.values():
+        for name, share in importance(study, trials).items():
+            total[name] += len(trials) * share
+    panels = []
+    for value, trials in list(groups.items())[:MOST_PANELS]:
+        columns = {n: study.columns[n][trials] for n in study.swept if is_number(study, n)}
+        varied = [n for n, x in columns.items() if len(np.unique(x[np.isfinite(x)])) > 1]
+        varied.sort(key=lambda n: (bool(np.isnan(columns[n]).any()), -total[n]))  # noqa
+        panels.append(_Panel(value, trials, varied[:2]))
+    return panels
+
+
+def _title(study: Study, by: str | None, panels: list[_Panel]) -> str:
+    kinds = {frozenset(panel.numbers) for panel in panels}
+    names = " and ".join(panels[0].numbers) if len(kinds) == 1 else "what matters most"
+    title = score_name(study).capitalize() + (f" against {names}" if names else "")
+    if by is None:
+        return title
+    count = len(_values(study, by))
+    few = f" (the best {len(panels)} of {count})" if len(panels) < count else ""
+    return f"{title}, by {title_of(by)}{few}"
 
 
 # ------------------------------------------------------------------------------------ drawing
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """The trials of one value of the choice that has panels; all, where there is none."""
+def _draw(
+    axes: "Axes", study: Study, panel: _Panel, choice: str | None, markers: dict[Any, str]
+) -> None:
+    """One panel: its points by marker and score, its dead, and the best if it is among them."""
+    tidy(axes)
+    names, trials = panel.numbers, panel.trials
+    scores = final_scores(study)
+    x = study.columns[names[0]] if names else _places(axes, study, choice)
+    y = study.columns[names[1]] if len(names) > 1 else scores
+    alive, dead = ranked(study, trials), np.intersect1d(diverged(study), trials)
+    for value, marker in markers.items():
+        mine = alive if choice is None else alive[study.columns[choice][alive] == value]
+        axes.scatter(
+            x[mine], y[mine], float(np.clip(6000 / len(study), 16, 70)), scores[mine],
+            marker=marker, edgecolors="#555555", linewidths=0.4, **_colours(study),
+        )  # fmt: skip
+    if len(names) > 1:
+        axes.plot(x[dead], y[dead], "x", color=DEAD, markersize=5, alpha=0.7)
+    else:
+        scale_scores(axes, scores, study.mode)
+        mark_deaths(axes, x[dead])
+    best = np.intersect1d(ranked(study)[:1], trials)
+    axes.add_line(star()).set(data=(x[best], y[best]), zorder=5)
+    for name, values, axis in zip(names, (x, y), "xy", strict=False):
+        if spread_in_logs(values[trials]):
+            axes.set(**{f"{axis}scale": "log"})
+        axes.set(**{f"{axis}label": plain(name)})
+    if len(names) < 2:
+        axes.set_ylabel(plain(score_name(study)))
 
-    study: Study
-    by: str | None
-    value: Any
+
+def _places(axes: "Axes", study: Study, choice: str | None) -> np.ndarray:
+    """Where a choice puts the trials on the horizontal axis, side by side; names the places."""
+    apart = 0.5 * np.modf(np.arange(len(study)) * 0.618)[0] - 0.25
+    axes.set(xticks=[], xlim=(-0.5, 0.5))
+    if choice is None:
+        return apart
+    values = _values(study, choice)
+    axes.set(xlim=(-0.5, len(values) - 0.5), xlabel=plain(title_of(choice)))
+    axes.set_xticks(range(len(values)), [plain(v) for v in values])
+    if sum(len(str(v)) for v in values) > 60:
+        axes.tick_params("x", rotation=30)
+    return np.array([values.index(v) for v in study.columns[choice].tolist()]) + apart
+
+
+def _colours(study: Study) -> dict[str, Any]:
+    """How scores become colours, dark for good ones."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    low, high, log = score_range(final_scores(study), study.mode)
+    norm = LogNorm(low, high) if log else Normalize(low, high)
+    return {"norm": norm, "cmap": "viridis" if study.mode == "min" else "viridis_r"}
+
+
+def _colour_bar(figure: "Figure", study: Study) -> None:
+    from matplotlib.cm import ScalarMappable
+
+    scores, colours = final_scores(study), ScalarMappable(**_colours(study))
+    above, below = np.any(scores > colours.norm.vmax), np.any(scores < colours.norm.vmin)
+    past = "max" if above else "min" if below else "neither"
+    bar = figure.colorbar(colours, ax=figure.axes, extend=past, pad=0.01)
+    bar.set_label(plain(score_name(study)))
+    if score_range(scores, study.mode)[2]:
+        log_ticks(bar.ax.yaxis, colours.norm.vmin, colours.norm.vmax)
+
+
+def _key(figure: "Figure", study: Study, choice: str | None, markers: dict[Any, str]) -> None:
+    """The best, the dead, and the markers of a choice."""
+    signs = [star(best_line(study))]
+    if study.diverged:
+        signs.append(sign("x", f"diverged ({study.diverged})", color=DEAD))
+    if choice is not None:
+        signs += [sign(m, f"{title_of(choice)} = {v}", color="#999999") for v, m in markers.items()]
+    key(figure, signs)

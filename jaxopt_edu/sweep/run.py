@@ -74,13 +74,17 @@ def sweep(
         batches = plan(space, trials, seed, sampler)
         for batch in batches:
             splits = check_run(batch.template, steps, metric, tile)
-        every = segment_length(steps, eval_every)
-        settings = Settings(steps, every, seed, ranking_split(splits), diverge_above)
+        split = ranking_split(splits)
+        final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
+        every = max(segment_length(batch.template, steps, eval_every) for batch in batches)
+        settings = Settings(steps, every, seed, split, final, diverge_above)
         widths = tuple(tile or tile_width(batch.template) for batch in batches)
         tiles = [t for b, w in zip(batches, widths, strict=True) for t in _tiles(b, w)]
         record = Record(sum(len(batch.trials) for batch in batches), settings, metric, mode)
         timer = _Timer()
         interrupted = _run(tiles, settings, record, timer, progress, batches)
+    if interrupted and not record.final:
+        raise KeyboardInterrupt("sweep interrupted before its first evaluation")
     seconds = time.perf_counter() - began
     model_steps = int(record.steps.sum())
     info = {
@@ -139,7 +143,7 @@ def _run(
     except KeyboardInterrupt:
         for tile in tiles:
             if tile.lanes is not None and not tile.final:
-                score_tile(tile)
+                score_tile(tile, settings)
                 record.note(tile)
         return True
     finally:

@@ -13,7 +13,7 @@ class Study:
     """What `sweep` found out.
 
     columns: one array over trials for each column of the table, in order: the swept choices and
-        numbers by name, a score `<split>_<name>` for each score of each split, status (finished,
+        numbers by name, `<split>_<name>` for each score of the validation and test split, status (finished,
         diverged, interrupted), steps (taken; of a diverged trial the step at which it was), reason.
         The scores of diverged trials are NaN.
     curves: score name -> (trials, evaluations), on the split that ranks; NaN where not evaluated.

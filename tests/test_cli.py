@@ -1,0 +1,143 @@
+"""The command line as a user meets it."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import jaxopt_edu as jo
+from jaxopt_edu.cli import main
+from jaxopt_edu.parse import parse_setting
+
+FILES = ["best.json", "curves.png", "landscape.png", "report.html", "study.json", "trials.csv"]
+SMALL = ["--trials", "6", "--steps", "20", "--tile", "4", "--hidden", "8"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_sweep_writes_a_directory_and_a_leaderboard(tmp_path, capsys):
+    assert main(["sweep", "wine", *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "winner: trial" in out and "test part: loss" in out and "runs/wine-1/" in out
+    assert sorted(p.name for p in (tmp_path / "runs" / "wine-1").iterdir()) == FILES
+    rows = list(csv.DictReader((tmp_path / "runs/wine-1/trials.csv").open()))
+    assert len(rows) == 6
+    assert {"optimizer", "optimizer.learning_rate", "regularizer.weight", "model.dropout"} <= set(
+        rows[0]
+    )
+    best = jo.load_experiment(tmp_path / "runs/wine-1/best.json")
+    assert best.data == jo.data.load("wine", seed=0)
+
+
+def test_sweep_prints_one_line_of_json(capsys):
+    space = ["--space", "learning_rate=log_uniform(1e-3,1e-2)", "--space", "activation='tanh'"]
+    assert main(["sweep", "wine", *SMALL, "--optimizer", "adam", *space, "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    answer = json.loads(line)
+    assert {
+        "trials", "diverged", "best", "seconds", "compilations", "model_steps_per_second", "devices",
+    } <= set(answer)  # fmt: skip
+    assert answer["trials"] == 6
+    assert 1e-3 <= answer["best"]["hyperparameters"]["optimizer.learning_rate"] <= 1e-2
+    assert {"validation_loss", "test_accuracy"} <= set(answer["best"]["scores"])
+
+
+def test_results_are_kept_unless_told(tmp_path, capsys):
+    arguments = ["sweep", "iris", *SMALL, "--model", "linear", "--out", "mine"]
+    assert main(arguments) == 0
+    before = (tmp_path / "mine/trials.csv").read_text()
+    assert main([*arguments, "--seed", "1"]) == 2
+    assert "holds something already; --overwrite" in capsys.readouterr().err
+    assert (tmp_path / "mine/trials.csv").read_text() == before
+    assert main([*arguments, "--seed", "1", "--overwrite"]) == 0
+    assert (tmp_path / "mine/trials.csv").read_text() != before
+
+
+def test_fit_trains_one(capsys):
+    assert main(["fit", "diabetes", "--model", "linear", "--steps", "50"]) == 0
+    out = capsys.readouterr().out
+    assert "validation" in out and "r2_score" in out and "finished after 50 steps" in out
+    assert main(["fit", "wine", "--steps", "10", "--space", "b1=0.8", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hyperparameters"]["optimizer.b1"] == 0.8
+
+
+def test_race_draws_and_tells(tmp_path, capsys):
+    assert main(["race", "rosenbrock", "--optimizers", "sgd,adam", "--steps", "50"]) == 0
+    out = capsys.readouterr().out
+    assert "adam" in out and "race-rosenbrock.png" in out
+    assert (tmp_path / "runs/race-rosenbrock.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("what", "member"),
+    [
+        ("optimizers", "adam"), ("schedules", "cosine_decay_schedule"), ("losses", "huber_loss"),
+        ("datasets", "digits"), ("functions", "rosenbrock"),
+    ],
+)  # fmt: skip
+def test_list_names_things(what, member, capsys):
+    assert main(["list", what]) == 0
+    assert member in capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep", "digit"], "digits"),
+        (["sweep", "wine", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean 'adam'"),
+        (["sweep", "wine", "--space", "learning_rat=0.1"], "did you mean '.*learning_rate'"),
+        (["sweep", "wine", "--space", "learning_rate"], "wanted NAME=VALUE"),
+        (["sweep", "wine", "--space", "learning_rate=log_unifrm(1,2)"], "did you mean 'log_uniform'"),
+        (["sweep", "wine", "--space", "learning_rate=log_uniform(0,2)"], "low = 0 must be above 0"),
+        (["sweep", "wine", "--space", "b1=1.5"], r"b1 = 1.5 is outside \[0, 1\)"),
+        (["sweep", "wine", "--space", "b1=__import__('os')"], "unknown '__import__'"),
+        (["sweep", "wine", "--trials", "0"], "trials = 0"),
+        (["sweep", "wine", "--batch-size", "5000"], "batch_size = 5000"),
+        (["sweep", "wine", "--sampler", "sobl"], "did you mean 'sobol'"),
+        (["sweep", "mnist", "--data-path", "/nowhere"], "/nowhere"),
+        (["sweep", "wine", "--hidden", "a"], "--hidden a"),
+        (["fit", "wine", "--optimizer", "adam,sgd"], "fit runs one"),
+        (["fit", "wine", "--space", "learning_rate=uniform(0,1)"], "is not a number"),
+        (["race", "rosenbrok"], "rosenbrock"),
+        (["race", "rosenbrock", "--optimizers", "adm"], "adam"),
+    ],
+)
+def test_bad_input_exits_with_2_and_says_what(arguments, message, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxopt-edu: ") and re.search(message, error), error
+
+
+def test_settings_are_literals_and_distributions():
+    assert parse_setting("a.b=log_uniform(1e-4, 1e-1)") == ("a.b", jo.log_uniform(1e-4, 1e-1))
+    assert parse_setting("sizes=one_of((4,3),(4,5,3))") == ("sizes", jo.one_of((4, 3), (4, 5, 3)))
+    assert parse_setting("x = -1.5") == ("x", -1.5)
+    assert parse_setting("momentum=None") == ("momentum", None)
+
+
+def test_ctrl_c_writes_what_there_is(tmp_path):
+    command = [sys.executable, "-m", "jaxopt_edu", "sweep", "wine", "--steps", "40000000",
+               "--trials", "4", "--hidden", "8", "--optimizer", "sgd", "--eval-every", "2000",
+               "--out", "out"]  # fmt: skip
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    seen = ""
+    deadline = time.monotonic() + 120
+    while "best loss" not in seen and time.monotonic() < deadline:
+        seen += os.read(child.stderr.fileno(), 1000).decode(errors="replace")
+    child.send_signal(signal.SIGINT)
+    child.stdout, rest = None, child.communicate(timeout=60)[1]
+    assert child.returncode == 130, seen + rest
+    assert "interrupted; what there is is in out" in seen + rest
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
+    rows = list(csv.DictReader((tmp_path / "out/trials.csv").open()))
+    assert {row["status"] for row in rows} <= {"interrupted", "diverged"}
+    assert any(float(row["validation_loss"] or "nan") > 0 for row in rows)

@@ -1,0 +1,121 @@
+"""Experiments as JSON and back; files are written whole."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+
+import jaxopt_edu as jo
+from jaxopt_edu.describe import describe, rebuild, unnamed, write_text
+from jaxopt_edu.sweep.store import as_csv, check_directory, new_directory
+
+EXPERIMENT = jo.Training(
+    model=jo.models.MLP((13, 8, 3), "tanh", dropout=0.1),
+    loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+    optimizer=jo.chain(
+        jo.clip_by_global_norm(1.0),
+        jo.adamw(jo.warmup_cosine_decay_schedule(0.0, 1e-2, 10, 100), mask={"w": True, "b": False}),
+    ),
+    data=jo.data.load("wine", seed=1, prepare="min_max"),
+    regularizer=jo.proximal(jo.L1(1e-4)),
+    batch_size=16,
+)
+
+
+def test_an_experiment_survives_json():
+    again = rebuild(json.loads(json.dumps(describe(EXPERIMENT))))
+    assert again == EXPERIMENT
+
+
+@pytest.mark.parametrize("name", jo.optimizers.__all__ + jo.schedules.__all__)
+def test_every_public_class_has_a_name_in_json(name):
+    thing = getattr(jo, name)
+    if isinstance(thing, type) and all(
+        f.default is not dataclasses.MISSING or f.name == "learning_rate"
+        for f in dataclasses.fields(thing)
+    ):
+        fields = {f.name for f in dataclasses.fields(thing)}
+        value = thing(0.5) if "learning_rate" in fields else thing()
+        assert rebuild(json.loads(json.dumps(describe(value)))) == value
+
+
+def my_loss(prediction, target):
+    return (prediction - target) ** 2
+
+
+def study_of(loss):
+    data = jo.data.load("linear")
+    space = jo.Training(jo.models.Linear(1), loss, jo.sgd(jo.log_uniform(0.01, 10.0)), data)
+    return jo.sweep(space, 5, steps=20, tile=4)
+
+
+def test_a_study_becomes_files_and_its_best_comes_back(tmp_path):
+    study = study_of(jo.losses.squared_error)
+    jo.save_study(study, tmp_path)
+    assert jo.load_experiment(tmp_path / "best.json") == study.best
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert best["trial"] == study.best_trial and best["scores"] == study.scores()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "trials.csv").read_text())))
+    assert [int(row["trial"]) for row in rows] == list(range(5))
+    for row, value in zip(rows, study.columns["optimizer.learning_rate"], strict=True):
+        assert float(row["optimizer.learning_rate"]) == value
+    about = json.loads((tmp_path / "study.json").read_text())
+    assert about["versions"]["jax"] and about["compilations"]["engine"] >= 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.json", "study.json", "trials.csv"]
+
+
+def test_a_loss_without_a_name_is_said_and_asked_for(tmp_path):
+    study = study_of(my_loss)
+    with pytest.warns(UserWarning, match="cannot name loss = my_loss"):
+        jo.save_study(study, tmp_path)
+    with pytest.raises(ValueError, match=r"loss was my_loss, .* give it, loss="):
+        jo.load_experiment(tmp_path / "best.json")
+    assert jo.load_experiment(tmp_path / "best.json", loss=my_loss) == study.best
+    assert unnamed(describe(dataclasses.replace(study.best, loss=lambda p, y: p))) == {
+        "loss": "<lambda>"
+    }
+
+
+def test_a_foreign_file_is_no_experiment(tmp_path):
+    for name, text in (("a", "{"), ("b", "[]"), ("c", "{}"), ("d", '{"experiment": {"class": "X"}}')):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ValueError, match="holds no experiment|has no 'X'"):
+            jo.load_experiment(tmp_path / name)
+
+
+def test_missing_values_are_empty_cells():
+    study = study_of(jo.losses.squared_error)
+    study.columns["test_loss"][2] = np.nan
+    line = as_csv(study).splitlines()[3].split(",")
+    assert line[list(study.columns).index("test_loss") + 1] == ""
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "x.txt"
+    write_text(target, "old")
+
+    def fail(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk is full"):
+        write_text(target, "new")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_directories_are_new_or_refused(tmp_path):
+    assert [new_directory(tmp_path, "digits").name for _ in range(2)] == ["digits-1", "digits-2"]
+    (tmp_path / "digits-7").mkdir()
+    assert new_directory(tmp_path, "digits").name == "digits-8"
+    (tmp_path / "digits-1" / "trials.csv").write_text("mine")
+    with pytest.raises(ValueError, match="holds something already"):
+        check_directory(tmp_path / "digits-1", overwrite=False)
+    check_directory(tmp_path / "digits-1", overwrite=True)
+    check_directory(tmp_path / "digits-2", overwrite=False)
+    with pytest.raises(ValueError, match="is a file"):
+        check_directory(tmp_path / "digits-1" / "trials.csv", overwrite=True)
