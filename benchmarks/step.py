@@ -18,7 +18,7 @@ from _report import arguments, publish, seconds
 
 import jaxopt_edu as jo
 
-ARMS = ("ours", "ours-closed", "optax", "torch")
+ARMS = ("ours", "ours-closed", "optax", "torch", "torch-one")
 CASES = [(1, 1000), (100, 1000), (1000, 1000), (1, 20_000_000)]  # leaves, floats in each
 QUICK_CASES = [(1, 1000), (20, 1000), (1, 100_000)]
 RATE = 1e-3
@@ -45,6 +45,7 @@ def main() -> None:
         "ours takes the optimizer as an argument, so that its numbers may change without a new "
         "compilation (they are on the device; Python floats would be sent anew at each call); "
         "ours-closed has them in the program as constants, as optax's closures do.",
+        "torch's loops are spread over its threads whatever the size; torch-one has one thread.",
         "compile: how much longer the first call took than the median.",
     ]
     publish(__doc__, options, tables, results, notes)
@@ -76,7 +77,8 @@ def arms(rule: str, leaves: int, size: int) -> list[Arm]:
         Arm("ours", "optimizer as an argument", lambda: ours(*case)),
         Arm("ours-closed", "optimizer closed over", lambda: ours_closed(*case)),
         Arm("optax", "closed over", lambda: with_optax(*case), ("optax",)),
-        Arm("torch", "fused", lambda: with_torch(*case), ("torch",)),
+        Arm("torch", "fused, threads by default", lambda: with_torch(*case), ("torch",)),
+        Arm("torch-one", "fused, one thread", lambda: with_torch(*case, threads=1), ("torch",)),
     ]
 
 
@@ -135,15 +137,29 @@ def with_optax(rule: str, leaves: int, size: int) -> Any:
     return stepper(step, optimizer.init, leaves, size)
 
 
-def with_torch(rule: str, leaves: int, size: int) -> Any:
+@functools.cache
+def default_threads() -> int:
+    """How many threads PyTorch takes unless told otherwise."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def with_torch(rule: str, leaves: int, size: int, threads: int | None = None) -> Any:
     import torch
 
     params = [to_torch(g).requires_grad_() for g in map(jax.device_get, gradients(leaves, size))]
     for p in params:
         p.grad = p.detach().clone()
-    if rule == "adam":
-        return torch.optim.Adam(params, RATE, fused=True).step
-    return torch.optim.SGD(params, RATE, momentum=0.9, fused=True).step
+    adam, sgd = torch.optim.Adam, functools.partial(torch.optim.SGD, momentum=0.9)
+    optimizer = (adam if rule == "adam" else sgd)(params, RATE, fused=True)
+    threads = threads or default_threads()
+
+    def run():
+        torch.set_num_threads(threads)
+        optimizer.step()
+
+    return run
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ Read the modules in the order in which they are imported here; none imports a la
 """
 
 from jaxopt_edu import tree
-from jaxopt_edu.value import Constant, hyperparameters, number, pytree, recipe, replace, static
+from jaxopt_edu.value import Constant, number, pytree, recipe, static
+from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.core import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
 from jaxopt_edu import schedules
 from jaxopt_edu.schedules import *
 from jaxopt_edu import losses, metrics, regularizers
 from jaxopt_edu.regularizers import *
+from jaxopt_edu import transforms
+from jaxopt_edu.transforms import *
 from jaxopt_edu import optimizers
 from jaxopt_edu.optimizers import *
 from jaxopt_edu import data, models, space
@@ -18,15 +21,18 @@ from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fit import Run, fit
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sample, sweep
+from jaxopt_edu.interop import from_optax, to_optax
+from jaxopt_edu import functions, plot, report
+from jaxopt_edu.race import race
 
 __all__ = [
     "Chain", "Constant", "Experiment", "Hyper", "Mask", "Rule", "Run", "Study",
     "SweepInterrupted", "Training", "TrainingState", "Transform",
-    "apply_updates", "chain", "choice", "data", "fit", 
+    "apply_updates", "chain", "choice", "data", "fit", "from_optax", "functions",
     "hyperparameters", "int_uniform", "load_experiment", "log_uniform", "losses", "metrics",
-    "models", "number", "one_of", "optimizers", "pytree", "recipe", "regularizers",
-    "replace",    "sample", "save_study", "schedules", "space", "static", "sweep", 
-    "tree", "uniform",
-    *optimizers.__all__, *schedules.__all__, 
+    "models", "number", "one_of", "optimizers", "plot", "pytree", "race", "recipe", "regularizers",
+    "replace",    "report", "sample", "save_study", "schedules", "space", "static", "sweep", "to_optax",
+    "transforms", "tree", "uniform",
+    *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__,
 ]  # fmt: skip

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 from jax import random
 
+from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.space import Distribution, OneOf
-from jaxopt_edu.value import hyperparameters, nearest
+from jaxopt_edu.value import nearest
 
 
 def check_numbers(experiment: Any, doing: str) -> None:

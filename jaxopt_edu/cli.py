@@ -56,9 +56,14 @@ def _training_arguments(command: argparse.ArgumentParser, optimizers: str) -> No
     add("--optimizer", default=optimizers, metavar="A,B", help=f"(default {optimizers})")
     add("--steps", type=int, default=2000, help="training steps (default 2000)")
     add("--batch-size", type=int, default=32, metavar="B", help="0: all the data (default 32)")
-    add("--space", action="append", default=[], metavar="NAME=VALUE",
+    add(
+        "--space",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
         help="'learning_rate=log_uniform(1e-4,1e-1)', 'batch_size=choice(16,32)', 'b1=0.8'; "
-             "may be given several times")
+        "may be given several times",
+    )
     add("--seed", type=int, default=0, help="of split, samples, weights and order (default 0)")
     add("--eval-every", type=int, metavar="N", help="steps between evaluations")
     add("--json", action="store_true", help="one line of JSON instead of a table")

@@ -8,12 +8,13 @@ from jaxopt_edu import data, functions, losses, models, optimizers, plot, race, 
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
+from jaxopt_edu.names import hyperparameters, parts, replace
 from jaxopt_edu.parse import parse_setting
 from jaxopt_edu.regularizers import L2
 from jaxopt_edu.space import log_uniform, one_of, uniform
 from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sweep
 from jaxopt_edu.sweep.store import check_directory, new_directory
-from jaxopt_edu.value import hyperparameters, nearest, parts, replace
+from jaxopt_edu.value import nearest
 
 # where a learning rate is worth looking for; adam's range for all that are not here
 RATES = {
@@ -80,7 +81,9 @@ def _optimizer(name: str, sampled: bool) -> Any:
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
     low, high = RATES.get(name, ADAM_RATES)
-    return OPTIMIZERS[name](learning_rate=log_uniform(low, high) if sampled else (low * high) ** 0.5)
+    return OPTIMIZERS[name](
+        learning_rate=log_uniform(low, high) if sampled else (low * high) ** 0.5
+    )
 
 
 def _model(options: Any, loaded: Any, sampled: bool) -> Any:
@@ -111,9 +114,16 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     status = 0
     try:
         study = sweep(
-            space, options.trials, steps=options.steps, seed=options.seed, metric=options.metric,
-            mode=options.mode, sampler=options.sampler, tile=options.tile,
-            eval_every=options.eval_every, progress=True,
+            space,
+            options.trials,
+            steps=options.steps,
+            seed=options.seed,
+            metric=options.metric,
+            mode=options.mode,
+            sampler=options.sampler,
+            tile=options.tile,
+            eval_every=options.eval_every,
+            progress=True,
         )
     except SweepInterrupted as stop:
         study, status = stop.study, 130
@@ -172,8 +182,13 @@ def leaderboard(study: Study, directory: Path) -> str:
 def run_fit(options: Any) -> tuple[Any, int]:
     """Trains one configuration and says how it went."""
     run = fit(
-        build(options, sampled=False), options.steps, seed=options.seed, tol=options.tol,
-        patience=options.patience, eval_every=options.eval_every, progress=True,
+        build(options, sampled=False),
+        options.steps,
+        seed=options.seed,
+        tol=options.tol,
+        patience=options.patience,
+        eval_every=options.eval_every,
+        progress=True,
     )
     answer = {
         "status": run.status,

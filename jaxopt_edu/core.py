@@ -62,7 +62,7 @@ def spread(prefix: Any, structure: Any, params: Any = None) -> list:
     """One entry of `prefix` for each leaf of a tree: the prefix itself, its entry, or f(params)."""
     if callable(prefix):
         prefix = prefix(params)
-    if prefix is None or jax.tree_util.all_leaves([prefix]) and not isinstance(prefix, dict):
+    if prefix is None or (jax.tree_util.all_leaves([prefix]) and not isinstance(prefix, dict)):
         return [prefix] * structure.num_leaves
     full = structure.unflatten(range(structure.num_leaves))
     return jax.tree.leaves(jax.tree.broadcast(_thaw(prefix), full))
@@ -129,14 +129,14 @@ def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
 def _per_leaf(rule: Rule, structure: Any, params: Any) -> list:
     """The rule for each leaf: the same one, unless a field or its mask is a tree."""
     trees = {}
-    for f in dataclasses.fields(rule):  # type: ignore[arg-type]
+    for f in dataclasses.fields(rule):
         value, mask = getattr(rule, f.name), f.name.endswith("mask")
-        if mask or not f.metadata.get("static") and isinstance(value, dict | tuple):
+        if mask or (not f.metadata.get("static") and isinstance(value, dict | tuple)):
             trees[f.name] = spread(True if mask and value is None else value, structure, params)
     if not trees:
         return [rule] * structure.num_leaves
     rows = [dict(zip(trees, row, strict=True)) for row in zip(*trees.values(), strict=True)]
-    return [dataclasses.replace(rule, **row) for row in rows]  # type: ignore[type-var]
+    return [dataclasses.replace(rule, **row) for row in rows]
 
 
 # --------------------------------------------------------------------------------- combination

@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.data.load import load, source_to_json
-from jaxopt_edu.value import nearest, parts, replace, show
+from jaxopt_edu.names import parts, replace
+from jaxopt_edu.value import nearest, show
 
 _CHAPTERS = ("", ".losses", ".metrics", ".models", ".optimizers", ".schedules", ".data")
 

@@ -101,9 +101,8 @@ def tile_width(experiment: Any) -> int:
 
 def make_tiles(template: Any, numbers: list, trials: np.ndarray, width: int) -> list[Tile]:
     """The tiles of the lanes whose k-th number is numbers[k][lane]; the last one is padded."""
-    structure, shared, _, constants = take_apart(template)
-    form = Form(structure, shared, width)
-    constants = jax.device_put(constants)
+    structure, shared, _, values = take_apart(template)
+    form, constants = Form(structure, shared, width), Shared(values)
     tiles = []
     for first in range(0, len(trials), width):
         lanes = np.arange(first, first + width)

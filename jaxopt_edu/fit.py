@@ -14,9 +14,10 @@ from jaxopt_edu.checks import (
     segment_length,
 )
 from jaxopt_edu.engine import Settings, Tile, as_numbers, make_tiles, run_tiles, score_tile
+from jaxopt_edu.names import replace
 from jaxopt_edu.programs import ALIVE, REASONS, Lane, named_numbers
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.value import nearest, replace
+from jaxopt_edu.value import nearest
 
 
 @dataclass(frozen=True)

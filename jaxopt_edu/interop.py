@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.core import Transform
+from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.space import Distribution
 from jaxopt_edu.tree import is_float, wide
-from jaxopt_edu.value import hyperparameters, nearest, number, pytree, show, static
+from jaxopt_edu.value import nearest, number, pytree, show, static
 
 if TYPE_CHECKING:
     import optax
@@ -134,12 +135,12 @@ class FromOptax:
 
     @property
     def __name__(self):
-        """What a table calls it: lion."""
-        return show(self.factory)
+        """What a table calls it: optax.lion."""
+        return _public_name(self.factory)
 
     def __repr__(self):
         shown = [f"{name}={show(x)}" for name, x in self.given().items()]
-        return f"from_optax({', '.join([_public_name(self.factory), *shown])})"
+        return f"from_optax({', '.join([self.__name__, *shown])})"
 
 
 def from_optax(factory: Callable, *args: Any, **arguments: Any) -> FromOptax:
@@ -194,7 +195,7 @@ def _mark(name: str, x: Any, size: bool) -> Any:
         if size and isinstance(leaf, Distribution):
             raise TypeError(f"{name} = {leaf!r}: wanted an integer, or one_of(...) to try several")
         fixed = callable(leaf) or isinstance(leaf, bool | np.bool_ | str | np.dtype)
-        return Fixed(leaf) if fixed or size and isinstance(leaf, int | np.integer) else leaf
+        return Fixed(leaf) if fixed or (size and isinstance(leaf, int | np.integer)) else leaf
 
     return jax.tree.map(mark, x)
 

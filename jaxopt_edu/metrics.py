@@ -8,8 +8,7 @@ read off their dtype and shape, for integer targets of shape (...):
     integers or bools of shape (...) classes
 
 Any other shape is an error that prints both. Weights belong to the leading axes of the targets;
-an example of weight 0 counts as absent. A ratio without a denominator is 0. A prediction of NaN is
-never right.
+weight 0 means absent. A ratio without a denominator is 0, a prediction of NaN is never right.
 """
 
 from typing import Any
@@ -82,10 +81,9 @@ def r2_score(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | No
     >>> float(jo.metrics.r2_score([1.0, 2.0, 4.0], [1.0, 2.0, 3.0]))
     0.5
     """
-    x, y = (jnp.atleast_1d(z) for z in pair(predictions, targets))
-    first = y[(slice(None), *[0] * (y.ndim - 1))]
-    w = _flat_weights(first, weights).astype(x.dtype)[:, None]
-    x, y = (jnp.where(w == 0, 0, z.reshape(len(w), -1)) for z in (x, y))
+    x, y = (z.reshape(len(z), -1) for z in map(jnp.atleast_1d, pair(predictions, targets)))
+    w = example_weights("targets", y[:, 0], weights).astype(x.dtype)[:, None]
+    x, y = (jnp.where(w == 0, 0, z) for z in (x, y))
     residual = jnp.sum(w * (y - x) ** 2, 0)
     mean = _ratio(jnp.sum(w * y, 0), jnp.sum(w))
     spread = jnp.sum(w * (y - mean) ** 2, 0)
@@ -114,8 +112,9 @@ def _classes(predictions: Any, targets: Any) -> tuple[Array, Array, int | None]:
     return x, y, 2 if x.dtype == bool else None
 
 
-def _flat_weights(y: Array, weights: Any) -> Array:
+def _flat_weights(targets: Any, weights: Any) -> Array:
     """A weight for each target, in one row."""
+    y = jnp.asarray(targets)
     w = example_weights("targets", y, weights).astype(float)
     return jnp.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim)), y.shape).ravel()
 
@@ -156,8 +155,7 @@ def top_k_accuracy(
 ) -> Array:
     """The share of examples whose class is among the k largest logits.
 
-    Shapes: predictions (..., classes), targets (...) -> ().
-    Of equal logits the later class ranks higher, as in scikit-learn.
+    Shapes: predictions (..., classes), targets (...) -> (). Of equal logits the later class leads.
     Agrees with: sklearn.metrics.top_k_accuracy_score, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
@@ -183,17 +181,16 @@ def confusion_matrix(
     """How often each class (row) is taken for each (column).
 
     Shapes: predictions (..., classes) or (...), targets (...) -> (classes, classes).
-    n_classes is needed where predictions are integers.
+    Errors: ValueError where predictions are integers and n_classes is not given.
     Agrees with: sklearn.metrics.confusion_matrix, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
-    >>> jo.metrics.confusion_matrix([0, 1, 1], [0, 0, 1], n_classes=2)
-    Array([[1., 1.],
-           [0., 1.]], dtype=float32)
+    >>> jo.metrics.confusion_matrix([0, 1, 1], [0, 0, 1], n_classes=2).tolist()
+    [[1.0, 1.0], [0.0, 1.0]]
     """
     p, y = _one_hot(predictions, targets, n_classes)
-    w = _flat_weights(jnp.asarray(targets), weights)
-    return jnp.matmul((w[:, None] * y).T, p, precision="highest")
+    w = _flat_weights(targets, weights)[:, None]
+    return jnp.matmul((w * y).T, p, precision="highest")
 
 
 def _counts(
@@ -202,13 +199,12 @@ def _counts(
     """The weights of the hits, of the predicted and of the true: by class, or 'micro' in all."""
     if average is not None:
         resolve_among("average", average, AVERAGES)
-    x = jnp.asarray(predictions)
-    if average == "binary" and not is_float(x):
+    if average == "binary" and not is_float(jnp.asarray(predictions)):
         n_classes = n_classes or 2
-    p, y = _one_hot(x, targets, n_classes)
+    p, y = _one_hot(predictions, targets, n_classes)
     if average == "binary" and p.shape[-1] != 2:
         raise ValueError(f"average = 'binary' with {p.shape[-1]} classes: wanted {AVERAGES[1:]}")
-    w = _flat_weights(jnp.asarray(targets), weights)[:, None]
+    w = _flat_weights(targets, weights)[:, None]
     return [jnp.sum(w * z, None if average == "micro" else 0) for z in (p * y, p, y)]
 
 

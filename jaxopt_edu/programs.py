@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array, lax, random
 
 from jaxopt_edu import tree
-from jaxopt_edu.value import Constant, hyperparameters
+from jaxopt_edu.names import hyperparameters
+from jaxopt_edu.value import Constant
 
 ALIVE, LOSS_NOT_FINITE, STATE_NOT_FINITE, LOSS_ABOVE = range(4)
 REASONS = ("", "loss is not finite", "state is not finite", "loss above diverge_above")
@@ -72,8 +73,8 @@ def named_numbers(experiment: Any) -> dict[str, Any]:
 
 def _is_constant(leaf: Any) -> bool:
     dtype = getattr(leaf, "dtype", None)
-    return np.ndim(leaf) > 0 or dtype is not None and jax.dtypes.issubdtype(
-        dtype, jax.dtypes.prng_key
+    return np.ndim(leaf) > 0 or (
+        dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
     )
 
 
@@ -104,8 +105,16 @@ def init_lanes(form: Form, numbers: Any, constants: Any, seed: Array) -> Lane:
 
 @functools.partial(jax.jit, static_argnames=("form", "split"), donate_argnames="lanes")
 def advance_lanes(
-    form: Form, split: str, numbers: Any, constants: Any, lanes: Lane,
-    start: Array, stop: Array, seed: Array, diverge_above: Array, tol: Array | None,
+    form: Form,
+    split: str,
+    numbers: Any,
+    constants: Any,
+    lanes: Lane,
+    start: Array,
+    stop: Array,
+    seed: Array,
+    diverge_above: Array,
+    tol: Array | None,
 ) -> tuple[Lane, Array, dict[str, Array]]:
     """The lanes of one tile after the steps start <= t < stop, the step reached, and the scores.
 
@@ -153,8 +162,9 @@ def _watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:
     if not hasattr(state, "loss"):
         return lane._replace(state=state)
     above = (lane.first > 0) & (state.loss > diverge_above * lane.first)
-    reason = jnp.where(jnp.isfinite(state.loss), jnp.where(above, LOSS_ABOVE, ALIVE),
-                       LOSS_NOT_FINITE)
+    reason = jnp.where(
+        jnp.isfinite(state.loss), jnp.where(above, LOSS_ABOVE, ALIVE), LOSS_NOT_FINITE
+    )
     return _bury(lane._replace(state=state), reason, t)
 
 

@@ -12,7 +12,7 @@ class Progress:
 
     def __init__(self, total: int, show: bool | None, unit: str = " steps"):
         self._bar: Any = None
-        if show is False or show is None and not sys.stderr.isatty():
+        if show is False or (show is None and not sys.stderr.isatty()):
             return
         try:
             from tqdm import tqdm

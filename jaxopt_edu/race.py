@@ -17,8 +17,9 @@ from jaxopt_edu import functions
 from jaxopt_edu import optimizers as chapter
 from jaxopt_edu.core import Transform, apply_updates
 from jaxopt_edu.functions import TestFunction
+from jaxopt_edu.names import replace
 from jaxopt_edu.space import label
-from jaxopt_edu.value import nearest, replace, show
+from jaxopt_edu.value import nearest, show
 
 __all__ = ["Race", "Racer", "race"]
 
@@ -28,7 +29,7 @@ class Racer:
     """What one optimizer did at its best learning rate, and how it ended at the others.
 
     value, distance: at the end, f and the Euclidean distance to the nearest minimum.
-    reached: the first step at which f was within the race's tolerance of its minimum, or None.
+    reached: the step from which on f stays within the race's tolerance of its minimum, or None.
     path: (steps + 1, 2) points, the start first.
     final_values: f at the end, for each of the race's learning rates.
     """
@@ -60,7 +61,7 @@ class Race:
     def rows(self) -> list[list[str]]:
         """A table in words: its head, and a row for each racer."""
         head = ["optimizer", "learning_rate", "final f", "distance to a minimum"]
-        table = [[*head, f"steps to within {self.tolerance:g}"]]
+        table = [[*head, f"within {self.tolerance:g} from step"]]
         for r in self.racers:
             reached = "-" if r.reached is None else str(r.reached)
             numbers = (r.learning_rate, r.value, r.distance)
@@ -90,7 +91,7 @@ def race(
 
     Of the learning rates, evenly spread over [low, high] on a logarithmic scale, the best is the
     one that ends lowest; where several end within tolerance / 100 of the minimum, the one of
-    these that was within tolerance of it first. One compiled program for each optimizer.
+    these that stays within tolerance of it soonest. One compiled program for each optimizer.
 
     optimizers: names of recipes, or optimizers with a learning_rate (whose value is not used); a
         dict names them, where two are of a kind.
@@ -182,12 +183,10 @@ def _optimizer(given: Any) -> Transform:
         raise ValueError(f"{show(given)} has no learning_rate to scan: {error}") from None
 
 
-def _judge(
-    result: Race, name: str, optimizer: Any, paths: np.ndarray, values: np.ndarray
-) -> Racer:
+def _judge(result: Race, name: str, optimizer: Any, paths: np.ndarray, values: np.ndarray) -> Racer:
     """The racer at the best of its learning rates."""
-    near = values - result.function.minimum <= result.tolerance
-    reached = [int(np.argmax(hits)) if hits.any() else None for hits in near]
+    far = ~(values - result.function.minimum <= result.tolerance)  # NaN is far, too
+    reached = [_last(row) + 1 if not row[-1] else None for row in far]
     merits = [_merit(result, *pair) for pair in zip(values[:, -1], reached, strict=True)]
     best = merits.index(min(merits))
     rate = float(result.learning_rates[best])
@@ -203,8 +202,13 @@ def _judge(
     )
 
 
+def _last(true: np.ndarray) -> int:
+    """The last place that is true, or -1."""
+    return int(np.max(np.flatnonzero(true), initial=-1))
+
+
 def _merit(result: Race, value: float, reached: int | None) -> tuple[float, float]:
-    """What ranks, the smaller the better: the final value, then how soon it was near."""
+    """What ranks, the smaller the better: the final value, then how soon it stayed near."""
     gap = value - result.function.minimum
     gap = max(gap, result.tolerance / 100) if math.isfinite(gap) else math.inf
     return gap, math.inf if reached is None else reached

@@ -75,9 +75,8 @@ class Regularizer:
         """argmin_x  step r(x) + |x - params|^2 / 2;  step is a number or a prefix tree of them."""
         leaves, structure = jax.tree.flatten(params)
         rows = zip(leaves, self._marks(structure, params), spread(step, structure), strict=True)
-        return structure.unflatten(
-            [self.shrink(wide(w), s).astype(w.dtype) if marked else w for w, marked, s in rows]
-        )
+        new = [self.shrink(wide(w), s).astype(w.dtype) if marked else w for w, marked, s in rows]
+        return jax.tree.unflatten(structure, new)
 
     def penalty(self, params: Any) -> Array:
         """What the loss gains: r(params)."""
@@ -230,11 +229,10 @@ class Decoupled(Afterwards):
     def after(self, new_params: Any, params: Any, learning_rate: Any) -> Any:
         """new_params - learning_rate grad r(params)"""
         leaves, structure = jax.tree.flatten(new_params)
-        grads = structure.flatten_up_to(jax.grad(self.regularizer)(params))
+        grads = jax.tree.leaves(jax.grad(self.regularizer)(params))
         rows = zip(leaves, grads, spread(learning_rate, structure), strict=True)
-        return structure.unflatten(
-            [(wide(p) - eta * wide(g)).astype(p.dtype) for p, g, eta in rows]
-        )
+        new = [(wide(p) - eta * wide(g)).astype(p.dtype) for p, g, eta in rows]
+        return jax.tree.unflatten(structure, new)
 
 
 decoupled = recipe("decoupled", Decoupled)

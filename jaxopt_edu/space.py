@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from jaxopt_edu.value import Constant, hyperparameters, replace, show
+from jaxopt_edu.names import hyperparameters, replace
+from jaxopt_edu.value import RECIPES, Constant, show
 
 
 class Distribution:
@@ -50,7 +51,7 @@ class _Between(Distribution):
                 raise ValueError(f"{name}: {field} = {value!r}: wanted an integer")
         if isinstance(self, LogUniform) and self.low <= 0:
             raise ValueError(f"{name}: low = {self.low} must be above 0")
-        if not (self.low < self.high or integer and self.low == self.high):
+        if not (self.low < self.high or (integer and self.low == self.high)):
             raise ValueError(f"{name}: low = {self.low} must be below high = {self.high}")
 
     def __repr__(self):
@@ -186,7 +187,7 @@ def label(alternative: Any) -> Any:
     if hasattr(alternative, "transforms"):
         return "+".join(str(label(a)) for a in alternative.transforms)
     kind = type(alternative)
-    return getattr(alternative, "__name__", getattr(kind, "recipe", kind.__name__))
+    return getattr(alternative, "__name__", RECIPES.get(kind, kind.__name__))
 
 
 def groups(space: Any) -> list[Group]:

@@ -78,7 +78,7 @@ def _unwrap(child: Any) -> Any:
 class FrozenDict(dict):
     """A dict that never changes and can be hashed: how a tree of bools becomes structure."""
 
-    def __hash__(self):  # type: ignore[override]
+    def __hash__(self):
         return hash(frozenset(self.items()))
 
 
@@ -101,8 +101,9 @@ def pytree(cls: type[T]) -> type[T]:
     if not hasattr(cls, "__post_init__"):
         cls.__post_init__ = check
     new = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-    names = [f.name for f in dataclasses.fields(new) if not f.metadata.get("static")]  # type: ignore[arg-type]
-    fixed = [f.name for f in dataclasses.fields(new) if f.metadata.get("static")]  # type: ignore[arg-type]
+    fields: Any = dataclasses.fields(new)
+    names = [f.name for f in fields if not f.metadata.get("static")]
+    fixed = [f.name for f in fields if f.metadata.get("static")]
     keys = [GetAttrKey("" if name == vars(cls).get("inlined") else name) for name in names]
 
     def flatten(self):
@@ -186,38 +187,7 @@ def show(value: Any) -> str:
     return " ".join(repr(value).split())
 
 
-# --------------------------------------------------------------------------- names of the numbers
-
-
-def _name(path: tuple) -> str:
-    parts = (str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in path)
-    return ".".join(part for part in parts if part)
-
-
-def hyperparameters(x: Any) -> dict[str, Any]:
-    """The numbers of any value by dotted name, in the order of its leaves; data are left out.
-
-    >>> import jaxopt_edu as jo
-    >>> jo.hyperparameters(jo.chain(jo.clip(1.0), jo.sgd(0.1, momentum=0.9)))
-    {'0.max_delta': 1.0, '1.learning_rate': 0.1, '1.momentum': 0.9}
-    """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(
-        x, is_leaf=lambda node: isinstance(node, Constant)
-    )
-    return {_name(path): leaf for path, leaf in leaves if not isinstance(leaf, Constant)}
-
-
-def resolve(name: str, names: Any) -> str:
-    """The full name that `name` means: itself, or the only one that ends with it."""
-    names = list(names)
-    if name in names:
-        return name
-    ends = [n for n in names if n.endswith("." + name)]
-    if len(ends) == 1:
-        return ends[0]
-    if ends:
-        raise ValueError(f"{name!r} is ambiguous: it may mean {', '.join(ends)}")
-    raise ValueError(f"unknown name {name!r}; {nearest(name, names)}")
+# ------------------------------------------------------------------------------------- recipes
 
 
 def nearest(name: str, names: Any) -> str:
@@ -230,66 +200,9 @@ def nearest(name: str, names: Any) -> str:
     return f"there are: {', '.join(names)}" if names else "there is nothing to name"
 
 
-def replace(x: T, **changes: Any) -> T:
-    """x with other numbers or parts, named as in `hyperparameters`, or by an unambiguous ending.
-
-    >>> import jaxopt_edu as jo
-    >>> jo.replace(jo.sgd(0.1), learning_rate=0.2)
-    SGD(learning_rate=0.2)
-    """
-    for name, value in changes.items():
-        try:
-            x = _put(x, name.split("."), value)
-        except LookupError:
-            x = _put(x, resolve(name, parts(x)).split("."), value)
-    return x
-
-
-def parts(x: Any) -> list[str]:
-    """The dotted names of everything in x that `replace` can replace, numbers and structure."""
-    if dataclasses.is_dataclass(x) and not isinstance(x, type | Constant):
-        inlined = getattr(type(x), "inlined", None)
-        named = {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
-        if inlined is not None:
-            return parts(named[inlined])
-    elif isinstance(x, dict):
-        named = x
-    elif type(x) is tuple:
-        named = {str(i): part for i, part in enumerate(x)}
-    else:
-        return []
-    return [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
-
-
-def _put(x: Any, path: list[str], value: Any) -> Any:
-    """x with the part at path replaced; LookupError where there is none."""
-    if not path:
-        return value
-    head, *rest = path
-    if dataclasses.is_dataclass(x) and not isinstance(x, type):
-        if head in {f.name for f in dataclasses.fields(x)}:
-            return dataclasses.replace(x, **{head: _put(getattr(x, head), rest, value)})
-        only = getattr(type(x), "inlined", None)  # a chain is named by its links' numbers
-        if only is None:
-            raise LookupError(head)
-        return dataclasses.replace(x, **{only: _put(getattr(x, only), path, value)})
-    if isinstance(x, dict):
-        if head not in x:
-            raise LookupError(head)
-        return x | {head: _put(x[head], rest, value)}
-    if isinstance(x, tuple) and head.isdigit() and int(head) < len(x):
-        parts = list(x)
-        parts[int(head)] = _put(x[int(head)], rest, value)
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-    raise LookupError(head)
-
-
-# ------------------------------------------------------------------------------------- recipes
-
-
-def check(x: T) -> T:
+def check(x: Any) -> Any:
     """x, after a look at its Python numbers; arrays, tracers, schedules and None pass unseen."""
-    for f in dataclasses.fields(x):  # type: ignore[arg-type]
+    for f in dataclasses.fields(x):
         if isinstance(getattr(x, f.name), str) and f.metadata.get("among"):
             resolve_among(f.name, getattr(x, f.name), f.metadata["among"])
         if "low" not in f.metadata:
@@ -301,7 +214,7 @@ def check(x: T) -> T:
         if hasattr(value, "bounds"):  # a distribution: its ends must be legal
             numbers = list(value.bounds())
         for v in numbers:
-            if not (low <= v < high or f.metadata["closed"] and v == high):
+            if not (low <= v < high or (f.metadata["closed"] and v == high)):
                 end = "]" if f.metadata["closed"] else ")"
                 raise ValueError(f"{f.name} = {value} is outside [{low:g}, {high:g}{end}")
     return x
@@ -311,6 +224,9 @@ def resolve_among(field: str, value: str, names: Any) -> None:
     """ValueError where value is none of the names."""
     if value not in names:
         raise ValueError(f"{field} = {value!r} is unknown; {nearest(value, names)}")
+
+
+RECIPES: dict[Any, str] = {}  # class -> the name of its recipe
 
 
 def recipe(name: str, cls: Callable[P, T]) -> Callable[P, T]:
@@ -324,7 +240,7 @@ def recipe(name: str, cls: Callable[P, T]) -> Callable[P, T]:
 
     functools.update_wrapper(build, cls, assigned=("__module__", "__doc__"), updated=())
     build.__name__ = build.__qualname__ = name
-    setattr(cls, "recipe", name)
-    build.__signature__ = inspect.signature(cls)  # type: ignore[attr-defined]
-    del build.__wrapped__  # type: ignore[attr-defined]
+    RECIPES[cls] = name
+    vars(build).update(__signature__=inspect.signature(cls))
+    del vars(build)["__wrapped__"]
     return build

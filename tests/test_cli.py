@@ -96,7 +96,10 @@ def test_list_names_things(what, member, capsys):
         (["sweep", "wine", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean 'adam'"),
         (["sweep", "wine", "--space", "learning_rat=0.1"], "did you mean '.*learning_rate'"),
         (["sweep", "wine", "--space", "learning_rate"], "wanted NAME=VALUE"),
-        (["sweep", "wine", "--space", "learning_rate=log_unifrm(1,2)"], "did you mean 'log_uniform'"),
+        (
+            ["sweep", "wine", "--space", "learning_rate=log_unifrm(1,2)"],
+            "did you mean 'log_uniform'",
+        ),
         (["sweep", "wine", "--space", "learning_rate=log_uniform(0,2)"], "low = 0 must be above 0"),
         (["sweep", "wine", "--space", "b1=1.5"], r"b1 = 1.5 is outside \[0, 1\)"),
         (["sweep", "wine", "--space", "b1=__import__('os')"], "unknown '__import__'"),

@@ -81,7 +81,12 @@ def test_a_loss_without_a_name_is_said_and_asked_for(tmp_path):
 
 
 def test_a_foreign_file_is_no_experiment(tmp_path):
-    for name, text in (("a", "{"), ("b", "[]"), ("c", "{}"), ("d", '{"experiment": {"class": "X"}}')):
+    for name, text in (
+        ("a", "{"),
+        ("b", "[]"),
+        ("c", "{}"),
+        ("d", '{"experiment": {"class": "X"}}'),
+    ):
         (tmp_path / name).write_text(text)
         with pytest.raises(ValueError, match="holds no experiment|has no 'X'"):
             jo.load_experiment(tmp_path / name)

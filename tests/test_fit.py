@@ -31,8 +31,9 @@ def test_l1_by_proximal_steps_is_the_lasso_with_exact_zeros():
     with jax.enable_x64(True):
         data = jo.data.load("diabetes", seed=0)
         y = (data.train.y - data.train.y.mean()) / data.train.y.std()
-        part = jo.data.from_arrays(data.train.x, y, validation=(data.test.x, data.test.y), test=0.0,
-                                   prepare=None)
+        part = jo.data.from_arrays(
+            data.train.x, y, validation=(data.test.x, data.test.y), test=0.0, prepare=None
+        )
         experiment = full_batch(
             jo.models.Linear(10), jo.losses.l2_loss, jo.sgd(0.2), part,
             regularizer=jo.proximal(jo.L1(alpha)),
@@ -50,8 +51,9 @@ def test_hinge_and_l2_are_the_support_vector_machine():
         data = jo.data.load("breast_cancer", seed=0)
         x, sign = np.asarray(data.train.x), 2.0 * data.train.y - 1
         n = len(sign)
-        part = jo.data.from_arrays(x, sign, validation=(x, sign), test=0.0, task="regression",
-                                   prepare=None)
+        part = jo.data.from_arrays(
+            x, sign, validation=(x, sign), test=0.0, task="regression", prepare=None
+        )
         rate = jo.polynomial_schedule(0.5, 0.0, 1, 20_000)
         experiment = full_batch(
             jo.models.Linear(30), jo.losses.hinge_loss, jo.sgd(rate), part,
@@ -69,9 +71,7 @@ def test_hinge_and_l2_are_the_support_vector_machine():
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
 
 
-LINE = full_batch(
-    jo.models.Linear(1), jo.losses.squared_error, jo.sgd(0.1), jo.data.load("linear")
-)
+LINE = full_batch(jo.models.Linear(1), jo.losses.squared_error, jo.sgd(0.1), jo.data.load("linear"))
 
 
 def test_tol_stops_at_the_first_gradient_below_it_and_says_so():

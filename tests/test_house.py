@@ -11,7 +11,7 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "value", "tree", "core", "schedules", "shapes", "losses", "metrics", "regularizers",
+    "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics", "regularizers",
     "transforms", "optimizers", "models", "data", "space", "experiment", "checks", "programs",
     "engine", "monitor", "progress", "fit", "describe", "sweep", "interop", "functions", "race",
     "plot", "report", "parse", "commands", "cli", "__main__",

@@ -16,7 +16,7 @@ import pytest
 
 from jaxopt_edu import losses
 from jaxopt_edu.losses import weighted_mean, with_numbers
-from jaxopt_edu.value import hyperparameters, replace
+from jaxopt_edu.names import hyperparameters, replace
 
 TOOLS = ("WithNumbers", "smooth_labels", "weighted_mean", "with_numbers")
 LOSSES = [name for name in losses.__all__ if name not in TOOLS]
@@ -313,6 +313,33 @@ def test_smooth_labels():
     with jax.enable_x64(True):
         for alpha in (0.0, 0.3):
             close(*all_cases(alpha))
+
+
+def test_label_smoothing_counts_the_classes_that_where_keeps():
+    where = np.array([[True, False, True], [False, False, False]])
+    x, y = np.array([[1.0, 5.0, 2.0], [3.0, 4.0, 5.0]], np.float32), np.array([2, 0])
+
+    @jax.jit
+    def run(x, alpha):
+        loss = losses.softmax_cross_entropy_with_integer_labels
+        few = loss(x[0, ::2], 1, label_smoothing=alpha)
+        out = loss(x, y, where=where, label_smoothing=alpha)
+        return jnp.sum(out), (out, few)
+
+    (_, (out, few)), grads = jax.value_and_grad(run, (0, 1), has_aux=True)(x, 0.3)
+    close(out, np.array([few, 0]), 1e-6)
+    assert np.all(np.isfinite(grads[0])) and np.all(grads[0][~where] == 0)
+    assert np.isfinite(grads[1]) and grads[1] != 0
+
+
+@pytest.mark.parametrize("name", [n for n in LOSSES if kind(n) != "class"])
+def test_a_prediction_of_nan_is_never_hidden(name):
+    x, y = extremes(name)
+    out = jax.jit(get(name))(np.full_like(x, np.nan), y)
+    assert np.all(np.isnan(out))
+    if name.startswith("kl"):  # also where the target is 0
+        targets = {"simplex": [0.0, 1.0], "log": [-np.inf, 0.0]}[kind(name)]
+        assert np.isnan(get(name)(np.array([np.nan, 0.0]), np.array(targets)))
 
 
 # ------------------------------------------------------------------------------------ weights

@@ -35,8 +35,9 @@ def test_numbers_of_a_model_vmap_like_a_loop():
         np.testing.assert_allclose(jax.vmap(out)(gains, rates), looped, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("scheme", "variance"), [("he", 2 / 400), ("glorot", 2 / 700),
-                                                   ("lecun", 1 / 400), ("zeros", 0)])
+@pytest.mark.parametrize(
+    ("scheme", "variance"), [("he", 2 / 400), ("glorot", 2 / 700), ("lecun", 1 / 400), ("zeros", 0)]
+)
 def test_initial_weights_have_their_variance(scheme, variance):
     w = jo.models.MLP((400, 300), initial=scheme, gain=2.0).init(KEY)[0]["w"]
     np.testing.assert_allclose(jnp.var(w), 4 * variance, rtol=0.02)

@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 
 from jaxopt_edu import regularizers
 from jaxopt_edu.core import apply_updates, chain
+from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.optimizers import adam, sgd
 from jaxopt_edu.regularizers import (
     L1,
@@ -28,7 +29,7 @@ from jaxopt_edu.regularizers import (
     weights_only,
 )
 from jaxopt_edu.transforms import apply_if_finite, clip, freeze, masked, multi_steps, partition
-from jaxopt_edu.value import FrozenDict, hyperparameters, replace
+from jaxopt_edu.value import FrozenDict
 
 EVERYTHING = [getattr(regularizers, name) for name in regularizers.__all__]
 PENALTIES = [
@@ -102,7 +103,8 @@ def test_the_scaling_is_as_stated(x64):
     close(ElasticNet(0.5, 0.0).prox(w, 0.1), L2(0.5).prox(w, 0.1))
 
 
-def test_l1_makes_exact_zeros():
+def test_l1_makes_exact_zeros_and_has_derivative_zero_there():
+    assert jax.grad(L1(1.0))(jnp.array(0.0)) == 0
     w = jnp.array([0.2, -0.1, 0.05, 0.0, 3.0])
     assert jnp.all((L1(1.0).prox(w, 0.2) == 0) == jnp.array([True, True, True, True, False]))
 
@@ -116,10 +118,6 @@ def test_gradients_are_finite_even_at_zero(cls, x64):
     for w in (jnp.zeros(3), jnp.array([0.0, 1.0, -2.0])):
         grads = grad(made(cls), {"w": w}, 0.5)
         assert all(bool(jnp.all(jnp.isfinite(g))) for g in jax.tree.leaves(grads))
-
-
-def test_the_derivative_of_an_absolute_value_is_zero_at_zero():
-    assert jax.grad(L1(1.0))(jnp.array(0.0)) == 0
 
 
 @over_penalties
@@ -318,7 +316,3 @@ def test_they_are_values(cls, way):
 def test_bad_numbers_are_errors(make):
     with pytest.raises(ValueError, match="outside"):
         make()
-
-
-def test_the_bounds_of_the_ratio_are_allowed():
-    assert ElasticNet(0, 1.0).l1_ratio == 1.0 and ElasticNet(0, 0).l1_ratio == 0

@@ -21,9 +21,10 @@ def test_quantiles_are_monotone_and_within_bounds(d):
     x = d.quantile(U)
     low, high = d.bounds()
     assert np.all(np.diff(x) >= 0) and x.min() >= low and x.max() <= high
-    assert set(np.round(d.levels(5), 12)) <= set(np.round(d.quantile(np.linspace(0, 1, 9999)), 12)) or len(
-        d.levels(5)
-    ) == 5
+    assert (
+        set(np.round(d.levels(5), 12)) <= set(np.round(d.quantile(np.linspace(0, 1, 9999)), 12))
+        or len(d.levels(5)) == 5
+    )
 
 
 def test_distributions_have_their_shape():

@@ -110,8 +110,15 @@ def plot_history(run: Run) -> "Figure":
         mode = "min" if panel == losses else "max"
         scale_scores(axes, np.stack([history[name] for name in panel]), mode, cut=0)
         for name, colour, style in zip(panel, COLOURS, ("--", "-")[-len(panel) :], strict=False):
-            axes.plot(run.history["step"], history[name], style, color=colour, marker="o",
-                      markersize=3.5, label=plain(words.get(name, f"{split} {name}")))
+            axes.plot(
+                run.history["step"],
+                history[name],
+                style,
+                color=colour,
+                marker="o",
+                markersize=3.5,
+                label=plain(words.get(name, f"{split} {name}")),
+            )
         axes.set_ylabel(plain("loss" if panel == losses else panel[0]))
         axes.legend(frameon=False)
     columns[-1].set_xlabel("step")

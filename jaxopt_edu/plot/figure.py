@@ -65,7 +65,7 @@ def plain(text: Any) -> str:
 
 def headline(figure: "Figure", text: str) -> None:
     """What one sees, above all panels."""
-    figure.suptitle(textwrap.fill(plain(text), 80), fontsize=13, fontweight="bold")
+    figure.suptitle(textwrap.fill(plain(text), 84), fontsize=12.5, fontweight="bold")
 
 
 def key(figure: "Figure", handles: list["Any"], columns: int = 1) -> None:
@@ -98,6 +98,8 @@ def tidy(axes: "Axes") -> None:
 
 def mark_deaths(axes: "Axes", x: np.ndarray) -> None:
     """A cross for each x in a strip above the axes; near ones are stacked."""
+    if not len(x):
+        return  # without points the layout would take the mark to be in the corner of the page
     heights = 1.015 + 0.04 * np.modf(np.arange(len(x)) * 0.618)[0]
     axes.plot(
         x, heights, "x", color=DEAD, markersize=4.5, alpha=0.7, clip_on=False,

@@ -116,13 +116,16 @@ def _panels(study: Study, by: str | None) -> list[_Panel]:
     for trials in groups.values():
         for name, share in importance(study, trials).items():
             total[name] += len(trials) * share
-    panels = []
-    for value, trials in list(groups.items())[:MOST_PANELS]:
-        columns = {n: study.columns[n][trials] for n in study.swept if is_number(study, n)}
-        varied = [n for n, x in columns.items() if len(np.unique(x[np.isfinite(x)])) > 1]
-        varied.sort(key=lambda n: (bool(np.isnan(columns[n]).any()), -total[n]))  # noqa
-        panels.append(_Panel(value, trials, varied[:2]))
-    return panels
+    by_share = sorted(total, key=lambda name: -total[name])
+    shown = list(groups.items())[:MOST_PANELS]
+    return [_Panel(value, trials, _varied(study, by_share, trials)[:2]) for value, trials in shown]
+
+
+def _varied(study: Study, names: list[str], trials: np.ndarray) -> list[str]:
+    """The numbers among the names that vary among some trials, those that all have first."""
+    columns = {n: study.columns[n][trials] for n in names if is_number(study, n)}
+    varied = [n for n, x in columns.items() if len(np.unique(x[np.isfinite(x)])) > 1]
+    return sorted(varied, key=lambda n: not np.isfinite(columns[n]).all())
 
 
 def _title(study: Study, by: str | None, panels: list[_Panel]) -> str:
@@ -160,8 +163,8 @@ def _draw(
     else:
         scale_scores(axes, scores, study.mode)
         mark_deaths(axes, x[dead])
-    best = np.intersect1d(ranked(study)[:1], trials)
-    axes.add_line(star()).set(data=(x[best], y[best]), zorder=5)
+    for best in np.intersect1d(ranked(study)[:1], trials):
+        axes.add_line(star()).set(data=(x[[best]], y[[best]]), zorder=5)
     for name, values, axis in zip(names, (x, y), "xy", strict=False):
         if spread_in_logs(values[trials]):
             axes.set(**{f"{axis}scale": "log"})

@@ -48,7 +48,9 @@ def present(column: np.ndarray) -> np.ndarray:
 
 def show_number(x: Any) -> str:
     """A number in four digits; anything else as it is."""
-    if x is None or x != x:
+    if x is None:
+        return "none"
+    if x != x:
         return "-"
     return f"{x:.4g}" if isinstance(x, float) else str(x)
 
@@ -69,6 +71,8 @@ def best_line(study: Study) -> str:
         return "no trial reached a score"
     best = int(ranked(study)[0])
     named = {n: study.columns[n][best] for n in study.swept if present(study.columns[n])[best]}
-    chosen = ", ".join(f"{title_of(n)}\u00a0=\u00a0{show_number(value)}" for n, value in named.items())
+    chosen = ", ".join(
+        f"{title_of(n)}\u00a0=\u00a0{show_number(value)}" for n, value in named.items()
+    )
     score = show_number(float(final_scores(study)[best]))
     return f"best: trial {best}, {score_name(study)} {score}{': ' * bool(named)}{chosen}"

@@ -101,8 +101,18 @@ def sweep(
         "versions": versions(),
     }
     study = Study(
-        space, batches, record.table(batches), record.curves, record.evaluations, metric, mode,
-        settings.split, steps, seed, widths, info,
+        space,
+        batches,
+        record.table(batches),
+        record.curves,
+        record.evaluations,
+        metric,
+        mode,
+        settings.split,
+        steps,
+        seed,
+        widths,
+        info,
     )
     if interrupted:
         raise SweepInterrupted(study)
@@ -126,7 +136,11 @@ def _tiles(batch: Batch, width: int) -> list[Tile]:
 
 
 def _run(
-    tiles: list[Tile], settings: Settings, record: Record, timer: _Timer, progress: bool | None,
+    tiles: list[Tile],
+    settings: Settings,
+    record: Record,
+    timer: _Timer,
+    progress: bool | None,
     batches: list[Batch],
 ) -> bool:
     """Compiles and runs all tiles into the record; whether Ctrl-C ended it early."""

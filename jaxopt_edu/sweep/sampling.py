@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.space import Distribution, Group, OneOf, groups, label
-from jaxopt_edu.value import hyperparameters, nearest, replace
+from jaxopt_edu.value import nearest
 
 SAMPLERS = ("random", "sobol", "grid")
 

@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-
 from jaxopt_edu.describe import describe, unnamed, write_json, write_text
 from jaxopt_edu.sweep.study import Study
 
@@ -43,8 +42,7 @@ def best_json(study: Study) -> dict[str, Any]:
     description = describe(study.best)
     for place, was in unnamed(description).items():
         warnings.warn(
-            f"best.json cannot name {place} = {was}: give it to load_experiment again, "
-            f"{place}=...",
+            f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",
             stacklevel=3,
         )
     return {
@@ -72,15 +70,18 @@ def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or isinstance(value, float) and math.isnan(value)
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def new_directory(parent: str | Path, name: str) -> Path:
     """A new directory parent/name-1, or -2, ...: the first that does not exist."""
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
-    taken = [int(p.name[len(name) + 1 :]) for p in parent.glob(f"{name}-*")
-             if p.name[len(name) + 1 :].isdigit()]
+    taken = [
+        int(p.name[len(name) + 1 :])
+        for p in parent.glob(f"{name}-*")
+        if p.name[len(name) + 1 :].isdigit()
+    ]
     number = max(taken, default=0) + 1
     while True:
         try:

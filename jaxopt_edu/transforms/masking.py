@@ -18,7 +18,7 @@ def update_marked(
     transform: Any, marks: list, updates: Any, state: Any, params: Any, extra: dict, others: list
 ) -> tuple[list, Any]:
     """(updates, state) of the transform for the marked leaves; the other updates are `others`."""
-    structure = jax.tree.structure(updates)
+    structure: Any = jax.tree.structure(updates)
     new, state = transform.update(
         keep(updates, structure, marks), state, keep(params, structure, marks), **extra
     )
@@ -68,7 +68,7 @@ class Masked(Wrapper):
         new, inner = update_marked(
             self.inner, marks, updates, state.inner_state, params, extra, others=leaves
         )
-        return structure.unflatten(new), InnerState(inner)
+        return jax.tree.unflatten(structure, new), InnerState(inner)
 
     def _marks(self, params):
         return spread(self.mask, jax.tree.structure(params), params)
@@ -107,7 +107,7 @@ class Freeze(Wrapper):
         new, inner = update_marked(
             self.inner, self._trained(updates), updates, state.inner_state, params, extra, zeros
         )
-        return structure.unflatten(new), InnerState(inner)
+        return jax.tree.unflatten(structure, new), InnerState(inner)
 
     def _trained(self, params):
         return [not frozen for frozen in spread(self.mask, jax.tree.structure(params), params)]
@@ -171,7 +171,7 @@ class Partition:
             marks, s = [label == name for label in labels], state.inner_states[name]
             own = keep_extra(extra, structure, marks) if self.mask_compatible_extra_args else extra
             new, states[name] = update_marked(transform, marks, updates, s, params, own, new)
-        return structure.unflatten(new), PartitionState(states)
+        return jax.tree.unflatten(structure, new), PartitionState(states)
 
     def learning_rates(self, state):
         return [

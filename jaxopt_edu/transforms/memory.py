@@ -105,12 +105,14 @@ class MultiSteps:
     use_grad_mean=False:  the sum, a_n = a_{n-1} + g_n
     every_k_schedule: k, or a function from the number of opt's steps so far to k.
     Between its steps opt's state stays as it is, and its update is not computed (but under vmap it
-    is computed and dropped). A proximal or decoupled regularizer acts with opt's steps.
+    is computed and dropped). A NaN is gone with the step it spoils. A proximal or decoupled
+    regularizer acts with opt's steps only.
     Shapes: any; a has the shapes of the params, in accumulator_dtype, or in theirs, but at least
         in float32.
     Errors: ValueError where k < 1.
-    Agrees with: optax.MultiSteps, 1e-12 in float64 where both have accumulator_dtype float64
-        (None means float32 there); should_skip_update_fn is left to `apply_if_finite`.
+    Agrees with: optax.MultiSteps, 1e-12 in float64, given finite gradients and the same
+        accumulator_dtype (float32 by default there, where a NaN also stays for ever);
+        should_skip_update_fn is left to `apply_if_finite`.
 
     >>> import jaxopt_edu as jo
     >>> pairs = jo.multi_steps(jo.sgd(1.0), 2)

@@ -234,7 +234,7 @@ class AddNoise:
         sigma = root(self.eta / t.astype(float) ** self.gamma)
         keys = random.split(now, len(leaves))
         noisy = [_noisy(k, g, sigma) for k, g in zip(keys, leaves, strict=True)]
-        return structure.unflatten(noisy), AddNoiseState(t, key)
+        return jax.tree.unflatten(structure, noisy), AddNoiseState(t, key)
 
 
 def _noisy(key: Array, g: Array, sigma: Array) -> Array:
