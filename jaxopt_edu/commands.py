@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxopt_edu import data, functions, losses, models, optimizers, plot, race, report, schedules
+from jaxopt_edu import data, functions, losses, models, optimizers, plot, report, schedules
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
 from jaxopt_edu.names import hyperparameters, parts, replace
 from jaxopt_edu.parse import parse_setting
+from jaxopt_edu.race import race
 from jaxopt_edu.regularizers import L2
 from jaxopt_edu.space import log_uniform, one_of, uniform
 from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sweep
@@ -209,7 +210,7 @@ def run_fit(options: Any) -> tuple[Any, int]:
 def run_race(options: Any) -> tuple[Any, int]:
     """Runs the race, writes its picture, and gives its table."""
     names = [name.strip() for name in options.optimizers.split(",") if name.strip()]
-    result = race.race(options.function, names, steps=options.steps)
+    result = race(options.function, names, steps=options.steps)
     path = Path(options.out or Path("runs") / f"race-{options.function}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     plot.save(plot.plot_race(result), path)

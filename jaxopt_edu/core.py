@@ -4,7 +4,6 @@ Signatures and conventions are optax's, so that ours go where optax's go.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
@@ -14,8 +13,8 @@ from jax import Array
 from jaxopt_edu import tree
 from jaxopt_edu.value import pytree
 
-Scalar: TypeAlias = float | Array
-Hyper: TypeAlias = Scalar | Callable[[Array], Scalar] | dict  # number, schedule, tree of numbers
+Scalar: TypeAlias = Any  # a number, an array without axes, or a tracer
+Hyper: TypeAlias = Any  # a number, a schedule step -> number, or a tree of these
 Mask: TypeAlias = Any  # a prefix tree of bools, or a function from params to one
 
 
@@ -126,7 +125,7 @@ def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
     )
 
 
-def _per_leaf(rule: Rule, structure: Any, params: Any) -> list:
+def _per_leaf(rule: Any, structure: Any, params: Any) -> list:
     """The rule for each leaf: the same one, unless a field or its mask is a tree."""
     trees = {}
     for f in dataclasses.fields(rule):

@@ -62,7 +62,7 @@ def unnamed(description: Any, place: str = "") -> dict[str, str]:
 def _inner(description: dict) -> dict:
     if "tuple" in description:
         return {str(i): part for i, part in enumerate(description["tuple"])}
-    return description["dict"] if "dict" in description else description
+    return description.get("dict", description)
 
 
 def rebuild(description: Any) -> Any:

@@ -51,7 +51,7 @@ class Tile:
     numbers: list[np.ndarray]
     constants: "Shared"
     trials: np.ndarray  # which trials its first lanes are; the rest is padding
-    lanes: Lane | None = None
+    lanes: Any = None
     t: int = 0
     stopped: bool = False
     # on the host, for its trials only, after its last segment:
@@ -73,7 +73,8 @@ class Shared:
     """Constants of all tiles of a structure, copied once to each device that works on one."""
 
     def __init__(self, values: Any):
-        self._values, self._on, self._lock = values, {}, threading.Lock()
+        self._values, self._lock = values, threading.Lock()
+        self._on: dict[Any, Any] = {}
 
     def on(self, device: Any) -> Any:
         """The constants on a device."""
@@ -128,8 +129,8 @@ class Workers:
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._task = task
         self._stop = threading.Event()
-        x64, precision = jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision
-        settings = (bool(x64), precision)  # JAX keeps both for each thread
+        # JAX keeps both settings for each thread
+        settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
         self._threads = [
             threading.Thread(target=self._run, args=(device, *settings), daemon=True)
             for device in worker_devices()
@@ -189,7 +190,7 @@ def worker_devices() -> list:
 
 
 def compile_tiles(tiles: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
-    """Compiles the programs of each structure among the tiles, yielding its first tile when done."""
+    """Compiles the programs of each structure, yielding its first tile when it is done."""
     firsts = list({tile.constants: tile for tile in tiles}.values())
     with Workers(lambda tile, device: _compile(tile, settings, device)) as workers:
         for tile in firsts:

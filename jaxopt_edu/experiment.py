@@ -1,4 +1,4 @@
-"""Experiments: anything that learns step by step, as one pytree; `Training` is the ready-made one."""
+"""Experiments: anything that learns step by step; `Training` is the ready-made one."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -70,9 +70,9 @@ class Training:
     optimizer: Any
     data: Any
     regularizer: Any = None
-    batch_size: int | None = static(None)
-    metrics: tuple[Callable, ...] | None = static(None)
-    track_gradient_norm: bool = static(False)
+    batch_size: int | None = static(default=None)
+    metrics: tuple[Callable, ...] | None = static(default=None)
+    track_gradient_norm: bool = static(default=False)
 
     @property
     def splits(self) -> tuple[str, ...]:

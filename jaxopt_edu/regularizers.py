@@ -125,7 +125,7 @@ class L1(Regularizer):
     """
 
     weight: Scalar = number(low=0)
-    mask: Mask = static(None)
+    mask: Mask = static(default=None)
 
     def of(self, w):
         return self.weight * jnp.sum(absolute(w))
@@ -154,7 +154,7 @@ class L2(Regularizer):
     """
 
     weight: Scalar = number(low=0)
-    mask: Mask = static(None)
+    mask: Mask = static(default=None)
 
     def of(self, w):
         return self.weight / 2 * jnp.sum(w**2)
@@ -181,8 +181,8 @@ class ElasticNet(Regularizer):
     """
 
     weight: Scalar = number(low=0)
-    l1_ratio: Scalar = number(0.5, 0, 1, closed=True)
-    mask: Mask = static(None)
+    l1_ratio: Scalar = number(0, 1, default=0.5, closed=True)
+    mask: Mask = static(default=None)
 
     def of(self, w):
         l = self.l1_ratio

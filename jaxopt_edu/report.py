@@ -31,7 +31,8 @@ body { margin: 0 auto; max-width: 78rem; padding: 1rem 1.5rem 4rem; background: 
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0.5rem 0 0; } h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; }
 p.lead { margin: 0.2rem 0 1rem; color: var(--dim); }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.5rem; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr));
+  gap: 1.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.7rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
@@ -53,7 +54,7 @@ th[aria-sort=descending] button::after { content: " \\2193"; }
 summary { cursor: pointer; margin: 0.6rem 0; }
 """
 
-# A click on a head sorts by its column, a second one the other way; cells without a value come last.
+# A click on a head sorts by its column, a second one the other way; empty cells come last.
 SCRIPT = """
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
@@ -154,7 +155,9 @@ def _best(study: Study) -> str:
     best = int(ranked(study)[0])
     having = [name for name in study.swept if present(study.columns[name])[best]]
     chosen = {title_of(name): study.columns[name][best] for name in having}
-    scores = {name.replace("_", " ", 1): study.columns[name][best] for name in _score_columns(study)}
+    scores = {
+        name.replace("_", " ", 1): study.columns[name][best] for name in _score_columns(study)
+    }
     return f"<h2>The best: trial {best}</h2>{_facts(chosen)}<h2>Its scores</h2>{_facts(scores)}"
 
 

@@ -179,7 +179,7 @@ class Group:
 
 
 def label(alternative: Any) -> Any:
-    """How a table names an alternative: numbers and strings by themselves, values by their recipe."""
+    """How a table names an alternative: numbers and strings as they are, values by recipe."""
     if alternative is None or isinstance(alternative, int | float | str):
         return alternative
     if isinstance(alternative, tuple):
@@ -217,7 +217,7 @@ def _alternatives(x: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
     """Every OneOf in x with its path, fields in order."""
     if isinstance(x, OneOf):
         yield path, x
-    elif isinstance(x, Constant | Distribution) or isinstance(x, type):
+    elif isinstance(x, Constant | Distribution | type):
         return
     elif dataclasses.is_dataclass(x):
         for f in dataclasses.fields(x):

@@ -37,7 +37,7 @@ def norm(x: Any) -> Array:
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:
     """Zeros in the shape of x, in its dtypes or in the one given."""
-    return map(lambda x: jnp.zeros_like(x, dtype=dtype), x)
+    return map(lambda x: jnp.zeros(jnp.shape(x), dtype or jnp.result_type(x)), x)
 
 
 def all_finite(x: Any) -> Array:

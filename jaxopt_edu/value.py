@@ -24,7 +24,7 @@ P = ParamSpec("P")
 # ------------------------------------------------------------------------------------- fields
 
 
-def static(default: Any = dataclasses.MISSING, *, among: Any = (), kw_only: bool = False) -> Any:
+def static(*, default: Any = dataclasses.MISSING, among: Any = (), kw_only: bool = False) -> Any:
     """A field that is structure: hashable, compared at trace time, never a leaf.
 
     Where `among` names things, a string must be one of them.
@@ -34,10 +34,10 @@ def static(default: Any = dataclasses.MISSING, *, among: Any = (), kw_only: bool
 
 
 def number(
-    default: Any = dataclasses.MISSING,
     low: float = -math.inf,
     high: float = math.inf,
     *,
+    default: Any = dataclasses.MISSING,
     closed: bool = False,
     smooth: bool = True,
     kw_only: bool = False,
@@ -180,7 +180,7 @@ def show(value: Any) -> str:
     """One line for any value: functions by name, arrays of more than four numbers by shape."""
     if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
         return value.__name__
-    if hasattr(value, "dtype") and (isinstance(value, jax.core.Tracer) or value.size > 4):
+    if hasattr(value, "shape") and (isinstance(value, jax.core.Tracer) or value.size > 4):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, tuple) and type(value) is tuple:
         return f"({', '.join(map(show, value))}{',' if len(value) == 1 else ''})"

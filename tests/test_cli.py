@@ -44,8 +44,14 @@ def test_sweep_prints_one_line_of_json(capsys):
     [line] = capsys.readouterr().out.splitlines()
     answer = json.loads(line)
     assert {
-        "trials", "diverged", "best", "seconds", "compilations", "model_steps_per_second", "devices",
-    } <= set(answer)  # fmt: skip
+        "trials",
+        "diverged",
+        "best",
+        "seconds",
+        "compilations",
+        "model_steps_per_second",
+        "devices",
+    } <= set(answer)
     assert answer["trials"] == 6
     assert 1e-3 <= answer["best"]["hyperparameters"]["optimizer.learning_rate"] <= 1e-2
     assert {"validation_loss", "test_accuracy"} <= set(answer["best"]["scores"])
@@ -97,7 +103,7 @@ def test_list_names_things(what, member, capsys):
         (["sweep", "wine", "--space", "learning_rat=0.1"], "did you mean '.*learning_rate'"),
         (["sweep", "wine", "--space", "learning_rate"], "wanted NAME=VALUE"),
         (
-            ["sweep", "wine", "--space", "learning_rate=log_unifrm(1,2)"],
+            ["sweep", "wine", "--space", "b1=log_unifrm(1,2)"],
             "did you mean 'log_uniform'",
         ),
         (["sweep", "wine", "--space", "learning_rate=log_uniform(0,2)"], "low = 0 must be above 0"),

@@ -461,7 +461,7 @@ def test_names_of_numbers():
         "boundaries_and_scales.200": 0.1,
     }
     names = hyperparameters(build("sgdr_schedule", 1))
-    assert list(names)[0] == "cosine_kwargs.0.decay_steps"
+    assert next(iter(names)) == "cosine_kwargs.0.decay_steps"
     assert "schedules.1.decay_rate" in hyperparameters(build("join_schedules", 0))
 
 
@@ -480,6 +480,13 @@ def test_a_given_dict_or_list_may_change_afterwards():
 def test_a_number_among_joined_schedules_is_constant():
     joined = schedules.join_schedules([0.5, schedules.linear_schedule(1.0, 0.0, 4)], [2])
     assert jax.jit(joined)(jnp.arange(5)).tolist() == [0.5, 0.5, 1.0, 0.75, 0.5]
+
+
+def test_boundaries_count_exactly_in_every_dtype():
+    for boundary in (4, 4.0, jnp.bfloat16(4), jnp.float16(4)):
+        joined = schedules.join_schedules([0.5, lambda t: t], [boundary])
+        assert float(joined(jnp.int32(4003))) == 3999
+    assert float(schedules.join_schedules([0.5, 0.25], [300])(jnp.uint8(5))) == 0.5
 
 
 # ------------------------------------------------------------------- the edges, and bad input

@@ -194,7 +194,7 @@ class Impute(Preparation):
     array([[2.]])
     """
 
-    strategy: str = static("mean", among=STATISTICS)
+    strategy: str = static(default="mean", among=STATISTICS)
 
     @property
     def fills(self):

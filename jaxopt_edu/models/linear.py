@@ -25,8 +25,8 @@ class Linear:
     """
 
     inputs: int = static()
-    outputs: int = static(1)
-    intercept: bool = static(True)
+    outputs: int = static(default=1)
+    intercept: bool = static(default=True)
 
     def init(self, key):
         shape = () if self.outputs == 1 else (self.outputs,)

@@ -38,10 +38,10 @@ class MLP:
     """
 
     sizes: tuple[int, ...] = static()
-    activation: str = static("relu", among=ACTIVATIONS)
-    dropout: Any = number(None, 0, 1, smooth=False)
-    initial: str = static("he", among=VARIANCES)
-    gain: Any = number(1.0, 0)
+    activation: str = static(default="relu", among=ACTIVATIONS)
+    dropout: Any = number(0, 1, default=None, smooth=False)
+    initial: str = static(default="he", among=VARIANCES)
+    gain: Any = number(0, default=1.0)
 
     def init(self, key):
         layers = list(pairwise(self.sizes))

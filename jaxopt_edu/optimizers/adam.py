@@ -40,13 +40,13 @@ class Adam(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1)
-    b2: Hyper = number(0.999, 0, 1)
-    eps: Hyper = number(1e-8, 0)
-    eps_root: Hyper = number(0.0, 0)
-    mu_dtype: Any = static(None)
-    nesterov: bool = static(False, kw_only=True)
-    bias_correction: bool = static(True, kw_only=True)
+    b1: Hyper = number(0, 1, default=0.9)
+    b2: Hyper = number(0, 1, default=0.999)
+    eps: Hyper = number(0, default=1e-8)
+    eps_root: Hyper = number(0, default=0.0)
+    mu_dtype: Any = static(default=None)
+    nesterov: bool = static(default=False, kw_only=True)
+    bias_correction: bool = static(default=True, kw_only=True)
 
     def init(self, params):
         return AdamState(start(), zeros_like(params, self.mu_dtype), zeros_like(params))
@@ -81,7 +81,7 @@ class Nadam(Adam):
     Nadam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08, eps_root=0.0)
     """
 
-    nesterov: bool = static(True, kw_only=True)
+    nesterov: bool = static(default=True, kw_only=True)
 
 
 nadam = recipe("nadam", Nadam)
@@ -104,8 +104,8 @@ class AdamW(Adam):
     0.1
     """
 
-    weight_decay: Hyper = number(1e-4, 0)
-    mask: Mask = static(None)
+    weight_decay: Hyper = number(0, default=1e-4)
+    mask: Mask = static(default=None)
     needs_params = True
 
     def rule(self, t, p, g, m, v):
@@ -128,7 +128,7 @@ class NadamW(AdamW):
     True
     """
 
-    nesterov: bool = static(True, kw_only=True)
+    nesterov: bool = static(default=True, kw_only=True)
 
 
 nadamw = recipe("nadamw", NadamW)

@@ -37,9 +37,9 @@ class AdaGrad(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    initial_accumulator_value: Hyper = number(0.1, 0)
-    eps: Hyper = number(1e-7, 0)
-    eps_in_sqrt: bool = static(True, kw_only=True)
+    initial_accumulator_value: Hyper = number(0, default=0.1)
+    eps: Hyper = number(0, default=1e-7)
+    eps_in_sqrt: bool = static(default=True, kw_only=True)
 
     def init(self, params):
         return AdaGradState(start(), full_like(params, self.initial_accumulator_value))
@@ -87,14 +87,14 @@ class RMSProp(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    decay: Hyper = number(0.9, 0, 1)
-    eps: Hyper = number(1e-8, 0)
-    initial_scale: Hyper = number(0.0, 0)
-    eps_in_sqrt: bool = static(True)
-    centered: bool = static(False)
-    momentum: Hyper | None = number(None, 0, 1, closed=True)
-    nesterov: bool = static(False)
-    bias_correction: bool = static(False)
+    decay: Hyper = number(0, 1, default=0.9)
+    eps: Hyper = number(0, default=1e-8)
+    initial_scale: Hyper = number(0, default=0.0)
+    eps_in_sqrt: bool = static(default=True)
+    centered: bool = static(default=False)
+    momentum: Hyper | None = number(0, 1, default=None, closed=True)
+    nesterov: bool = static(default=False)
+    bias_correction: bool = static(default=False)
 
     def init(self, params):
         m = zeros_like(params) if self.centered else None
@@ -150,11 +150,11 @@ class Adadelta(Rule):
     Adadelta(rho=0.95, eps=1e-06, weight_decay=0.0)
     """
 
-    learning_rate: Hyper | None = number(None, 0)
-    rho: Hyper = number(0.9, 0, 1)
-    eps: Hyper = number(1e-6, 0)
-    weight_decay: Hyper = number(0.0, 0)
-    weight_decay_mask: Mask = static(None)
+    learning_rate: Hyper | None = number(0, default=None)
+    rho: Hyper = number(0, 1, default=0.9)
+    eps: Hyper = number(0, default=1e-6)
+    weight_decay: Hyper = number(0, default=0.0)
+    weight_decay_mask: Mask = static(default=None)
     needs_params = True
 
     def init(self, params):

@@ -47,13 +47,13 @@ class AMSGrad(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1)
-    b2: Hyper = number(0.999, 0, 1)
-    eps: Hyper = number(1e-8, 0)
-    eps_root: Hyper = number(0.0, 0)
-    mu_dtype: Any = static(None)
-    bias_correction_mu: bool = static(True)
-    bias_correction_nu: bool = static(True)
+    b1: Hyper = number(0, 1, default=0.9)
+    b2: Hyper = number(0, 1, default=0.999)
+    eps: Hyper = number(0, default=1e-8)
+    eps_root: Hyper = number(0, default=0.0)
+    mu_dtype: Any = static(default=None)
+    bias_correction_mu: bool = static(default=True)
+    bias_correction_nu: bool = static(default=True)
 
     def init(self, params):
         v = zeros_like(params)
@@ -92,9 +92,9 @@ class AdaMax(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1)
-    b2: Hyper = number(0.999, 0, 1)
-    eps: Hyper = number(1e-8, 0)
+    b1: Hyper = number(0, 1, default=0.9)
+    b2: Hyper = number(0, 1, default=0.999)
+    eps: Hyper = number(0, default=1e-8)
 
     def init(self, params):
         return MomentsState(start(), zeros_like(params), zeros_like(params))
@@ -125,8 +125,8 @@ class AdaMaxW(AdaMax):
     AdaMaxW(learning_rate=0.002, b1=0.9, b2=0.999, eps=1e-08, weight_decay=0.0001)
     """
 
-    weight_decay: Hyper = number(1e-4, 0)
-    mask: Mask = static(None)
+    weight_decay: Hyper = number(0, default=1e-4)
+    mask: Mask = static(default=None)
     needs_params = True
 
     def rule(self, t, p, g, m, v):
@@ -160,12 +160,12 @@ class RAdam(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1)
-    b2: Hyper = number(0.999, 0, 1)
-    eps: Hyper = number(1e-8, 0)
-    eps_root: Hyper = number(0.0, 0)
-    threshold: Hyper = number(5.0, 4, smooth=False)
-    nesterov: bool = static(False, kw_only=True)
+    b1: Hyper = number(0, 1, default=0.9)
+    b2: Hyper = number(0, 1, default=0.999)
+    eps: Hyper = number(0, default=1e-8)
+    eps_root: Hyper = number(0, default=0.0)
+    threshold: Hyper = number(4, default=5.0, smooth=False)
+    nesterov: bool = static(default=False, kw_only=True)
 
     def init(self, params):
         return MomentsState(start(), zeros_like(params), zeros_like(params))
@@ -215,11 +215,11 @@ class AdaBelief(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1)
-    b2: Hyper = number(0.999, 0, 1)
-    eps: Hyper = number(1e-16, 0)
-    eps_root: Hyper = number(1e-16, 0)
-    nesterov: bool = static(False, kw_only=True)
+    b1: Hyper = number(0, 1, default=0.9)
+    b2: Hyper = number(0, 1, default=0.999)
+    eps: Hyper = number(0, default=1e-16)
+    eps_root: Hyper = number(0, default=1e-16)
+    nesterov: bool = static(default=False, kw_only=True)
 
     def init(self, params):
         return MomentsState(start(), zeros_like(params), zeros_like(params))
@@ -257,9 +257,9 @@ class Yogi(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1)
-    b2: Hyper = number(0.999, 0, 1)
-    eps: Hyper = number(1e-3, 0)
+    b1: Hyper = number(0, 1, default=0.9)
+    b2: Hyper = number(0, 1, default=0.999)
+    eps: Hyper = number(0, default=1e-3)
 
     def init(self, params):
         return MomentsState(start(), full_like(params, 1e-6), full_like(params, 1e-6))

@@ -34,9 +34,9 @@ class SGD(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    momentum: Hyper | None = number(None, 0, 1, closed=True)
-    nesterov: bool = static(False)
-    accumulator_dtype: Any = static(None)
+    momentum: Hyper | None = number(0, 1, default=None, closed=True)
+    nesterov: bool = static(default=False)
+    accumulator_dtype: Any = static(default=None)
 
     def init(self, params):
         trace = None if self.momentum is None else zeros_like(params, self.accumulator_dtype)

@@ -66,8 +66,8 @@ class Signum(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    beta: Hyper = number(0.9, 0, 1, smooth=False)
-    accumulator_dtype: Any = static(None)
+    beta: Hyper = number(0, 1, default=0.9, smooth=False)
+    accumulator_dtype: Any = static(default=None)
 
     def init(self, params):
         return SignState(start(), zeros_like(params, self.accumulator_dtype))
@@ -102,11 +102,11 @@ class Lion(Rule):
     """
 
     learning_rate: Hyper = number(low=0)
-    b1: Hyper = number(0.9, 0, 1, smooth=False)
-    b2: Hyper = number(0.99, 0, 1, smooth=False)
-    mu_dtype: Any = static(None)
-    weight_decay: Hyper = number(1e-3, 0)
-    mask: Mask = static(None)
+    b1: Hyper = number(0, 1, default=0.9, smooth=False)
+    b2: Hyper = number(0, 1, default=0.99, smooth=False)
+    mu_dtype: Any = static(default=None)
+    weight_decay: Hyper = number(0, default=1e-3)
+    mask: Mask = static(default=None)
     needs_params = True
 
     def init(self, params):

@@ -10,6 +10,7 @@ from jaxopt_edu.plot.figure import (
     BEST,
     COLOURS,
     DEAD,
+    best_sign,
     headline,
     key,
     mark_deaths,
@@ -20,7 +21,7 @@ from jaxopt_edu.plot.figure import (
     star,
     tidy,
 )
-from jaxopt_edu.plot.scores import best_line, diverged, ranked, score_name, show_number
+from jaxopt_edu.plot.scores import diverged, ranked, score_name, show_number
 from jaxopt_edu.sweep import Study
 
 if TYPE_CHECKING:
@@ -45,13 +46,11 @@ def plot_curves(study: Study) -> "Figure":
     lines.set(array=np.arange(len(alive), 0, -1), cmap="viridis", clim=(1, max(len(alive), 2)))
     lines.set_alpha(float(np.clip(30 / max(len(alive), 1), 0.25, 0.8)))
     if len(alive) > 1:
-        bar = figure.colorbar(lines, ax=axes, pad=0.01, label="rank (1 is the best)")
-        bar.solids.set_alpha(1)
-        bar.ax.invert_yaxis()
+        _rank_bar(figure, axes, lines)
     _mark_best(axes, study, alive[:1])
     mark_deaths(axes, study.columns["steps"][dead])
     axes.set(xlim=(0, study.steps), xlabel="step", ylabel=plain(score_name(study)))
-    signs = [star(best_line(study), linestyle="-", linewidth=2.6)]
+    signs = [best_sign(study, linestyle="-", linewidth=2.6)]
     if len(dead):
         signs.append(sign("x", f"the step at which a trial diverged ({len(dead)})", color=DEAD))
     key(figure, signs)
@@ -68,12 +67,24 @@ def _curves(study: Study, trials: np.ndarray) -> np.ndarray:
 
 
 def _draw(axes: "Axes", study: Study, trials: np.ndarray, bounds: tuple[float, float]) -> Any:
-    """The curves of some trials as one collection, the last on top."""
+    """The curves of some trials as one collection, the last on top; a single score is a dash."""
     from matplotlib.collections import LineCollection
 
-    curves = np.clip(_curves(study, trials), *bounds)
-    points = [np.column_stack([study.evaluations, curve]) for curve in curves]
+    curves, steps = np.clip(_curves(study, trials), *bounds), study.evaluations
+    if len(steps) == 1:
+        curves, steps = np.repeat(curves, 2, axis=1), np.array([0.97, 1.0]) * steps
+    points = [np.column_stack([steps, curve]) for curve in curves]
     return axes.add_collection(LineCollection(points, linewidths=1.1), autolim=False)
+
+
+def _rank_bar(figure: "Figure", axes: "Axes", lines: Any) -> None:
+    """What the colours of the curves mean."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.ticker import MaxNLocator
+
+    opaque, ticks = ScalarMappable(lines.norm, lines.cmap), MaxNLocator(integer=True)
+    bar = figure.colorbar(opaque, ax=axes, pad=0.01, ticks=ticks, label="rank (1 is the best)")
+    bar.ax.invert_yaxis()
 
 
 def _mark_best(axes: "Axes", study: Study, best: np.ndarray) -> None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxopt_edu.plot.scores import best_line, ranked
+from jaxopt_edu.sweep import Study
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -89,6 +92,11 @@ def star(label: str = "", **style: Any) -> Any:
     return sign("*", label, **(shape | style))
 
 
+def best_sign(study: Study, **style: Any) -> Any:
+    """The best trial for the key, or that there is none."""
+    return star(best_line(study), **style) if len(ranked(study)) else sign("", best_line(study))
+
+
 def tidy(axes: "Axes") -> None:
     """A light grid, and no box."""
     axes.grid(True, color="#dddddd", linewidth=0.6)
@@ -140,12 +148,13 @@ def score_range(scores: np.ndarray, mode: str, cut: float = 0.05) -> tuple[float
     return low, high, mode == "min" and low > 0 and high >= 10 * low
 
 
-def log_ticks(axis: Any, low: float, high: float) -> None:
-    """Ticks at 0.1, 0.2, 0.5, 1, ..., or at the decades alone where there are more than three."""
+def log_ticks(axis: Any, low: float, high: float, most: float = 1e3) -> None:
+    """Ticks at 0.1, 0.2, 0.5, 1, ... up to high / low = most, at the decades alone far above it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e3 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    if high < 10 * most * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < most * low else (1, 3)))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxopt_edu.plot.figure import (
     DEAD,
     MARKERS,
+    best_sign,
     headline,
     key,
     log_ticks,
@@ -23,7 +24,6 @@ from jaxopt_edu.plot.figure import (
 )
 from jaxopt_edu.plot.importance import importance
 from jaxopt_edu.plot.scores import (
-    best_line,
     diverged,
     final_scores,
     is_number,
@@ -51,17 +51,18 @@ def plot_landscape(study: Study) -> "Figure":
     figure = new_figure()
     by = _choice_of_panels(study)
     panels = _panels(study, by)
-    choice, markers = _markers(study, by)
+    places = None if any(panel.numbers for panel in panels) else next(iter(_choices(study)), None)
+    choice, markers = _markers(study, by or places)
     rows = 1 if len(panels) < 4 else 2
     for i, panel in enumerate(panels):
         axes = figure.add_subplot(rows, -(-len(panels) // rows), i + 1)
-        _draw(axes, study, panel, choice, markers)
+        _draw(axes, study, panel, places, choice, markers)
         if by is not None:
             axes.set_title(plain(f"{title_of(by)} = {panel.value}"), fontsize=11)
     if any(len(panel.numbers) > 1 for panel in panels):
         _colour_bar(figure, study)
     _key(figure, study, choice, markers)
-    headline(figure, _title(study, by, panels))
+    headline(figure, _title(study, by if places is None else places, panels))
     return figure
 
 
@@ -133,23 +134,28 @@ def _title(study: Study, by: str | None, panels: list[_Panel]) -> str:
     names = " and ".join(panels[0].numbers) if len(kinds) == 1 else "what matters most"
     title = score_name(study).capitalize() + (f" against {names}" if names else "")
     if by is None:
-        return title
+        return title if names else f"{title} of {len(study):,} trial{'s' * (len(study) > 1)}"
     count = len(_values(study, by))
-    few = f" (the best {len(panels)} of {count})" if len(panels) < count else ""
-    return f"{title}, by {title_of(by)}{few}"
+    few = f" (the best {len(panels)} of {count})" if 1 < len(panels) < count else ""
+    return f"{title}{',' * bool(names)} by {title_of(by)}{few}"
 
 
 # ------------------------------------------------------------------------------------ drawing
 
 
 def _draw(
-    axes: "Axes", study: Study, panel: _Panel, choice: str | None, markers: dict[Any, str]
+    axes: "Axes",
+    study: Study,
+    panel: _Panel,
+    places: str | None,
+    choice: str | None,
+    markers: dict[Any, str],
 ) -> None:
     """One panel: its points by marker and score, its dead, and the best if it is among them."""
     tidy(axes)
     names, trials = panel.numbers, panel.trials
     scores = final_scores(study)
-    x = study.columns[names[0]] if names else _places(axes, study, choice)
+    x = study.columns[names[0]] if names else _places(axes, study, places)
     y = study.columns[names[1]] if len(names) > 1 else scores
     alive, dead = ranked(study, trials), np.intersect1d(diverged(study), trials)
     for value, marker in markers.items():
@@ -168,9 +174,14 @@ def _draw(
     for name, values, axis in zip(names, (x, y), "xy", strict=False):
         if spread_in_logs(values[trials]):
             axes.set(**{f"{axis}scale": "log"})
+            log_ticks(getattr(axes, f"{axis}axis"), *_ends(values[trials]), most=20)
         axes.set(**{f"{axis}label": plain(name)})
     if len(names) < 2:
         axes.set_ylabel(plain(score_name(study)))
+
+
+def _ends(x: np.ndarray) -> tuple[float, float]:
+    return float(np.nanmin(x)), float(np.nanmax(x))
 
 
 def _places(axes: "Axes", study: Study, choice: str | None) -> np.ndarray:
@@ -199,20 +210,21 @@ def _colours(study: Study) -> dict[str, Any]:
 def _colour_bar(figure: "Figure", study: Study) -> None:
     from matplotlib.cm import ScalarMappable
 
-    scores, colours = final_scores(study), ScalarMappable(**_colours(study))
-    above, below = np.any(scores > colours.norm.vmax), np.any(scores < colours.norm.vmin)
-    past = "max" if above else "min" if below else "neither"
+    scores = final_scores(study)
+    low, high, log = score_range(scores, study.mode)
+    past = "max" if np.any(scores > high) else "min" if np.any(scores < low) else "neither"
+    colours = ScalarMappable(**_colours(study))
     bar = figure.colorbar(colours, ax=figure.axes, extend=past, pad=0.01)
     bar.set_label(plain(score_name(study)))
-    if score_range(scores, study.mode)[2]:
-        log_ticks(bar.ax.yaxis, colours.norm.vmin, colours.norm.vmax)
+    if log:
+        log_ticks(bar.ax.yaxis, low, high)
 
 
 def _key(figure: "Figure", study: Study, choice: str | None, markers: dict[Any, str]) -> None:
     """The best, the dead, and the markers of a choice."""
-    signs = [star(best_line(study))]
+    signs = [best_sign(study)]
     if study.diverged:
         signs.append(sign("x", f"diverged ({study.diverged})", color=DEAD))
     if choice is not None:
         signs += [sign(m, f"{title_of(choice)} = {v}", color="#999999") for v, m in markers.items()]
-    key(figure, signs)
+    key(figure, signs, columns=1 if len(signs) < 6 else 2)

@@ -86,7 +86,7 @@ def _contours(axes: "Axes", result: Race) -> None:
 
 
 def _path(axes: "Axes", result: Race, racer: Racer, marker: str, **style: Any) -> None:
-    """Where it went, as far as it can be seen, with a mark at the first ten steps and at every tenth."""
+    """Where it went, as far as it can be seen; the first ten steps and every tenth are marked."""
     low, high = np.asarray(result.function.low), np.asarray(result.function.high)
     seen = np.clip(racer.path, low - 9 * (high - low), high + 9 * (high - low))
     marked = [*range(10), *range(10, len(seen), 10)]

@@ -17,7 +17,9 @@ from jaxopt_edu.schedules.basic import (
     cosine,
     done,
     power,
+    widest,
 )
+from jaxopt_edu.tree import is_float
 from jaxopt_edu.value import check, number, pytree, recipe, resolve_among, static
 
 __all__ = [
@@ -74,9 +76,9 @@ class JoinSchedules:
 
     def __call__(self, t: Scalar) -> Array:
         t = jnp.asarray(t)
-        t = t.astype(jnp.result_type(t, jnp.int32))  # t - b would wrap round in uint8
         eta = now(self.schedules[0], t)
         for b, schedule in zip(self.boundaries, self.schedules[1:], strict=True):
+            b = widest(b) if is_float(b) else b  # integer steps stay integers
             eta = jnp.where(t < b, eta, now(schedule, t - b))
         return jnp.asarray(eta)
 

@@ -1,4 +1,4 @@
-"""A study as files: `trials.csv`, `best.json` and `study.json`, each written whole or not at all."""
+"""A study as files, each written whole or not at all."""
 
 import csv
 import io

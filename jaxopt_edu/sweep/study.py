@@ -13,8 +13,9 @@ class Study:
     """What `sweep` found out.
 
     columns: one array over trials for each column of the table, in order: the swept choices and
-        numbers by name, `<split>_<name>` for each score of the validation and test split, status (finished,
-        diverged, interrupted), steps (taken; of a diverged trial the step at which it was), reason.
+        numbers by name, `<split>_<name>` for each score of the validation and test split, status
+        (finished, diverged, interrupted), steps (taken; of a diverged trial those until it was),
+        reason.
         The scores of diverged trials are NaN.
     curves: score name -> (trials, evaluations), on the split that ranks; NaN where not evaluated.
     evaluations: the step of each evaluation.
@@ -93,7 +94,7 @@ class Study:
         return {name: row[name] for name in self.swept if row[name] == row[name]}
 
     def scores(self, trial: int | None = None) -> dict[str, float | None]:
-        """The scores of a trial, by default the best, as `<split>_<name>`; None where it has none."""
+        """The scores of a trial (the best), as `<split>_<name>`; None where it has none."""
         row = self.row(self.best_trial if trial is None else trial)
         names = [name for name in row if name not in (*self.swept, "status", "steps", "reason")]
         return {name: row[name] if row[name] == row[name] else None for name in names}

@@ -118,8 +118,8 @@ class AdaptiveGradClip(Brick):
     """
 
     clipping: Hyper = number(low=0)
-    eps: Hyper = number(1e-3, 0)
-    axis: int | tuple[int, ...] | None = static(None)
+    eps: Hyper = number(0, default=1e-3)
+    axis: int | tuple[int, ...] | None = static(default=None)
     needs_params = True
 
     def rule(self, t, p, g):

@@ -72,7 +72,7 @@ class ApplyIfFinite(Wrapper):
     """
 
     inner: Transform
-    max_consecutive_errors: Scalar | None = number(None, 0, smooth=False)
+    max_consecutive_errors: Scalar | None = number(0, default=None, smooth=False)
 
     def init(self, params):
         no = jnp.array(False)

@@ -54,7 +54,7 @@ class Masked(Wrapper):
 
     inner: Transform
     mask: Mask = static()
-    mask_compatible_extra_args: bool = static(False, kw_only=True)
+    mask_compatible_extra_args: bool = static(default=False, kw_only=True)
 
     def init(self, params):
         structure = jax.tree.structure(params)
@@ -152,7 +152,7 @@ class Partition:
 
     transforms: dict[Any, Transform]
     param_labels: Any = static()
-    mask_compatible_extra_args: bool = static(False, kw_only=True)
+    mask_compatible_extra_args: bool = static(default=False, kw_only=True)
     inlined = "transforms"
 
     def init(self, params):

@@ -36,8 +36,8 @@ class Trace(Rule):
     """
 
     decay: Hyper = number(low=0, high=1, closed=True)
-    nesterov: bool = static(False)
-    accumulator_dtype: Any = static(None)
+    nesterov: bool = static(default=False)
+    accumulator_dtype: Any = static(default=None)
 
     def init(self, params):
         return TraceState(start(), zeros_like(params, self.accumulator_dtype))
@@ -75,8 +75,8 @@ class Ema(Rule):
     """
 
     decay: Hyper = number(low=0, high=1)
-    debias: bool = static(True)
-    accumulator_dtype: Any = static(None)
+    debias: bool = static(default=True)
+    accumulator_dtype: Any = static(default=None)
 
     def init(self, params):
         return EmaState(start(), zeros_like(params, self.accumulator_dtype))
@@ -124,8 +124,8 @@ class MultiSteps:
 
     opt: Transform
     every_k_schedule: Hyper = number(low=1, smooth=False)
-    use_grad_mean: bool = static(True)
-    accumulator_dtype: Any = static(None, kw_only=True)
+    use_grad_mean: bool = static(default=True)
+    accumulator_dtype: Any = static(default=None, kw_only=True)
 
     def init(self, params):
         acc = zeros_like(tree.map(wide, params), self.accumulator_dtype)

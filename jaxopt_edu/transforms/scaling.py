@@ -75,8 +75,8 @@ class ScaleByLearningRate(Brick):
     chain(Trace(decay=0.9), ScaleByLearningRate(learning_rate=0.1))
     """
 
-    learning_rate: Hyper | None = number(None, 0)
-    flip_sign: bool = static(True, kw_only=True)
+    learning_rate: Hyper | None = number(0, default=None)
+    flip_sign: bool = static(default=True, kw_only=True)
 
     def rule(self, t, p, g):
         eta = self.learning_rate
@@ -106,8 +106,8 @@ class AddDecayedWeights(Brick):
     Array(1.5, dtype=float32)
     """
 
-    weight_decay: Hyper = number(0.0, 0)
-    mask: Mask = static(None)
+    weight_decay: Hyper = number(0, default=0.0)
+    mask: Mask = static(default=None)
     needs_params = True
 
     def rule(self, t, p, g):
@@ -133,8 +133,8 @@ class NormalizeByUpdateNorm(Brick):
     Array([0.6, 0.8], dtype=float32)
     """
 
-    scale_factor: Hyper = number(1.0)
-    eps: Hyper = number(1e-6, 0)
+    scale_factor: Hyper = number(default=1.0)
+    eps: Hyper = number(0, default=1e-6)
 
     def update(self, updates, state, params=None, **extra):
         at_t = at(self, state.t)
@@ -221,7 +221,7 @@ class AddNoise:
 
     eta: Scalar = number(low=0)
     gamma: Scalar = number(low=0)
-    key: Any = number(0)
+    key: Any = number(default=0)
 
     def init(self, params):
         typed = jnp.issubdtype(jnp.result_type(self.key), jax.dtypes.prng_key)

@@ -1,0 +1,209 @@
+"""Test functions have the minima they say, and a race is what a loop would find."""
+
+import functools
+import json
+import pickle
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_edu import functions, plot
+from jaxopt_edu.core import apply_updates
+from jaxopt_edu.functions import FUNCTIONS
+from jaxopt_edu.names import hyperparameters
+from jaxopt_edu.optimizers import adam, sgd
+from jaxopt_edu.plot.figure import png
+from jaxopt_edu.race import _run, race, recipes
+from jaxopt_edu.transforms import clip
+
+every_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+# ---------------------------------------------------------------------------------- the functions
+
+
+@every_function
+def test_minima_are_where_the_function_says(name):
+    function = FUNCTIONS[name]
+    with jax.enable_x64(True):
+        minima = jnp.asarray(function.minima)
+        values, slopes = jax.vmap(jax.value_and_grad(function))(minima)
+        np.testing.assert_allclose(values, function.minimum, atol=1e-12)
+        np.testing.assert_allclose(slopes, 0, atol=1e-10)
+        axes = [jnp.linspace(*ends, 201) for ends in zip(function.low, function.high, strict=True)]
+        points = jnp.stack(jnp.meshgrid(*axes), -1).reshape(-1, 2)
+        values, slopes = jax.jit(jax.vmap(jax.value_and_grad(function)))(points)
+        assert jnp.min(values) >= function.minimum - 1e-12
+        assert jnp.all(jnp.isfinite(slopes))
+        near = function.distance(points[jnp.argsort(values)[:5]])
+        assert np.all(near < 0.5 * np.max(np.subtract(function.high, function.low)))
+
+
+@every_function
+def test_function_is_a_value(name):
+    function = FUNCTIONS[name]
+    assert function.name == name and getattr(functions, name) is function
+    assert name in functions.__all__
+    assert pickle.loads(pickle.dumps(function)) == function
+    assert hash(function) == hash(function)
+    assert function.formula.startswith("f(x, y) = ") and function.source
+    inside = np.array([function.start, *function.minima])
+    assert np.all((function.low < inside) & (inside < function.high))
+
+
+@every_function
+def test_function_is_its_formula(name):
+    """The formula in words, read as Python, gives the numbers of the code."""
+    function = FUNCTIONS[name]
+    said = function.formula.removeprefix("f(x, y) = ").split(", with")[0]
+    code = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", said.replace("^", "**"))
+    names = {"cos": np.cos, "exp": np.exp, "sqrt": np.sqrt, "pi": np.pi, "e": np.e}
+    with jax.enable_x64(True):
+        for x, y in ((0.3, -0.7), (1.9, 2.3), (-1.1, 0.4)):
+            expected = eval(code, {"__builtins__": {}}, names | {"x": x, "y": y})
+            np.testing.assert_allclose(function((x, y)), expected, rtol=1e-12)
+
+
+def test_values_printed_in_the_literature():
+    with jax.enable_x64(True):
+        for name, point, value in (
+            ("rosenbrock", (-1.2, 1.0), 24.2),  # More, Garbow & Hillstrom
+            ("beale", (1.0, 1.0), 14.203125),
+            ("himmelblau", (0.0, 0.0), 170.0),
+            ("booth", (0.0, 0.0), 74.0),
+        ):
+            np.testing.assert_allclose(FUNCTIONS[name](point), value, rtol=1e-12)
+
+
+def test_an_unknown_function_gets_the_nearest_name():
+    with pytest.raises(ValueError, match="unknown function 'rosenbrok'.*'rosenbrock'"):
+        race("rosenbrok", ["sgd"])
+
+
+# --------------------------------------------------------------------------------------- the race
+
+
+@pytest.fixture(scope="module")
+def result():
+    return race("beale", ["sgd", "adam"], steps=60, scans=8, low=1e-3, high=1e3)
+
+
+def loop(function, optimizer, steps):
+    """The path one step at a time."""
+
+    @jax.jit
+    def step(x, state):
+        value, gradient = jax.value_and_grad(function)(x)
+        updates, state = optimizer.update(gradient, state, x, value=value)
+        return apply_updates(x, updates), state
+
+    path = [jnp.asarray(function.start)]
+    state = optimizer.init(path[0])
+    for _ in range(steps):
+        x, state = step(path[-1], state)
+        path.append(x)
+    return np.stack(path)
+
+
+@pytest.mark.parametrize("recipe", [sgd, functools.partial(sgd, momentum=0.9), adam])
+def test_a_race_equals_a_loop_at_every_learning_rate(recipe):
+    function = FUNCTIONS["rosenbrock"]
+    with jax.enable_x64(True):
+        result = race(function, {"one": recipe(1.0)}, steps=30, scans=3, low=1e-5, high=1e-2)
+        for rate, value in zip(result.learning_rates, result.racers[0].final_values, strict=True):
+            path = loop(function, recipe(float(rate)), 30)
+            np.testing.assert_allclose(value, function(path[-1]), rtol=1e-12)
+        racer = result.racers[0]
+        path = loop(function, racer.optimizer, 30)
+        np.testing.assert_allclose(racer.path, path, rtol=1e-12)
+        np.testing.assert_allclose(racer.distance, np.hypot(*(path[-1] - 1)), rtol=1e-10)
+        np.testing.assert_allclose(racer.value, np.nanmin(racer.final_values), rtol=1e-12)
+
+
+def test_racers_run_at_their_best_and_are_in_order(result):
+    gaps = [racer.value - result.function.minimum for racer in result.racers]
+    assert gaps == sorted(gaps) and min(gaps) > result.tolerance / 100
+    for racer in result.racers:
+        assert racer.path.shape == (61, 2)
+        assert hyperparameters(racer.optimizer)["learning_rate"] == racer.learning_rate
+        finite = racer.final_values[np.isfinite(racer.final_values)]
+        assert len(finite) < 8 if racer.name == "sgd" else len(finite) == 8
+        assert racer.value == np.min(finite)
+        heights = np.asarray(jax.vmap(result.function)(racer.path)) - result.function.minimum
+        assert racer.reached is None and heights[-1] > result.tolerance
+
+
+def test_of_learning_rates_that_all_arrive_the_one_that_is_there_soonest_is_best():
+    result = race("booth", ["sgd"], steps=100, scans=9, low=1e-3, high=1e-1)
+    [racer] = result.racers
+    heights = np.asarray(jax.vmap(result.function)(racer.path))
+    assert np.all(heights[racer.reached :] <= result.tolerance) and 0 < racer.reached < 100
+    assert heights[racer.reached - 1] > result.tolerance
+    arrived = result.learning_rates[racer.final_values <= result.tolerance / 100]
+    assert len(arrived) > 1
+    for rate in arrived:
+        again = race("booth", ["sgd"], steps=100, scans=1, low=rate, high=2 * rate)
+        assert again.racers[0].reached >= racer.reached
+
+
+def test_one_program_for_each_kind_of_optimizer():
+    before = _run._cache_size()
+    names = {"a": sgd(0.1), "b": sgd(0.5), "c": sgd(0.1, momentum=0.5), "d": sgd(0.1, momentum=0.9)}
+    race("matyas", names, steps=5, scans=4)
+    race("matyas", names, steps=5, scans=4, low=1e-3)
+    assert _run._cache_size() == before + 2
+
+
+def test_any_optimizer_with_a_learning_rate_may_run():
+    from jaxopt_edu.core import chain
+
+    result = race("booth", {"clipped": chain(clip(1.0), sgd(0.1))}, steps=5, scans=4)
+    assert hyperparameters(result.racers[0].optimizer)["0.max_delta"] == 1.0
+    assert set(recipes()) >= {"sgd", "adam", "lion", "adagrad", "rmsprop"}
+
+
+def test_what_cannot_race_is_refused():
+    for optimizers, said in (
+        (["sgd", "adamm"], "unknown optimizer 'adamm'.*'adam'"),
+        ([], "there are none"),
+        (["sgd", sgd(0.1)], "two optimizers are named 'sgd'"),
+        ([clip(1.0)], "no learning_rate"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            race("booth", optimizers)
+    with pytest.raises(TypeError, match="wanted a list"):
+        race("booth", "sgd")
+    with pytest.raises(ValueError, match="steps = 0"):
+        race("booth", ["sgd"], steps=0)
+    with pytest.raises(ValueError, match="low = 1.0"):
+        race("booth", ["sgd"], low=1.0, high=0.1)
+
+
+def test_a_race_as_a_table_and_as_json(result):
+    rows = result.rows()
+    assert [row[0] for row in rows] == ["optimizer", *(racer.name for racer in result.racers)]
+    assert len({len(row) for row in rows}) == 1
+    told = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert told["function"] == "beale" and told["scans"] == 8
+    assert told["racers"][0]["value"] == pytest.approx(result.racers[0].value)
+    assert "adam" in repr(result)
+
+
+def test_the_picture_of_a_race(result):
+    figure = plot.plot_race(result)
+    assert png(figure).startswith(b"\x89PNG")
+    left, right = figure.axes
+    assert (right.get_xscale(), right.get_yscale()) == ("log", "log")
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [label.split(",")[0] for label in labels] == [racer.name for racer in result.racers]
+    assert "beale" in figure.get_suptitle() and left.get_title().startswith("f(x, y)")
+
+
+def test_a_race_that_nobody_survives_has_a_picture():
+    result = race("rosenbrock", ["sgd"], steps=20, scans=2, low=1e2, high=1e3)
+    assert not np.isfinite(result.racers[0].value)
+    assert result.as_dict()["racers"][0]["value"] is None
+    png(plot.plot_race(result))
