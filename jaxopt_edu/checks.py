@@ -42,12 +42,13 @@ def check_run(experiment: Any, steps: int, metric: str, tile: int | None) -> tup
         new = experiment.step(state, np.int32(0), random.key(seed))
         return state, new, experiment.score(new, splits[0])
 
+    state: Any
+    new: Any
     state, new, scores = jax.eval_shape(walk, np.uint32(0))
-    if jax.tree.structure(state) != jax.tree.structure(new):
-        raise TypeError(
-            f"step changes the structure of the state: {jax.tree.structure(state)} "
-            f"became {jax.tree.structure(new)}"
-        )
+    before: Any = jax.tree.structure(state)
+    after: Any = jax.tree.structure(new)
+    if before != after:
+        raise TypeError(f"step changes the structure of the state: {before} became {after}")
     for (path, x), y in zip(
         jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(new), strict=True
     ):

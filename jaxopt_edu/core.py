@@ -61,14 +61,10 @@ def spread(prefix: Any, structure: Any, params: Any = None) -> list:
     """One entry of `prefix` for each leaf of a tree: the prefix itself, its entry, or f(params)."""
     if callable(prefix):
         prefix = prefix(params)
-    if prefix is None or (jax.tree_util.all_leaves([prefix]) and not isinstance(prefix, dict)):
+    if prefix is None or jax.tree_util.all_leaves([prefix]):
         return [prefix] * structure.num_leaves
     full = structure.unflatten(range(structure.num_leaves))
-    return jax.tree.leaves(jax.tree.broadcast(_thaw(prefix), full))
-
-
-def _thaw(x: Any) -> Any:
-    return {k: _thaw(v) for k, v in x.items()} if isinstance(x, dict) else x
+    return jax.tree.leaves(jax.tree.broadcast(prefix, full))
 
 
 # ------------------------------------------------------------------------- rules for one array
@@ -99,6 +95,7 @@ class Rule:
         del extra
         if self.needs_params and params is None:
             raise ValueError(f"{type(self).__name__}.update wants params: update(g, state, params)")
+        structure: Any
         grads, structure = jax.tree.flatten(updates)
 
         def each(x):  # the parts of x that belong to each gradient
@@ -120,8 +117,9 @@ def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
     *slots, t = rest
     clock = t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
     u, *new = rule.rule(clock, *(None if x is None else tree.wide(x) for x in (p, g, *slots)))
-    return u.astype(g.dtype), *(
-        None if old is None else x.astype(old.dtype) for x, old in zip(new, slots, strict=True)
+    return u.astype(jnp.result_type(g)), *(
+        None if old is None else x.astype(jnp.result_type(old))
+        for x, old in zip(new, slots, strict=True)
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def unnamed(description: Any, place: str = "") -> dict[str, str]:
 
 
 def _inner(description: dict) -> dict:
+    if "class" in description:
+        return description
     if "tuple" in description:
         return {str(i): part for i, part in enumerate(description["tuple"])}
     return description.get("dict", description)
@@ -73,14 +76,9 @@ def rebuild(description: Any) -> Any:
         raise ValueError(f"{place} was {was}, which has no public name: give it, {place}=...")
     if not isinstance(description, dict):
         return description
-    if "array" in description:
-        return jax.numpy.asarray(description["array"])
-    if "data" in description:
-        return load(**description["data"])
-    if "tuple" in description:
-        return tuple(rebuild(part) for part in description["tuple"])
-    if "dict" in description:
-        return {key: rebuild(part) for key, part in description["dict"].items()}
+    if "class" not in description and "function" not in description:
+        [(kind, held)] = description.items()
+        return _PLAIN[kind](held)
     name = description.get("function") or description.get("class")
     found = _find(str(name))
     if found is None:
@@ -89,6 +87,14 @@ def rebuild(description: Any) -> Any:
         return found
     fields = {k: rebuild(v) for k, v in description.items() if k != "class"}
     return found(**fields)
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "array": jax.numpy.asarray,
+    "data": lambda source: load(**source),
+    "tuple": lambda parts: tuple(map(rebuild, parts)),
+    "dict": lambda parts: {key: rebuild(part) for key, part in parts.items()},
+}
 
 
 def _find(name: str) -> Any:
@@ -129,11 +135,11 @@ def _with(description: Any, path: list[str]) -> Any:
     if not path:
         return None
     head, *rest = path
-    if "tuple" in description:
+    if "class" not in description and "tuple" in description:
         new = list(description["tuple"])
         new[int(head)] = _with(new[int(head)], rest)
         return {"tuple": new}
-    if "dict" in description:
+    if "class" not in description and "dict" in description:
         return {"dict": description["dict"] | {head: _with(description["dict"][head], rest)}}
     return description | {head: _with(description[head], rest)}
 

@@ -120,7 +120,7 @@ class Training:
         part = getattr(self.data, split)
         prediction = self.model.apply(state.params, part.x)
         named = {"loss": jnp.mean(self.loss(prediction, part.y))}
-        return named | {f.__name__: f(prediction, part.y) for f in self._metrics()}
+        return named | {_name(f): f(prediction, part.y) for f in self._metrics()}
 
     def batch(self, t: Array, key: Array) -> tuple[Array, Array]:
         """The examples of step t."""
@@ -151,3 +151,8 @@ class Training:
                 f"model = {show(self.model)} gives {out.shape[1]} outputs; the data have "
                 f"{classes} classes"
             )
+
+
+def _name(metric: Any) -> str:
+    """The name of a metric, also of one with arguments (functools.partial)."""
+    return getattr(metric, "func", metric).__name__

@@ -44,13 +44,13 @@ def _listen() -> None:
         _listening = True
 
 
-def _heard(event: str, duration: float, **kwargs: Any) -> None:
+def _heard(event: str, duration_secs: float, **kwargs: Any) -> None:
     if event != _COMPILED:
         return
     name = str(kwargs.get("fun_name", ""))
     with _lock:
         for counter in _counters:
-            counter.seconds += duration
+            counter.seconds += duration_secs
             if any(engine in name for engine in ENGINE):
                 counter.engine += 1
             else:
@@ -61,7 +61,14 @@ def versions() -> dict[str, str]:
     """Python, the machine, and the packages whose numbers a result depends on."""
     packages = ("jaxopt_edu", "jax", "jaxlib", "numpy", "scipy")
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    return found | {name: metadata.version(name) for name in packages}
+    return found | {name: _version(name) for name in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def devices() -> list[str]:

@@ -85,9 +85,10 @@ def _put(x: Any, path: list[str], value: Any) -> Any:
             raise LookupError(head)
         return dataclasses.replace(x, **{only: _put(getattr(x, only), path, value)})
     if isinstance(x, dict):
-        if head not in x:
-            raise LookupError(head)
-        return x | {head: _put(x[head], rest, value)}
+        for key in x:
+            if str(key) == head:  # the boundaries of a schedule are integers
+                return x | {key: _put(x[key], rest, value)}
+        raise LookupError(head)
     if isinstance(x, tuple) and head.isdigit() and int(head) < len(x):
         parts = list(x)
         parts[int(head)] = _put(x[int(head)], rest, value)

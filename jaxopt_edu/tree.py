@@ -59,4 +59,4 @@ def wide(x: Any) -> Array:
 
 def root(x: Array) -> Array:
     """sqrt(x) for x >= 0, with derivative 0 at 0, where sqrt has an infinite one."""
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
+    return jnp.where(x <= 0, 0, jnp.sqrt(jnp.where(x <= 0, 1, x)))

@@ -67,25 +67,50 @@ class Function:
 
 
 def _wrap(child: Any) -> Any:
+    """The child with its plain functions marked as structure."""
+    if type(child) is dict or type(child) is tuple:
+        parts = child.values() if type(child) is dict else child
+        return jax.tree.map(_wrap, child) if any(map(callable, parts)) else child
     plain = callable(child) and jax.tree_util.all_leaves([child])
     return Function(child) if plain else child
 
 
 def _unwrap(child: Any) -> Any:
-    return child.call if isinstance(child, Function) else child
+    """The inverse of `_wrap`."""
+    if isinstance(child, Function):
+        return child.call
+    if type(child) is dict or type(child) is tuple:
+        parts = child.values() if type(child) is dict else child
+        if any(isinstance(part, Function) for part in parts):
+            return jax.tree.map(_unwrap, child, is_leaf=lambda x: isinstance(x, Function))
+    return child
 
 
-class FrozenDict(dict):
-    """A dict that never changes and can be hashed: how a tree of bools becomes structure."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Structure:
+    """Static fields that hold dicts or lists (masks, labels), made hashable."""
 
-    def __hash__(self):
-        return hash(frozenset(self.items()))
+    fields: tuple
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Structure) and self.fields == other.fields
+
+    def __hash__(self) -> int:
+        return hash(_key(self.fields))
 
 
-def _frozen(x: Any) -> Any:
+def _key(x: Any) -> Any:
     if isinstance(x, dict):
-        return FrozenDict({k: _frozen(v) for k, v in x.items()})
-    return tuple(map(_frozen, x)) if isinstance(x, list) else x
+        return frozenset((k, _key(v)) for k, v in x.items())
+    return tuple(map(_key, x)) if isinstance(x, list | tuple) else x
+
+
+def _hashable(fields: tuple) -> Any:
+    try:
+        hash(fields)
+    except TypeError:
+        return Structure(fields)
+    return fields
 
 
 @dataclass_transform(
@@ -98,17 +123,18 @@ def pytree(cls: type[T]) -> type[T]:
     and value. The repr is a call that makes an equal value. A call of the class checks Python
     numbers (`check`); JAX rebuilds values without a call, so it may put anything in the fields.
     """
-    if not hasattr(cls, "__post_init__"):
-        cls.__post_init__ = check
-    new = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-    fields: Any = dataclasses.fields(new)
+    kind: Any = cls
+    if not hasattr(kind, "__post_init__"):
+        kind.__post_init__ = check
+    new: Any = dataclasses.dataclass(frozen=True, eq=False, repr=False)(kind)
+    fields = dataclasses.fields(new)
     names = [f.name for f in fields if not f.metadata.get("static")]
     fixed = [f.name for f in fields if f.metadata.get("static")]
     keys = [GetAttrKey("" if name == vars(cls).get("inlined") else name) for name in names]
 
     def flatten(self):
         children = tuple(_wrap(getattr(self, name)) for name in names)
-        return children, tuple(_frozen(getattr(self, name)) for name in fixed)
+        return children, _hashable(tuple(getattr(self, name) for name in fixed))
 
     def flatten_with_keys(self):
         children, aux = flatten(self)
@@ -118,7 +144,8 @@ def pytree(cls: type[T]) -> type[T]:
         self = object.__new__(new)
         for name, value in zip(names, children, strict=True):
             object.__setattr__(self, name, _unwrap(value))
-        for name, value in zip(fixed, aux, strict=True):
+        structure = aux.fields if isinstance(aux, Structure) else aux
+        for name, value in zip(fixed, structure, strict=True):
             object.__setattr__(self, name, value)
         return self
 
@@ -178,6 +205,8 @@ def _repr(self: Any) -> str:
 
 def show(value: Any) -> str:
     """One line for any value: functions by name, arrays of more than four numbers by shape."""
+    if isinstance(value, type):  # of numbers: a dtype
+        return repr(value.__name__)
     if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
         return value.__name__
     if hasattr(value, "shape") and (isinstance(value, jax.core.Tracer) or value.size > 4):
@@ -210,7 +239,8 @@ def check(x: Any) -> Any:
         value, low, high = getattr(x, f.name), f.metadata["low"], f.metadata["high"]
         if isinstance(value, str):
             raise TypeError(f"{f.name} = {value!r}: wanted a number")
-        numbers = [value] if isinstance(value, int | float | np.generic) else []
+        leaves = jax.tree.leaves(value) if isinstance(value, dict | tuple) else [value]
+        numbers = [x for x in leaves if isinstance(x, int | float | np.generic)]
         if hasattr(value, "bounds"):  # a distribution: its ends must be legal
             numbers = list(value.bounds())
         for v in numbers:

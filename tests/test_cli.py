@@ -29,7 +29,7 @@ def test_sweep_writes_a_directory_and_a_leaderboard(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "winner: trial" in out and "test part: loss" in out and "runs/wine-1/" in out
     assert sorted(p.name for p in (tmp_path / "runs" / "wine-1").iterdir()) == FILES
-    rows = list(csv.DictReader((tmp_path / "runs/wine-1/trials.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "runs/wine-1/trials.csv").read_text().splitlines()))
     assert len(rows) == 6
     assert {"optimizer", "optimizer.learning_rate", "regularizer.weight", "model.dropout"} <= set(
         rows[0]
@@ -147,6 +147,6 @@ def test_ctrl_c_writes_what_there_is(tmp_path):
     assert child.returncode == 130, seen + rest
     assert "interrupted; what there is is in out" in seen + rest
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
-    rows = list(csv.DictReader((tmp_path / "out/trials.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out/trials.csv").read_text().splitlines()))
     assert {row["status"] for row in rows} <= {"interrupted", "diverged"}
     assert any(float(row["validation_loss"] or "nan") > 0 for row in rows)

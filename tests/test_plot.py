@@ -69,10 +69,13 @@ def test_scores_that_are_not_finite_or_all_equal():
 
 
 def test_names_that_look_like_formulas():
-    study = made_up(8, numbers=0, choices=(2,))
-    study.columns["part0"] = np.array(["$x_", "_$\\frac{"] * 4, object)
+    study = made_up(8, numbers=0, choices=(2, 2))
+    for name in ("part0", "part1"):
+        study.columns[name][:] = ["$x_", "_$\\frac{", None, "_b"] * 2
     for picture in PICTURES.values():
         pixels(picture(study))
+    [_, beside] = plot.plot_landscape(study).legends
+    assert len(beside.get_texts()) == 4
 
 
 @pytest.mark.parametrize("picture", PICTURES)

@@ -49,11 +49,8 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def study():
-    d = data.load("wine", seed=0)
-    space = Training(
-        Linear(13, 3), losses.softmax_cross_entropy_with_integer_labels,
-        one_of(sgd(log_uniform(1e-3, 1e7)), adam(log_uniform(1e-4, 1e-1))), d,
-    )  # fmt: skip
+    optimizers = one_of(sgd(log_uniform(1e-3, 1e3)), adam(log_uniform(1e-4, 1e-1)))
+    space = Training(Linear(1), losses.squared_error, optimizers, data.load("linear"))
     return sweep(space, trials=12, steps=20, tile=4)
 
 
@@ -67,9 +64,10 @@ def test_the_page_says_everything_about_a_study(study, page):
     text = " ".join(parsed.words)
     assert 0 < study.diverged < len(study)
     for said in (
-        "12 trials on wine", "load('wine', seed=0)", "log_uniform(0.001, 10000000.0)", "softmax",
-        f"The best: trial {study.best_trial}", "test accuracy", "jax 0.", "engine 6", "cpu:0",
-        f"{study.diverged:,} of 12", "seed 0", f"{study.info['seconds']:.1f} seconds",
+        "12 trials on linear", "load('linear', seed=0)", "log_uniform(0.001, 1000.0)", "seed 0",
+        "squared_error", f"The best: trial {study.best_trial}", "test r2_score", "jax 0.",
+        f"engine {study.info['compilations']['engine']}", study.info["devices"][0],
+        f"{study.diverged:,} of 12", f"{study.info['seconds']:.1f} seconds",
     ):  # fmt: skip
         assert said in text, said
     trials = [row[0] for row in parsed.rows if len(row) == len(study.columns) and row[0] != "trial"]

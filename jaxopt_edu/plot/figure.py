@@ -71,15 +71,17 @@ def headline(figure: "Figure", text: str) -> None:
     figure.suptitle(textwrap.fill(plain(text), 84), fontsize=12.5, fontweight="bold")
 
 
-def key(figure: "Figure", handles: list["Any"], columns: int = 1) -> None:
+def key(figure: "Figure", handles: list[Any], columns: int = 1) -> None:
     """What the signs mean, below all panels."""
     for handle in handles:
-        handle.set_label(textwrap.fill(handle.get_label(), 110 // columns))
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+        handle.set_label(textwrap.fill(handle.get_label(), 110 if columns == 1 else 70))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, frameon=False,
+        fontsize=10 if columns == 1 else 8.5,
+    )  # fmt: skip
 
 
-def sign(marker: str, label: str, **style: Any) -> Any:
+def sign(marker: str, label: Any, **style: Any) -> Any:
     """One sign for the key."""
     from matplotlib.lines import Line2D
 

@@ -29,6 +29,7 @@ from jaxopt_edu.plot.scores import (
     is_number,
     ranked,
     score_name,
+    show_number,
     title_of,
 )
 from jaxopt_edu.sweep import Study
@@ -58,7 +59,7 @@ def plot_landscape(study: Study) -> "Figure":
         axes = figure.add_subplot(rows, -(-len(panels) // rows), i + 1)
         _draw(axes, study, panel, places, choice, markers)
         if by is not None:
-            axes.set_title(plain(f"{title_of(by)} = {panel.value}"), fontsize=11)
+            axes.set_title(plain(f"{title_of(by)} = {show_number(panel.value)}"), fontsize=11)
     if any(len(panel.numbers) > 1 for panel in panels):
         _colour_bar(figure, study)
     _key(figure, study, choice, markers)
@@ -192,7 +193,7 @@ def _places(axes: "Axes", study: Study, choice: str | None) -> np.ndarray:
         return apart
     values = _values(study, choice)
     axes.set(xlim=(-0.5, len(values) - 0.5), xlabel=plain(title_of(choice)))
-    axes.set_xticks(range(len(values)), [plain(v) for v in values])
+    axes.set_xticks(range(len(values)), [plain(show_number(v)) for v in values])
     if sum(len(str(v)) for v in values) > 60:
         axes.tick_params("x", rotation=30)
     return np.array([values.index(v) for v in study.columns[choice].tolist()]) + apart
@@ -221,10 +222,14 @@ def _colour_bar(figure: "Figure", study: Study) -> None:
 
 
 def _key(figure: "Figure", study: Study, choice: str | None, markers: dict[Any, str]) -> None:
-    """The best, the dead, and the markers of a choice."""
+    """The best, the dead, below all panels, and the markers of a choice beside them."""
     signs = [best_sign(study)]
     if study.diverged:
         signs.append(sign("x", f"diverged ({study.diverged})", color=DEAD))
+    key(figure, signs)
     if choice is not None:
-        signs += [sign(m, f"{title_of(choice)} = {v}", color="#999999") for v, m in markers.items()]
-    key(figure, signs, columns=1 if len(signs) < 6 else 2)
+        shapes = [
+            sign(marker, show_number(value), color="#888888") for value, marker in markers.items()
+        ]
+        beside = figure.legend(handles=shapes, loc="outside right upper", frameon=False, fontsize=9)
+        beside.set_title(plain(title_of(choice)))

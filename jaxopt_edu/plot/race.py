@@ -56,7 +56,7 @@ def plot_race(result: Race) -> "Figure":
 
 def _words(result: Race, racer: Racer) -> str:
     """One line about a racer."""
-    ends = f"ends at f\u00a0=\u00a0{racer.value:.3g}"
+    ends = f"f\u00a0=\u00a0{racer.value:.3g}"
     near = (
         "" if racer.reached is None else f", within {result.tolerance:g} from step {racer.reached}"
     )

@@ -89,8 +89,8 @@ def _sampled(found: list[Group], n: int, seed: int, sampler: str) -> list[Batch]
 
 def _axes(found: list[Group]) -> list[tuple[str, OneOf | Distribution]]:
     """The coordinates of a space: each choice and each distribution under a name, once."""
-    choices = [(name, where) for group in found for name, where, _ in group.choices]
-    numbers = [item for group in found for item in group.distributions().items()]
+    choices: list[Any] = [(name, where) for group in found for name, where, _ in group.choices]
+    numbers: list[Any] = [item for group in found for item in group.distributions().items()]
     return list(dict.fromkeys(choices + numbers))
 
 
