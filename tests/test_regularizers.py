@@ -29,7 +29,6 @@ from jaxopt_edu.regularizers import (
     weights_only,
 )
 from jaxopt_edu.transforms import apply_if_finite, clip, freeze, masked, multi_steps, partition
-from jaxopt_edu.value import FrozenDict
 
 EVERYTHING = [getattr(regularizers, name) for name in regularizers.__all__]
 PENALTIES = [
@@ -182,7 +181,7 @@ def test_biases_and_scales_are_not_penalised_by_default():
 
 @pytest.mark.parametrize("mask", [
     {"w": True, "b": {"x": False, "y": True}},
-    FrozenDict(w=True, b={"x": False, "y": True}),
+    {"w": True, "b": {"x": False, "y": True}},
     lambda p: {"w": True, "b": {"x": False, "y": p["b"]["y"].ndim == 1}},
 ])  # fmt: skip
 def test_a_mask_says_which_leaves_are_penalised(mask):

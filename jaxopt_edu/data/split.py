@@ -15,7 +15,8 @@ def split(
     after rounding down goes to the parts that are owed most.
     Errors: ValueError where a part with a share, or a class in it, would be empty.
     """
-    order = np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
+    stream = np.random.PCG64((seed, 1))  # apart from data that were made with the same seed
+    order = np.argsort(stream.random_raw(n), kind="stable")
     classes = {"the data": order}
     if labels is not None:
         members = {k: order[labels[order] == k] for k in np.unique(labels)}
