@@ -232,7 +232,8 @@ def _segment(tile: Tile, settings: Settings, device: Any) -> None:
     tile.lanes, t, scores = _advance(tile, tile.lanes, tile.t, stop, settings, device)
     tile.scores = tile.read(scores)
     tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
-    tile.t, tile.stopped = int(t), int(t) < stop
+    tile.t = int(np.max(t))
+    tile.stopped = tile.t < stop
     if tile.finished(settings.steps):
         score_tile(tile, settings, device)
 

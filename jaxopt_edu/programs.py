@@ -118,31 +118,27 @@ def advance_lanes(
 ) -> tuple[Lane, Array, dict[str, Array]]:
     """The lanes of one tile after the steps start <= t < stop, the step reached, and the scores.
 
-    With tol the loop also ends as soon as no lane's gradient norm is above it.
+    With tol a lane also ends as soon as its gradient norm is not above it.
     """
     key = random.fold_in(random.key(seed), 1)
 
-    def step(carry):
-        t, lanes = carry
+    def run(experiment, lane):
+        def go_on(carry):
+            t, lane = carry
+            ahead = t < stop
+            return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
 
-        def one(experiment, lane):
-            return _watch(lane, experiment.step(lane.state, t, key), t + 1, diverge_above)
+        def step(carry):
+            t, lane = carry
+            return t + 1, _watch(lane, experiment.step(lane.state, t, key), t + 1, diverge_above)
 
-        return t + 1, form.over_lanes(one, numbers, constants, lanes)
+        t, lane = lax.while_loop(go_on, step, (start, lane))
+        scores = experiment.score(lane.state, split)
+        if hasattr(lane.state, "loss"):
+            scores = scores | {"training_loss": lane.state.loss}
+        return _inspect(lane, t), t, scores
 
-    def go_on(carry):
-        t, lanes = carry
-        ahead = t < stop
-        return ahead if tol is None else ahead & jnp.any(lanes.state.gradient_norm > tol)
-
-    t, lanes = lax.while_loop(go_on, step, (start, lanes))
-    lanes = jax.vmap(functools.partial(_inspect, t=t))(lanes)
-    scores = form.over_lanes(
-        lambda experiment, lane: experiment.score(lane.state, split), numbers, constants, lanes
-    )
-    if hasattr(lanes.state, "loss"):
-        scores = scores | {"training_loss": lanes.state.loss}
-    return lanes, t, scores
+    return form.over_lanes(run, numbers, constants, lanes)
 
 
 @functools.partial(jax.jit, static_argnames=("form", "splits"))

@@ -98,7 +98,7 @@ def from_arrays(
     >>> x, y = np.arange(20.0).reshape(10, 2), np.array(["no", "yes"] * 5)
     >>> data = jo.data.from_arrays(x, y, name="mine")
     >>> data.targets, data.train.y, data.source.sizes
-    (('no', 'yes'), array([1, 0, 1, 0, 0, 1], dtype=int32), (6, 2, 2))
+    (('no', 'yes'), array([1, 0, 1, 1, 0, 0], dtype=int32), (6, 2, 2))
     """
     own = {"validation": _pair(validation), "test": _pair(test)}
     y = _targets(y)
