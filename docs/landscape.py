@@ -36,7 +36,9 @@ def main():
         rate = study.columns["optimizer.learning_rate"].reshape(SIDE, SIDE)
         accuracy = study.columns["validation_accuracy"].reshape(SIDE, SIDE)
         axes.set_facecolor("#333333")
-        mesh = axes.pcolormesh(rate, gain, accuracy, vmin=0, vmax=1, cmap="viridis", rasterized=True)
+        mesh = axes.pcolormesh(
+            rate, gain, accuracy, vmin=0, vmax=1, cmap="viridis", rasterized=True
+        )
         best = study.hyperparameters()
         axes.plot(best["optimizer.learning_rate"], best["model.gain"], "*", color="#ff4d4d", ms=14)
         speed = study.info["model_steps_per_second"]

@@ -1,5 +1,6 @@
 """What can be said about a run before anything is compiled."""
 
+import functools
 from typing import Any
 
 import jax
@@ -37,14 +38,9 @@ def check_run(experiment: Any, steps: int, metric: str, tile: int | None) -> tup
 
     splits = splits_of(experiment)
 
-    def walk(seed):
-        state = experiment.init(random.key(seed))
-        new = experiment.step(state, np.int32(0), random.key(seed))
-        return state, new, experiment.score(new, splits[0])
-
     state: Any
     new: Any
-    state, new, scores = jax.eval_shape(walk, np.uint32(0))
+    state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
     before: Any = jax.tree.structure(state)
     after: Any = jax.tree.structure(new)
     if before != after:
@@ -60,6 +56,14 @@ def check_run(experiment: Any, steps: int, metric: str, tile: int | None) -> tup
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
     return splits
+
+
+@functools.partial(jax.jit, static_argnames="split")
+def _walk(experiment: Any, seed: Any, split: str) -> Any:
+    """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
+    state = experiment.init(random.key(seed))
+    new = experiment.step(state, np.int32(0), random.key(seed))
+    return state, new, experiment.score(new, split)
 
 
 def splits_of(experiment: Any) -> tuple[str, ...]:

@@ -93,11 +93,17 @@ def tile_width(experiment: Any) -> int:
     On a CPU the states of a tile fit the cache of a core; on an accelerator there are enough of
     them to fill it. Powers of two, at most 32 or 1024.
     """
-    state = jax.eval_shape(lambda seed: experiment.init(jax.random.key(seed)), np.uint32(0))
+    state = _initial_state.eval_shape(experiment, np.uint32(0))
     lane = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state) if hasattr(x, "dtype"))
     cpu = jax.default_backend() == "cpu"
     most, budget = (CPU_LANES, CPU_BYTES) if cpu else (ACCELERATOR_LANES, ACCELERATOR_BYTES)
     return min(most, 2 ** int(np.log2(max(budget / max(lane, 1), 1))))
+
+
+@jax.jit
+def _initial_state(experiment: Any, seed: Any) -> Any:
+    """Only its shapes are asked for."""
+    return experiment.init(jax.random.key(seed))
 
 
 def make_tiles(template: Any, numbers: list, trials: np.ndarray, width: int) -> list[Tile]:

@@ -143,8 +143,7 @@ class Training:
         n, b = len(self.data.train.y), self.batch_size
         if b is not None and not 1 <= b <= n:
             raise ValueError(f"batch_size = {b}: wanted 1 to {n}, the number of training examples")
-        params = jax.eval_shape(lambda seed: self.model.init(random.key(seed)), 0)
-        out = jax.eval_shape(self.model.apply, params, self.data.train.x)
+        out = _predict.eval_shape(self.model, self.data.train.x, 0)
         classes = self.data.n_classes
         if classes and out.ndim == 2 and out.shape[1] < classes:
             raise ValueError(
@@ -156,3 +155,9 @@ class Training:
 def _name(metric: Any) -> str:
     """The name of a metric, also of one with arguments (functools.partial)."""
     return getattr(metric, "func", metric).__name__
+
+
+@jax.jit
+def _predict(model: Any, x: Array, seed: Array) -> Array:
+    """What an untrained model predicts; only its shape is asked for."""
+    return model.apply(model.init(random.key(seed)), x)

@@ -89,7 +89,7 @@ def test_patience_returns_the_best_state():
         loss=jo.losses.softmax_cross_entropy_with_integer_labels,
         optimizer=jo.adam(0.02),
         data=data,
-        batch_size=8,
+        batch_size=64,
     )
     run = jo.fit(experiment, 4000, eval_every=20, patience=5)
     assert run.status == "stopped early" and run.steps < 4000
