@@ -7,6 +7,7 @@ about devices need be set before JAX starts.
 
 import os
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -128,13 +129,19 @@ def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
 
 
 class Workers:
-    """Threads that run task(job, device) on what is put in, one for each core or accelerator."""
+    """Threads that run task(job, device) on what is put in, one for each core or accelerator.
+
+    While entered in the main thread, Ctrl-C is heard by the next `get`, between two segments and
+    not in the middle of something; a second one interrupts at once.
+    """
 
     def __init__(self, task: Callable[[Any, Any], None]):
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._task = task
         self._stop = threading.Event()
+        self._heard = threading.Event()
+        self._handler: Any = None
         # JAX keeps both settings for each thread
         settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
         self._threads = [
@@ -143,11 +150,16 @@ class Workers:
         ]
 
     def __enter__(self) -> "Workers":
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._handler = signal.signal(signal.SIGINT, self._hear)
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
         self._stop.set()
         for _thread in self._threads:
             self._todo.put(None)
@@ -161,13 +173,20 @@ class Workers:
     def get(self) -> Any:
         """The next job that is done; raises what its task raised."""
         while True:
+            if self._heard.is_set():
+                raise KeyboardInterrupt
             try:
-                job, error = self._done.get(timeout=0.2)  # so that Ctrl-C is heard
+                job, error = self._done.get(timeout=0.2)
             except queue.Empty:
                 continue
             if error is not None:
                 raise error
             return job
+
+    def _hear(self, *_: Any) -> None:
+        if self._heard.is_set():
+            raise KeyboardInterrupt
+        self._heard.set()
 
     def _run(self, device: Any, x64: bool, precision: Any) -> None:
         with (

@@ -35,6 +35,16 @@ def test_numbers_of_a_model_vmap_like_a_loop():
         np.testing.assert_allclose(jax.vmap(out)(gains, rates), looped, rtol=1e-12)
 
 
+def test_the_slope_of_the_gain_is_that_of_central_differences():
+    def out(gain):
+        model = jo.models.MLP((4, 6, 3), "tanh", gain=gain)
+        return jnp.sum(model.apply(model.init(KEY), X) ** 2)
+
+    with jax.enable_x64(True):
+        difference = (out(0.7 + 1e-6) - out(0.7 - 1e-6)) / 2e-6
+        np.testing.assert_allclose(jax.grad(out)(0.7), difference, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("scheme", "variance"), [("he", 2 / 400), ("glorot", 2 / 700), ("lecun", 1 / 400), ("zeros", 0)]
 )
