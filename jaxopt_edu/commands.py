@@ -8,7 +8,7 @@ from jaxopt_edu import data, functions, losses, models, optimizers, plot, report
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
-from jaxopt_edu.names import hyperparameters, parts, replace
+from jaxopt_edu.names import hyperparameters, parts, recipes, replace
 from jaxopt_edu.parse import parse_setting
 from jaxopt_edu.race import race
 from jaxopt_edu.regularizers import L2
@@ -27,11 +27,6 @@ RATES = {
     "signum": (1e-5, 1e-2),
 }
 ADAM_RATES = (1e-4, 1e-1)
-
-
-def recipes(chapter: Any) -> dict[str, Any]:
-    """The lower-case public functions of a chapter by name."""
-    return {name: getattr(chapter, name) for name in chapter.__all__ if name.islower()}
 
 
 OPTIMIZERS = recipes(optimizers)

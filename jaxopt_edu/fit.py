@@ -160,13 +160,14 @@ class _Watch:
 
     def as_run(self, experiment: Any, tile: Tile, status: str, settings: Settings) -> Run:
         reason = REASONS[tile.reasons[0]]
-        if self.best_lanes is not None:
-            tile.lanes = self.best_lanes
         if status == "converged":
             reason = "the gradient norm fell to tol"
         if status == "stopped early":
             reason = f"no better {self.metric} in {self.patience} evaluations"
-        score_tile(tile, settings)
+        if self.best_lanes is not None:
+            tile.lanes = self.best_lanes
+        if self.best_lanes is not None or not tile.final:  # the last segment scored its own state
+            score_tile(tile, settings)
         scores = {
             split: {name: float(x[0]) for name, x in named.items()}
             for split, named in tile.final.items()

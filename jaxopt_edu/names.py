@@ -41,6 +41,11 @@ def resolve(name: str, names: Any) -> str:
     raise ValueError(f"unknown name {name!r}; {nearest(name, names)}")
 
 
+def recipes(chapter: Any) -> dict[str, Any]:
+    """The lower-case public functions of a chapter by name."""
+    return {name: getattr(chapter, name) for name in chapter.__all__ if name.islower()}
+
+
 def replace(x: T, **changes: Any) -> T:
     """x with other numbers or parts, named as in `hyperparameters`, or by an unambiguous ending.
 

@@ -17,7 +17,7 @@ from jaxopt_edu import functions
 from jaxopt_edu import optimizers as chapter
 from jaxopt_edu.core import Transform, apply_updates
 from jaxopt_edu.functions import TestFunction
-from jaxopt_edu.names import replace
+from jaxopt_edu.names import recipes, replace
 from jaxopt_edu.space import label
 from jaxopt_edu.value import nearest, show
 
@@ -147,9 +147,9 @@ def _run(
 # ---------------------------------------------------------------------------- who, and who won
 
 
-def recipes() -> dict[str, Any]:
+def racers() -> dict[str, Any]:
     """The recipes that take a learning rate first, by name."""
-    found = {name: getattr(chapter, name) for name in chapter.__all__ if name.islower()}
+    found = recipes(chapter)
     first = {name: next(iter(inspect.signature(f).parameters)) for name, f in found.items()}
     return {name: f for name, f in found.items() if first[name] == "learning_rate"}
 
@@ -174,9 +174,9 @@ def _entrants(optimizers: Any) -> dict[str, Transform]:
 def _optimizer(given: Any) -> Transform:
     """An optimizer whose learning rate is a number that stands for any."""
     if isinstance(given, str):
-        if given not in recipes():
-            raise ValueError(f"unknown optimizer {given!r}; {nearest(given, recipes())}")
-        return recipes()[given](1.0)
+        if given not in racers():
+            raise ValueError(f"unknown optimizer {given!r}; {nearest(given, racers())}")
+        return racers()[given](1.0)
     try:
         return replace(given, learning_rate=1.0)
     except ValueError as error:

@@ -16,7 +16,7 @@ from jaxopt_edu.functions import FUNCTIONS
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.optimizers import adam, sgd
 from jaxopt_edu.plot.figure import png
-from jaxopt_edu.race import _run, race, recipes
+from jaxopt_edu.race import _run, race, racers
 from jaxopt_edu.transforms import clip
 
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
@@ -162,7 +162,7 @@ def test_any_optimizer_with_a_learning_rate_may_run():
 
     result = race("booth", {"clipped": chain(clip(1.0), sgd(0.1))}, steps=5, scans=4)
     assert hyperparameters(result.racers[0].optimizer)["0.max_delta"] == 1.0
-    assert set(recipes()) >= {"sgd", "adam", "lion", "adagrad", "rmsprop"}
+    assert set(racers()) >= {"sgd", "adam", "lion", "adagrad", "rmsprop"}
 
 
 def test_what_cannot_race_is_refused():

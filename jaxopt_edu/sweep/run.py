@@ -85,21 +85,8 @@ def sweep(
         interrupted = _run(tiles, settings, record, timer, progress, batches)
     if interrupted and not record.final:
         raise KeyboardInterrupt("sweep interrupted before its first evaluation")
-    seconds = time.perf_counter() - began
-    model_steps = int(record.steps.sum())
-    info = {
-        "trials": record.count,
-        "diverged": record.diverged,
-        "interrupted": interrupted,
-        "seconds": seconds,
-        "compile_seconds": timer.compiling,
-        "compilations": compiled.as_dict(),
-        "model_steps": model_steps,
-        "model_steps_per_second": model_steps / max(timer.running, 1e-9),
-        "workers": len(worker_devices()),
-        "devices": devices(),
-        "versions": versions(),
-    }
+    info = {"interrupted": interrupted, "seconds": time.perf_counter() - began}
+    info |= _circumstances(record, timer, compiled)
     study = Study(
         space,
         batches,
@@ -117,6 +104,22 @@ def sweep(
     if interrupted:
         raise SweepInterrupted(study)
     return study
+
+
+def _circumstances(record: Record, timer: "_Timer", compiled: Compilations) -> dict[str, Any]:
+    """What a study says of how it ran."""
+    model_steps = int(record.steps.sum())
+    return {
+        "trials": record.count,
+        "diverged": record.diverged,
+        "compile_seconds": timer.compiling,
+        "compilations": compiled.as_dict(),
+        "model_steps": model_steps,
+        "model_steps_per_second": model_steps / max(timer.running, 1e-9),
+        "workers": len(worker_devices()),
+        "devices": devices(),
+        "versions": versions(),
+    }
 
 
 @dataclass
