@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,8 @@ from _common import say
 HERE = Path(__file__).parent
 PACKAGES = ("jaxopt_edu", "jax", "jaxlib", "numpy", "optax", "torch", "keras", "tensorflow",
             "tensorflow_cpu", "optuna")  # fmt: skip
-IDLE = 0.3  # a load average above this is not that of an idle machine
+IDLE = 0.05  # a machine whose cores were busy for more than this share was not idle
+WATCHED = 2.0  # seconds over which that is measured
 
 Table = list[dict[str, str]]
 
@@ -52,9 +54,26 @@ def machine() -> dict[str, Any]:
         "cores": _cores(),
         "devices": [f"{d.platform} ({d.device_kind})" for d in jax.local_devices()],
         "load average at start": round(os.getloadavg()[0], 2),
+        "cores busy before start": _busy_share(),
         "python": platform.python_version(),
         "versions": {d.name: d.version for p in PACKAGES for d in metadata.distributions(name=p)},
     }
+
+
+def _busy_share() -> float | None:
+    """The share of the machine's time in which something ran, while this process sleeps."""
+    if not Path("/proc/stat").exists():
+        return None
+    before = _ticks()
+    time.sleep(WATCHED)
+    total, idle = (b - a for a, b in zip(before, _ticks(), strict=True))
+    return round(1 - idle / total, 3)
+
+
+def _ticks() -> tuple[int, int]:
+    """Clock ticks of all cores since the machine started: of every kind, and idle."""
+    ticks = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(ticks), ticks[3] + ticks[4]
 
 
 def _commit() -> str:
@@ -114,8 +133,10 @@ def publish(
     """Prints the report and writes it as <date>-<script>.md, and all samples as .json."""
     question, *explained = doc.strip().split("\n\n")
     about = options.machine
-    if about["load average at start"] > IDLE:
-        notes = ["NOT from an idle machine: see its load average.", *notes]
+    if about["cores busy before start"] is None:
+        notes = ["This system does not say whether the machine was idle.", *notes]
+    elif about["cores busy before start"] > IDLE:
+        notes = ["NOT from an idle machine: see how busy its cores were.", *notes]
     if options.quick:
         notes = ["A quick run: sizes so small that its figures mean nothing.", *notes]
     notes += [f"{arm}: {why}" for arm, why in options.skipped.items()]
