@@ -20,18 +20,20 @@ from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fit import Run, fit
 from jaxopt_edu.describe import load_experiment
-from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sample, sweep
+from jaxopt_edu.sweep import *
 from jaxopt_edu.interop import from_optax, to_optax
 from jaxopt_edu import functions, plot, report
 from jaxopt_edu.race import race
 
 __all__ = [
-    "Chain", "Constant", "Experiment", "Hyper", "Mask", "Rule", "Run", "Study",
-    "SweepInterrupted", "Training", "TrainingState", "Transform",
+    "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
+    "LatinHypercube", "Mask", "MedianStopping", "Population", "Random", "Rule", "Run", "Sobol",
+    "Study", "SweepInterrupted", "Training", "TrainingState", "Transform",
     "apply_updates", "chain", "choice", "data", "fit", "from_optax", "functions",
-    "hyperparameters", "int_uniform", "load_experiment", "log_uniform", "losses", "metrics",
-    "models", "number", "one_of", "optimizers", "plot", "pytree", "race", "recipe", "regularizers",
-    "replace", "report", "sample", "save_study", "schedules", "space", "static", "sweep",
+    "halving", "hyperband", "hyperparameters", "int_uniform", "latin_hypercube", "load_experiment",
+    "load_study", "log_uniform", "losses", "median_stopping", "metrics", "models", "number",
+    "one_of", "optimizers", "plot", "population", "pytree", "race", "recipe", "regularizers",
+    "replace", "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
     "to_optax",
     "transforms", "tree", "uniform",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,

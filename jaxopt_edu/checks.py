@@ -21,8 +21,10 @@ def check_numbers(experiment: Any, doing: str) -> None:
             )
 
 
-def check_run(experiment: Any, steps: int, metric: str, tile: int | None) -> tuple[str, ...]:
-    """The splits of a runnable experiment, or the error that says what is wrong with it.
+def check_run(
+    experiment: Any, steps: int, metric: str, tile: int | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(splits, names of scores) of a runnable experiment, or an error that says what is wrong.
 
     Shapes are followed through init, step and score without computing anything.
     """
@@ -55,7 +57,8 @@ def check_run(experiment: Any, steps: int, metric: str, tile: int | None) -> tup
             )
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
-    return splits
+    watched = ("training_loss",) if hasattr(state, "loss") else ()
+    return splits, (*scores, *watched)
 
 
 @functools.partial(jax.jit, static_argnames="split")
@@ -80,6 +83,11 @@ def check_mode(mode: str) -> None:
     """ValueError unless mode is min or max."""
     if mode not in ("min", "max"):
         raise ValueError(f"mode = {mode!r}: wanted 'min' or 'max'")
+
+
+def evaluations(every: int, steps: int, more: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """The steps at which lanes are scored: multiples of `every`, some more, and the last."""
+    return tuple(sorted({*range(every, steps, every), *more, steps}))
 
 
 def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:

@@ -1,4 +1,4 @@
-"""The command line: `jaxopt-edu sweep|fit|race|list`."""
+"""The command line: `jaxopt-edu sweep|fit|report|compare|race|list`."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from jaxopt_edu import commands
-from jaxopt_edu.sweep.sampling import SAMPLERS
+from jaxopt_edu.sweep.samplers import SAMPLERS
 
 PROGRAM = "jaxopt-edu"
 
@@ -20,10 +20,41 @@ def parser() -> argparse.ArgumentParser:
     _training_arguments(sweep, optimizers="adam,sgd")
     sweep.add_argument("--trials", type=int, default=256, help="configurations (default 256)")
     sweep.add_argument("--sampler", default="random", help=f"{', '.join(SAMPLERS)}")
+    rungs = sweep.add_mutually_exclusive_group()
+    rungs.add_argument(
+        "--halving", type=int, metavar="ETA", help="at each rung the best 1/ETA of the trials go on"
+    )
+    rungs.add_argument(
+        "--hyperband",
+        type=int,
+        nargs="?",
+        const=4,
+        metavar="ETA",
+        help="halving with several first rungs at once (ETA 4)",
+    )
+    rungs.add_argument(
+        "--median-stopping",
+        action="store_true",
+        help="stop trials that are worse than the median of the others",
+    )
+    rungs.add_argument(
+        "--population",
+        action="store_true",
+        help="the worst trials go on from the best ones' states, perturbed",
+    )
+    sweep.add_argument("--first", type=int, metavar="N", help="step of the first rung")
+    sweep.add_argument("--folds", type=int, metavar="K", help="train every trial on K folds")
+    sweep.add_argument("--seeds", type=int, default=1, metavar="K", help="... with K seeds")
     sweep.add_argument("--metric", default="loss", help="the score that ranks (default loss)")
     sweep.add_argument("--mode", default="min", choices=("min", "max"), help="of the metric")
     sweep.add_argument("--tile", type=int, help="lanes in one program (default: by shapes)")
-    sweep.add_argument("--out", help="directory of the results (default runs/DATA-N)")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--out", help="directory of the results (default runs/DATA-N)")
+    where.add_argument(
+        "--store",
+        metavar="DIR",
+        help="the same, which may hold this sweep already: it is resumed or shown",
+    )
     sweep.add_argument("--overwrite", action="store_true", help="replace what --out holds")
     sweep.set_defaults(run=commands.run_sweep)
 
@@ -32,6 +63,17 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--tol", type=float, help="stop at this gradient norm")
     fit.add_argument("--patience", type=int, help="stop after N evaluations without a better one")
     fit.set_defaults(run=commands.run_fit)
+
+    again = commands_of.add_parser("report", help="make the pages and pictures of a sweep again")
+    again.add_argument("directory", metavar="DIR", help="where a sweep was written")
+    again.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    again.set_defaults(run=commands.run_report)
+
+    two = commands_of.add_parser("compare", help="two sweeps side by side")
+    two.add_argument("first", metavar="DIR")
+    two.add_argument("second", metavar="DIR")
+    two.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    two.set_defaults(run=commands.run_compare)
 
     race = commands_of.add_parser("race", help="paths of several optimizers on a test function")
     race.add_argument("function", metavar="FUNCTION", help="`list functions` names them")

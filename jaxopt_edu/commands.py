@@ -4,32 +4,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxopt_edu import data, functions, losses, models, optimizers, plot, report, schedules
+from jaxopt_edu import data, functions, losses, plot, report, schedules
+from jaxopt_edu.build import OPTIMIZERS, build, rungs_of
 from jaxopt_edu.describe import write_text
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
-from jaxopt_edu.names import hyperparameters, parts, recipes, replace
-from jaxopt_edu.parse import parse_setting
+from jaxopt_edu.names import hyperparameters, recipes
 from jaxopt_edu.race import race
-from jaxopt_edu.regularizers import L2
-from jaxopt_edu.space import log_uniform, one_of, uniform
-from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sweep
-from jaxopt_edu.sweep.store import check_directory, new_directory
-from jaxopt_edu.value import nearest
+from jaxopt_edu.sweep import (
+    Study,
+    SweepInterrupted,
+    load_study,
+    save_study,
+    sweep,
+)
+from jaxopt_edu.sweep.files import beside, check_directory, new_directory, take_place
 
-# where a learning rate is worth looking for; adam's range for all that are not here
-RATES = {
-    "sgd": (1e-3, 1.0),
-    "adagrad": (1e-3, 1.0),
-    "adadelta": (1e-1, 1e1),
-    "lion": (1e-5, 1e-2),
-    "sign_sgd": (1e-5, 1e-2),
-    "signum": (1e-5, 1e-2),
-}
-ADAM_RATES = (1e-4, 1e-1)
-
-
-OPTIMIZERS = recipes(optimizers)
 LISTS = {
     "optimizers": lambda: tuple(OPTIMIZERS),
     "schedules": lambda: tuple(recipes(schedules)),
@@ -44,61 +33,6 @@ def run_list(options: Any) -> tuple[str, int]:
     return "\n".join(LISTS[options.what]()), 0
 
 
-# ------------------------------------------------------------------------- from options to a space
-
-
-def build(options: Any, sampled: bool) -> Training:
-    """The experiment that the options describe: with distributions, or with numbers for fit."""
-    names = [name.strip() for name in options.optimizer.split(",") if name.strip()]
-    rules = [_optimizer(name, sampled) for name in names]
-    loaded = data.load(options.data, seed=options.seed, path=options.data_path)
-    experiment = Training(
-        model=_model(options, loaded, sampled),
-        loss=_loss(loaded),
-        optimizer=rules[0],
-        data=loaded,
-        regularizer=L2(log_uniform(1e-6, 1e-2) if sampled else 1e-4),
-        batch_size=options.batch_size or None,
-    )
-    for name, value in map(parse_setting, options.space):
-        inner = name.removeprefix("optimizer.")
-        has = [any(p == inner or p.endswith(f".{inner}") for p in parts(rule)) for rule in rules]
-        if any(has):
-            pairs = zip(rules, has, strict=True)
-            rules = [replace(rule, **{inner: value}) if h else rule for rule, h in pairs]
-        else:
-            experiment = replace(experiment, **{name: value})
-    if not sampled and len(rules) > 1:
-        raise ValueError(f"--optimizer {options.optimizer}: fit runs one; `sweep` compares several")
-    return replace(experiment, optimizer=rules[0] if len(rules) == 1 else one_of(*rules))
-
-
-def _optimizer(name: str, sampled: bool) -> Any:
-    if name not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
-    low, high = RATES.get(name, ADAM_RATES)
-    return OPTIMIZERS[name](
-        learning_rate=log_uniform(low, high) if sampled else (low * high) ** 0.5
-    )
-
-
-def _model(options: Any, loaded: Any, sampled: bool) -> Any:
-    inputs, outputs = loaded.train.x.shape[1], loaded.n_classes or 1
-    if options.model == "linear":
-        return models.Linear(inputs, outputs)
-    try:
-        hidden = tuple(int(n) for n in options.hidden.split(",") if n.strip())
-    except ValueError:
-        raise ValueError(f"--hidden {options.hidden}: wanted sizes such as 64 or 64,32") from None
-    return models.MLP((inputs, *hidden, outputs), dropout=uniform(0.0, 0.5) if sampled else None)
-
-
-def _loss(loaded: Any) -> Any:
-    if loaded.task == "regression":
-        return losses.squared_error
-    return losses.softmax_cross_entropy_with_integer_labels
-
-
 # ------------------------------------------------------------------------------------ the commands
 
 
@@ -107,6 +41,8 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     space = build(options, sampled=True)
     if options.out is not None:
         check_directory(options.out, options.overwrite)
+    directory = Path(options.store or options.out or new_directory("runs", options.data))
+    writing = beside(directory) if options.overwrite else directory
     status = 0
     try:
         study = sweep(
@@ -116,22 +52,62 @@ def run_sweep(options: Any) -> tuple[Any, int]:
             seed=options.seed,
             metric=options.metric,
             mode=options.mode,
+            rungs=rungs_of(options),
+            folds=options.folds,
+            seeds=options.seeds,
             sampler=options.sampler,
+            store=writing,
             tile=options.tile,
             eval_every=options.eval_every,
             progress=True,
         )
     except SweepInterrupted as stop:
         study, status = stop.study, 130
-    directory = Path(options.out) if options.out else new_directory("runs", options.data)
-    _write(study, directory, options)
+    arguments = {k: v for k, v in vars(options).items() if k != "run"}
+    _write(study, writing, arguments)
+    if writing != directory:
+        take_place(writing, directory)
     if status:
-        print(f"interrupted; what there is is in {directory}", file=sys.stderr)
+        print(f"interrupted: --store {directory} goes on", file=sys.stderr)
     return summary(study, directory) if options.json else leaderboard(study, directory), status
 
 
-def _write(study: Study, directory: Path, options: Any) -> None:
-    arguments = {k: v for k, v in vars(options).items() if k != "run"}
+def run_report(options: Any) -> tuple[Any, int]:
+    """Makes the files of a stored sweep again."""
+    directory = Path(options.directory)
+    study = load_study(directory)
+    _write(study, directory, None)
+    return summary(study, directory) if options.json else leaderboard(study, directory), 0
+
+
+def run_compare(options: Any) -> tuple[Any, int]:
+    """Two stored sweeps side by side."""
+    studies = {name: load_study(name) for name in (options.first, options.second)}
+    told = {name: _told(study) for name, study in studies.items()}
+    if options.json:
+        return told, 0
+    names = list(dict.fromkeys(key for of in told.values() for key in of))
+    rows = [["", *studies]]
+    rows += [[name, *(_cell(of.get(name)) for of in told.values())] for name in names]
+    return table(rows), 0
+
+
+def _told(study: Study) -> dict[str, Any]:
+    """What a comparison says of a study."""
+    best, info = study.best_trial, study.info
+    return {
+        "trials": len(study),
+        "diverged": study.diverged,
+        "steps": study.steps,
+        "lane-steps": info["useful_lane_steps"],
+        "seconds": info["seconds"],
+        "best trial": best,
+        **study.hyperparameters(),
+        **study.scores(),
+    }
+
+
+def _write(study: Study, directory: Path, arguments: Any) -> None:
     save_study(study, directory, arguments=arguments)
     plot.save(plot.plot_curves(study), directory / "curves.png")
     plot.save(plot.plot_landscape(study), directory / "landscape.png")
@@ -141,14 +117,17 @@ def _write(study: Study, directory: Path, options: Any) -> None:
 def summary(study: Study, directory: Path) -> dict[str, Any]:
     """What --json prints."""
     info = study.info
-    keys = ("trials", "diverged", "seconds", "compile_seconds", "compilations",
-            "model_steps_per_second", "devices")  # fmt: skip
+    keys = ("trials", "diverged", "stopped", "executed_lane_steps", "useful_lane_steps", "seconds",
+            "compile_seconds", "compilations", "model_steps_per_second", "devices")  # fmt: skip
     best = {
         "trial": study.best_trial,
         "hyperparameters": study.hyperparameters(),
         "scores": study.scores(),
     }
-    return {key: info[key] for key in keys} | {"best": best, "directory": str(directory)}
+    return {key: info[key] for key in keys if key in info} | {
+        "best": best,
+        "directory": str(directory),
+    }
 
 
 def leaderboard(study: Study, directory: Path) -> str:
@@ -169,7 +148,9 @@ def leaderboard(study: Study, directory: Path) -> str:
         table(rows),
         "",
         f"winner: trial {study.best_trial}; on the test part: {test or 'there is none'}",
-        f"{info['trials']} trials, {info['diverged']} diverged, {seconds:.1f} s of which "
+        f"{info['trials']} trials, {info['diverged']} diverged, {info['stopped']} stopped, "
+        f"{info['useful_lane_steps']:,} of {info['executed_lane_steps']:,} executed lane-steps "
+        f"useful, {seconds:.1f} s of which "
         f"{compiling:.1f} s compiling, {info['model_steps_per_second']:,.0f} model-steps/s",
         f"files: {directory}/ trials.csv best.json study.json curves.png landscape.png report.html",
     ])  # fmt: skip

@@ -15,11 +15,14 @@ import jax
 import numpy as np
 
 from jaxopt_edu.data.dataset import Data
+from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.data.load import load, source_to_json
 from jaxopt_edu.names import parts, replace
 from jaxopt_edu.value import nearest, show
 
-_CHAPTERS = ("", ".losses", ".metrics", ".models", ".optimizers", ".schedules", ".data")
+_CHAPTERS = (
+    "", ".losses", ".metrics", ".models", ".optimizers", ".schedules", ".data", ".space", ".sweep",
+)  # fmt: skip
 
 
 def describe(x: Any) -> Any:
@@ -35,8 +38,12 @@ def describe(x: Any) -> Any:
     if isinstance(x, Data):
         loaded = x.source.loaded
         return {"data": source_to_json(x.source)} if loaded else {"unnamed": repr(x)}
-    if type(x) is tuple:
-        return {"tuple": [describe(y) for y in x]}
+    if isinstance(x, Folds):
+        data = {"data": source_to_json(x.source)} if x.source.loaded else {"unnamed": repr(x)}
+        given = {"folds": len(x), "seed": x.seed, "stratified": x.stratified}
+        return {"folds": {"of": data, **given}}
+    if type(x) is tuple or type(x) is list:
+        return {type(x).__name__: [describe(y) for y in x]}
     if isinstance(x, dict):
         return {"dict": {str(k): describe(v) for k, v in x.items()}}
     if inspect.isroutine(x):
@@ -63,9 +70,10 @@ def unnamed(description: Any, place: str = "") -> dict[str, str]:
 def _inner(description: dict) -> dict:
     if "class" in description:
         return description
-    if "tuple" in description:
-        return {str(i): part for i, part in enumerate(description["tuple"])}
-    return description.get("dict", description)
+    for kind in ("tuple", "list"):
+        if kind in description:
+            return {str(i): part for i, part in enumerate(description[kind])}
+    return description.get("dict", description.get("folds", description))
 
 
 def rebuild(description: Any) -> Any:
@@ -92,7 +100,11 @@ def rebuild(description: Any) -> Any:
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "array": jax.numpy.asarray,
     "data": lambda source: load(**source),
+    "folds": lambda given: k_fold(
+        rebuild(given["of"]), **{k: v for k, v in given.items() if k != "of"}
+    ),
     "tuple": lambda parts: tuple(map(rebuild, parts)),
+    "list": lambda parts: list(map(rebuild, parts)),
     "dict": lambda parts: {key: rebuild(part) for key, part in parts.items()},
 }
 

@@ -1,5 +1,7 @@
 """Experiments: anything that learns step by step; `Training` is the ready-made one."""
 
+import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -10,7 +12,9 @@ from jax import Array, random
 from jaxopt_edu import metrics, tree
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.data.batches import batch_indices
+from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.regularizers import learning_rate_of
+from jaxopt_edu.shapes import weighted_mean
 from jaxopt_edu.value import pytree, show, static
 
 
@@ -20,6 +24,8 @@ class Experiment(Protocol):
     t is the 0-based step; t and key are shared by all lanes of a sweep, so a lane's own randomness
     belongs in its state. Where a state has a field `loss`, it is watched for divergence at every
     step. A score is a dict of named scalars, for one of the `splits`.
+    An experiment that can be trained on folds has two more: `folded(k)` gives one whose data are
+    split into k folds, and of that `fold(i)`, i traced, the i-th.
     """
 
     def init(self, key: Array) -> Any: ...
@@ -78,7 +84,8 @@ class Training:
     def splits(self) -> tuple[str, ...]:
         """The non-empty parts of the data, in the order train, validation, test."""
         names = ("train", "validation", "test")
-        return tuple(s for s in names if len(getattr(self.data, s).y))
+        data = self.data.at(0) if isinstance(self.data, Folds) else self.data
+        return tuple(s for s in names if getattr(data, s).size)
 
     @property
     def least_segment(self) -> int:
@@ -87,22 +94,30 @@ class Training:
         An evaluation goes forward through all its examples, a step through a batch and back, which
         counts three times.
         """
-        batch = self.batch_size or len(self.data.train.y)
-        return -(-10 * len(self.data.validation.y) // (3 * batch))
+        data = self.data.at(0) if isinstance(self.data, Folds) else self.data
+        batch = self.batch_size or data.train.size
+        return -(-10 * data.validation.size // (3 * batch))
+
+    def folded(self, folds: int) -> "Training":
+        """The same training with the training and validation part split into folds."""
+        return dataclasses.replace(self, data=k_fold(self.data, folds))
+
+    def fold(self, k: Any) -> "Training":
+        """The training on fold k."""
+        return dataclasses.replace(self, data=self.data.at(k))
 
     def init(self, key):
         params = self.model.init(key)
-        train = self.data.train
-        first = self._loss(params, train.x[:256], train.y[:256])
+        first = self._loss(params, *self.data.train.first(256))
         norm = jnp.full_like(first, jnp.inf) if self.track_gradient_norm else None
         return TrainingState(params, self.optimizer.init(params), first, norm)
 
     def step(self, state, t, key):
-        x, y = self.batch(t, key)
+        batch = self.batch(t, key)
         dropout_key = random.fold_in(random.fold_in(key, 1), t)
 
         def objective(params):
-            loss = self._loss(params, x, y, dropout_key)
+            loss = self._loss(params, *batch, dropout_key)
             penalty = 0 if self.regularizer is None else self.regularizer.penalty(params)
             return loss + penalty, loss
 
@@ -117,21 +132,22 @@ class Training:
         return TrainingState(params, new, loss, norm)
 
     def score(self, state, split):
-        part = getattr(self.data, split)
-        prediction = self.model.apply(state.params, part.x)
-        named = {"loss": jnp.mean(self.loss(prediction, part.y))}
-        return named | {_name(f): f(prediction, part.y) for f in self._metrics()}
+        x, y, weights = getattr(self.data, split).first()
+        prediction = self.model.apply(state.params, x)
+        named = {"loss": _mean(self.loss(prediction, y), weights)}
+        extra = () if weights is None else (weights,)
+        return named | {_name(f): f(prediction, y, *extra) for f in self._metrics()}
 
-    def batch(self, t: Array, key: Array) -> tuple[Array, Array]:
-        """The examples of step t."""
-        x, y = self.data.train.x, self.data.train.y
+    def batch(self, t: Array, key: Array) -> tuple[Array, Array, Array | None]:
+        """The examples of step t, and weights where some of them are padding."""
+        train = self.data.train
         if self.batch_size is None:
-            return x, y
-        index = batch_indices(random.fold_in(key, 0), t, len(y), self.batch_size)
-        return jnp.asarray(x)[index], jnp.asarray(y)[index]
+            return train.first()
+        index = batch_indices(random.fold_in(key, 0), t, train.examples, self.batch_size)
+        return *train.take(index), None
 
-    def _loss(self, params, x, y, key=None):
-        return jnp.mean(self.loss(self.model.apply(params, x, key=key), y))
+    def _loss(self, params, x, y, weights, key=None):
+        return _mean(self.loss(self.model.apply(params, x, key=key), y), weights)
 
     def _metrics(self) -> tuple[Callable, ...]:
         if self.metrics is not None:
@@ -140,16 +156,29 @@ class Training:
 
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the part, before anything is compiled."""
-        n, b = len(self.data.train.y), self.batch_size
+        if isinstance(self.data, Folds):
+            padded = self.data.validation_counts is not None
+            for f in self._metrics() if padded else ():
+                if len(inspect.signature(f).parameters) < 3:
+                    raise ValueError(
+                        f"metric {_name(f)} takes no weights, which folds of unequal size need"
+                    )
+            return self.fold(0).check()
+        train, b = self.data.train, self.batch_size
+        n = int(train.examples)
         if b is not None and not 1 <= b <= n:
             raise ValueError(f"batch_size = {b}: wanted 1 to {n}, the number of training examples")
-        out = _predict.eval_shape(self.model, self.data.train.x, 0)
+        out = _predict.eval_shape(self.model, train.x, 0)
         classes = self.data.n_classes
         if classes and out.ndim == 2 and out.shape[1] < classes:
             raise ValueError(
                 f"model = {show(self.model)} gives {out.shape[1]} outputs; the data have "
                 f"{classes} classes"
             )
+
+
+def _mean(losses: Array, weights: Array | None) -> Array:
+    return jnp.mean(losses) if weights is None else weighted_mean(losses, weights)
 
 
 def _name(metric: Any) -> str:

@@ -10,10 +10,11 @@ from jaxopt_edu.checks import (
     check_mode,
     check_numbers,
     check_run,
+    evaluations,
     ranking_split,
     segment_length,
 )
-from jaxopt_edu.engine import Settings, Tile, as_numbers, make_tiles, run_tiles, score_tile
+from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
 from jaxopt_edu.names import replace
 from jaxopt_edu.programs import ALIVE, REASONS, Lane, named_numbers
 from jaxopt_edu.progress import Progress
@@ -105,14 +106,23 @@ def fit(
         running = experiment
     if patience is not None and patience < 1:
         raise ValueError(f"patience = {patience}: wanted at least 1 evaluation")
-    splits = check_run(running, steps, metric, tile)
-    every = segment_length(running, steps, eval_every)
-    settings = Settings(steps, every, seed, ranking_split(splits), splits, diverge_above, tol)
+    splits, names = check_run(running, steps, metric, tile)
+    stops = evaluations(segment_length(running, steps, eval_every), steps)
+    split = ranking_split(splits)
+    settings = Settings(stops, split, splits, names, diverge_above, tol)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
-    [lane] = make_tiles(running, numbers, np.zeros(1, int), tile)
+    [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
     watch = _Watch(metric, 1 if mode == "min" else -1, patience)
     status = _run(lane, settings, watch, Progress(steps, progress))
     return watch.as_run(experiment, lane, status, settings)
+
+
+def as_scores(tile: Tile) -> dict[str, dict[str, float]]:
+    """The final scores of the only trial of a tile, by split and name."""
+    return {
+        split: {name: float(x[0]) for name, x in named.items()}
+        for split, named in tile.final.items()
+    }
 
 
 def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
@@ -159,6 +169,8 @@ class _Watch:
         return {name: f"{x:.4f}" for name, x in self.rows[-1].items()}
 
     def as_run(self, experiment: Any, tile: Tile, status: str, settings: Settings) -> Run:
+        if tile.lanes is None:
+            raise KeyboardInterrupt("fit interrupted before its first evaluation")
         reason = REASONS[tile.reasons[0]]
         if status == "converged":
             reason = "the gradient norm fell to tol"
@@ -168,12 +180,8 @@ class _Watch:
             tile.lanes = self.best_lanes
         if self.best_lanes is not None or not tile.final:  # the last segment scored its own state
             score_tile(tile, settings)
-        scores = {
-            split: {name: float(x[0]) for name, x in named.items()}
-            for split, named in tile.final.items()
-        }
         history = {"step": np.asarray(self.steps)}
-        history |= {name: np.asarray([row[name] for row in self.rows]) for name in self.rows[0]}
+        history |= {name: np.asarray([row[name] for row in self.rows]) for name in settings.names}
         steps = int(tile.died[0]) if status == "diverged" else tile.t
         state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-        return Run(experiment, state, steps, status, reason, history, scores, settings.seed)
+        return Run(experiment, state, steps, status, reason, history, as_scores(tile), tile.seed)

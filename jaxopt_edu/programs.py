@@ -25,7 +25,7 @@ REASONS = ("", "loss is not finite", "state is not finite", "loss above diverge_
 # ------------------------------------------------------------------ an experiment, taken apart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Form:
     """The structure of an experiment: what a program is compiled for, besides shapes.
 
@@ -37,18 +37,33 @@ class Form:
     shared: tuple[bool, ...]
     width: int
 
-    def build(self, numbers: Any, constants: Any) -> Any:
-        """The experiment with these numbers and constants."""
+    @functools.cached_property
+    def _key(self) -> tuple[int, tuple]:
+        """A structure takes long to hash, and every call of a program looks it up."""
+        key = (self.structure, self.shared, self.width)
+        return hash(key), key
+
+    def __hash__(self) -> int:
+        return self._key[0]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Form) and self._key == other._key)
+
+    def build(self, numbers: Any, constants: Any, fold: Array | None) -> Any:
+        """The experiment with these numbers and constants, on a fold where there are folds."""
         own, common = iter(numbers), iter(constants)
-        return jax.tree.unflatten(
+        experiment = jax.tree.unflatten(
             self.structure, [next(common) if s else next(own) for s in self.shared]
         )
+        return experiment if fold is None else experiment.fold(fold)
 
-    def over_lanes(self, f: Callable, numbers: Any, constants: Any, *lanes: Any) -> Any:
+    def over_lanes(self, f: Callable, which: "Which", *lanes: Any) -> Any:
         """f(experiment, *lane) for every lane of a tile; a tile of one runs f as it is."""
 
         def one(numbers, *lane):
-            return f(self.build(numbers, constants), *lane)
+            return f(self.build(numbers, which.constants, which.fold), *lane)
+
+        numbers = which.numbers
 
         if self.width > 1:
             return jax.vmap(one)(numbers, *lanes)
@@ -81,6 +96,18 @@ def _is_constant(leaf: Any) -> bool:
 # ---------------------------------------------------------------------------- the three programs
 
 
+class Which(NamedTuple):
+    """What the lanes of a tile are: each has its own numbers; constants, seed and fold are shared.
+
+    The seed is that of the initial weights and of the order of the data.
+    """
+
+    numbers: Any
+    constants: Any
+    seed: Any
+    fold: Any = None
+
+
 class Lane(NamedTuple):
     """A training on its way: its state, its first loss, and when and why it diverged."""
 
@@ -91,28 +118,26 @@ class Lane(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="form")
-def init_lanes(form: Form, numbers: Any, constants: Any, seed: Array) -> Lane:
+def init_lanes(form: Form, which: Which) -> Lane:
     """The lanes of one tile before the first step."""
-    key = random.fold_in(random.key(seed), 0)
+    key = random.fold_in(random.key(which.seed), 0)
 
     def init(experiment):
         state = experiment.init(key)
         first = getattr(state, "loss", jnp.zeros(()))
         return Lane(state, first, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
-    return form.over_lanes(init, numbers, constants)
+    return form.over_lanes(init, which)
 
 
 @functools.partial(jax.jit, static_argnames=("form", "split"), donate_argnames="lanes")
 def advance_lanes(
     form: Form,
     split: str,
-    numbers: Any,
-    constants: Any,
+    which: Which,
     lanes: Lane,
     start: Array,
     stop: Array,
-    seed: Array,
     diverge_above: Array,
     tol: Array | None,
 ) -> tuple[Lane, Array, dict[str, Array]]:
@@ -120,7 +145,7 @@ def advance_lanes(
 
     With tol a lane also ends as soon as its gradient norm is not above it.
     """
-    key = random.fold_in(random.key(seed), 1)
+    key = random.fold_in(random.key(which.seed), 1)
 
     def run(experiment, lane):
         def go_on(carry):
@@ -138,19 +163,19 @@ def advance_lanes(
             scores = scores | {"training_loss": lane.state.loss}
         return _inspect(lane, t), t, scores
 
-    return form.over_lanes(run, numbers, constants, lanes)
+    return form.over_lanes(run, which, lanes)
 
 
 @functools.partial(jax.jit, static_argnames=("form", "splits"))
 def score_lanes(
-    form: Form, splits: tuple[str, ...], numbers: Any, constants: Any, lanes: Lane
+    form: Form, splits: tuple[str, ...], which: Which, lanes: Lane
 ) -> dict[str, dict[str, Array]]:
     """The scores of the lanes of one tile on several splits."""
 
     def score(experiment, lane):
         return {split: experiment.score(lane.state, split) for split in splits}
 
-    return form.over_lanes(score, numbers, constants, lanes)
+    return form.over_lanes(score, which, lanes)
 
 
 def _watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:

@@ -11,7 +11,7 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu.describe import describe, rebuild, unnamed, write_text
-from jaxopt_edu.sweep.store import as_csv, check_directory, new_directory
+from jaxopt_edu.sweep.files import as_csv, check_directory, new_directory
 
 EXPERIMENT = jo.Training(
     model=jo.models.MLP((13, 8, 3), "tanh", dropout=0.1),

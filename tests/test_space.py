@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep.sampling import SAMPLERS, plan
+from jaxopt_edu.sweep.samplers import SAMPLERS
+from jaxopt_edu.sweep.sampling import plan
 
 U = np.linspace(0, 1, 1001)[:-1]
 DISTRIBUTIONS = [
@@ -74,7 +75,7 @@ def test_structures_are_groups_and_their_numbers_stay_theirs():
         jo.one_of(jo.sgd(jo.log_uniform(0.1, 1.0)), jo.adam(jo.log_uniform(1e-4, 1e-2))),
         jo.one_of(jo.sgd(1.0), jo.sgd(1.0, momentum=jo.choice(0.5, 0.9))),
     )
-    batches = plan(space, 100, 0, "random")
+    batches = plan(space, 100, 0, "random").ask(0)
     assert len(batches) == 4
     assert sorted(np.concatenate([b.trials for b in batches])) == list(range(100))
     for batch in batches:
@@ -86,7 +87,7 @@ def test_structures_are_groups_and_their_numbers_stay_theirs():
 
 def test_a_grid_is_every_combination_and_never_more_than_asked():
     space = jo.adam(jo.choice(0.1, 0.2), b1=jo.choice(0.5, 0.6, 0.7), b2=jo.uniform(0.0, 0.9))
-    [batch] = plan(space, 20, 0, "grid")
+    [batch] = plan(space, 20, 0, "grid").ask(0)
     rows = set(zip(*(x.tolist() for x in batch.columns.values()), strict=True))
     assert len(rows) == len(batch.trials) == 18
     with pytest.raises(ValueError, match="this grid has at least 6 points"):
@@ -111,4 +112,4 @@ def test_plan_says_what_is_wrong():
     ]:
         with pytest.raises(ValueError, match=message):
             plan(*arguments)
-    assert set(SAMPLERS) == {"random", "sobol", "grid"}
+    assert set(SAMPLERS) == {"random", "sobol", "latin_hypercube", "grid"}

@@ -2,6 +2,7 @@
 
 from jaxopt_edu.data.batches import batch_indices
 from jaxopt_edu.data.dataset import Data, Part, Source
+from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.data.load import from_arrays, load, source_to_json
 from jaxopt_edu.data.pipeline import On, Pipeline, on, pipeline
 from jaxopt_edu.data.preparation import (
@@ -22,6 +23,7 @@ from jaxopt_edu.data.sources import datasets
 __all__ = [
     "Data",
     "DropDuplicates",
+    "Folds",
     "Impute",
     "MinMax",
     "On",
@@ -36,6 +38,7 @@ __all__ = [
     "drop_duplicates",
     "from_arrays",
     "impute",
+    "k_fold",
     "load",
     "min_max",
     "on",

@@ -9,7 +9,7 @@ __all__ = ["batch_indices"]
 ROUNDS = 24
 
 
-def batch_indices(key: Array, t: Array | int, n: int, batch_size: int) -> Array:
+def batch_indices(key: Array, t: Array | int, n: Array | int, batch_size: int) -> Array:
     """The rows of batch t of an epoch-wise shuffled order, without state and without a sort.
 
     Formula: an epoch is floor(n / batch_size) batches; within one no row comes twice, and the
@@ -17,7 +17,7 @@ def batch_indices(key: Array, t: Array | int, n: int, batch_size: int) -> Array:
         holds row pi(i), pi the swap-or-not permutation of range(n): in round r, with a shift K_r
         and a coin hash_r drawn for the epoch,
             j = (K_r - i) mod n;  i <- j if hash_r(max(i, j)) is heads
-    Shapes: t () may be traced -> (batch_size,) int32. n < 2^31.
+    Shapes: t () and n () may be traced -> (batch_size,) int32. n < 2^31.
     Errors: ValueError where batch_size is not in 1 to n.
     Source: Hoang, Morris & Rogaway 2012 (CRYPTO), An enciphering scheme based on a card shuffle;
         here with 24 rounds and a multiply-xorshift hash for the coins.
@@ -35,7 +35,7 @@ def batch_indices(key: Array, t: Array | int, n: int, batch_size: int) -> Array:
     >>> len({int(i) for batch in rows for i in batch})
     9
     """
-    if not 1 <= batch_size <= n:
+    if isinstance(n, int) and not 1 <= batch_size <= n:
         raise ValueError(f"batch_size = {batch_size}: wanted 1 to {n}, the number of examples")
     batches = n // batch_size
     epoch = t // batches
@@ -44,7 +44,7 @@ def batch_indices(key: Array, t: Array | int, n: int, batch_size: int) -> Array:
     return _permute(jax.random.fold_in(key, epoch), place, n)
 
 
-def _permute(key: Array, i: Array, n: int) -> Array:
+def _permute(key: Array, i: Array, n: Array | int) -> Array:
     """pi(i)"""
     shifts, coins = jax.random.bits(key, (2, ROUNDS), jnp.uint32)
 
@@ -53,7 +53,8 @@ def _permute(key: Array, i: Array, n: int) -> Array:
         j = jnp.where(i <= K, K - i, K - i + n)
         return jnp.where(_heads(jnp.maximum(i, j).astype(jnp.uint32) ^ coin), j, i), None
 
-    return jax.lax.scan(swap_or_not, i, ((shifts % n).astype(jnp.int32), coins), unroll=4)[0]
+    shifts = (shifts % jnp.uint32(n)).astype(jnp.int32)
+    return jax.lax.scan(swap_or_not, i, (shifts, coins), unroll=4)[0]
 
 
 def _heads(x: Array) -> Array:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
 from jaxopt_edu.value import Constant, pytree, show, static
 
-__all__ = ["Data", "Part", "Source"]
+__all__ = ["Data", "Part", "Rows", "Source"]
 
 SHARE = 0.2  # of validation and of test, unless told otherwise
 
@@ -24,6 +24,53 @@ class Part(NamedTuple):
 
     x: Any
     y: Any
+
+    @property
+    def size(self) -> int:
+        """How many examples it may hold: a number known without running anything."""
+        return len(self.y)
+
+    @property
+    def examples(self) -> Any:
+        """How many examples it holds."""
+        return len(self.y)
+
+    def take(self, index: Any) -> tuple[Any, Any]:
+        """Some of its examples and their targets."""
+        return jnp.asarray(self.x)[index], jnp.asarray(self.y)[index]
+
+    def first(self, n: int | None = None) -> tuple[Any, Any, Any]:
+        """Its first n examples (all), their targets, and weights: 0 for padding, None if none."""
+        return self.x[:n], self.y[:n], None
+
+
+class Rows(NamedTuple):
+    """Some rows of examples that others use too: what a fold takes. Read like a `Part`.
+
+    rows: which, in which order. count: how many of them count (a number that may be traced); the
+    others are padding, so that folds of unequal size have equal shapes. None: all count.
+    """
+
+    x: Any
+    y: Any
+    rows: Any
+    count: Any = None
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    @property
+    def examples(self) -> Any:
+        return self.size if self.count is None else self.count
+
+    def take(self, index: Any) -> tuple[Any, Any]:
+        rows = jnp.asarray(self.rows)[index]
+        return jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+
+    def first(self, n: int | None = None) -> tuple[Any, Any, Any]:
+        x, y = self.take(slice(n))
+        return x, y, None if self.count is None else (jnp.arange(len(y)) < self.count).astype(float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +122,8 @@ class Data(Constant):
     Shapes: x (n, features...) float; y (n,) int32 labels from 0, or float targets.
     """
 
-    train: Part
-    validation: Part
+    train: Part | Rows
+    validation: Part | Rows
     test: Part
     source: Source = static()
     task: str = static()

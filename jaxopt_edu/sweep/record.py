@@ -1,73 +1,203 @@
 """What the tiles of a sweep report, put in the order of the trials."""
 
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.engine import Settings, Tile
+from jaxopt_edu.engine import Segment, Settings, Tile
 from jaxopt_edu.programs import ALIVE, REASONS
+from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
 
-FINISHED, DIVERGED, INTERRUPTED = "finished", "diverged", "interrupted"
+FINISHED, STOPPED, DIVERGED, INTERRUPTED = "finished", "stopped", "diverged", "interrupted"
+CURVE, FINAL = "curve/", "final/"
 
 
 class Record:
-    """Curves, final scores, deaths and steps of all trials, filled in as tiles come by."""
+    """Curves, final scores, deaths and steps of all trials, filled in as tiles come by.
 
-    def __init__(self, count: int, settings: Settings, metric: str, mode: str):
-        self.count, self.settings, self.metric = count, settings, metric
+    A trial has `repeats` lanes: one for each seed and fold. `arrays` holds everything by name, with
+    trials along the first axis and, but for `going`, repeats along the second.
+    """
+
+    def __init__(self, trials: int, repeats: int, settings: Settings, metric: str, mode: str):
+        self.trials, self.repeats, self.settings, self.metric = trials, repeats, settings, metric
         self.sign = 1 if mode == "min" else -1
-        ends = np.arange(settings.segment, settings.steps + settings.segment, settings.segment)
-        self.evaluations = np.minimum(ends, settings.steps)
-        self.curves: dict[str, np.ndarray] = {}
-        self.final: dict[str, np.ndarray] = {}
-        self.steps = np.zeros(count, int)
-        self.reasons = np.zeros(count, int)
+        self.arrays: dict[str, np.ndarray] = {
+            "going": np.ones(trials, bool),
+            "steps": np.zeros((trials, repeats), int),
+            "reasons": np.zeros((trials, repeats), int),
+        }
+        self.began = time.perf_counter()
+        self.moves: list[tuple[int, Copy]] = []
+        self.segments: list[tuple] = []
         self.best = np.inf
 
-    def note(self, tile: Tile) -> int:
-        """Files the last segment of a tile; how many lane-steps it went."""
-        dead = tile.reasons != ALIVE
-        steps = np.where(dead, tile.died, tile.t)
-        gone = tile.t - self.steps[tile.trials].max()
-        self.steps[tile.trials], self.reasons[tile.trials] = steps, tile.reasons
-        segment = int(np.searchsorted(self.evaluations, tile.t))
+    def note(self, tile: Tile) -> Segment:
+        """Files the last segment of a tile; its times from here on are those since the start."""
+        segment = tile.segments[-1]
+        tile.segments[-1] = segment._replace(
+            start=segment.start - self.began, end=segment.end - self.began
+        )
+        at, dead = (tile.trials, tile.repeat), tile.reasons != ALIVE
+        self.arrays["steps"][at] = np.where(dead, tile.died, tile.t)
+        self.arrays["reasons"][at] = tile.reasons
+        stop = int(np.searchsorted(self.settings.stops, tile.t))
         for name, values in tile.scores.items():
-            curve = self.curves.setdefault(name, self._empty(len(self.evaluations)))
-            curve[tile.trials, segment] = np.where(dead, np.nan, values)
+            curve = self._array(CURVE + name, len(self.settings.stops))
+            curve[(*at, stop)] = np.where(dead, np.nan, values)
+        self.finish(tile)
+        if self.repeats == 1:
+            scores = self.sign * self.arrays[CURVE + self.metric][(*at, stop)]
+            self.best = min(self.best, np.min(scores[np.isfinite(scores)], initial=np.inf))
+        self.segments.append(tuple(tile.segments[-1]))
+        return tile.segments[-1]
+
+    def finish(self, tile: Tile) -> None:
+        """Files the final scores of a tile, where it has them."""
+        at, dead = (tile.trials, tile.repeat), tile.reasons != ALIVE
         for split, scores in tile.final.items():
             for name, values in scores.items():
-                column = self.final.setdefault(f"{split}_{name}", self._empty())
-                column[tile.trials] = np.where(dead, np.nan, values)
-        scores = self.sign * self.curves[self.metric][tile.trials, segment]
-        self.best = min(self.best, np.min(scores[np.isfinite(scores)], initial=np.inf))
-        return int(gone) * len(tile.trials)
+                self._array(f"{FINAL}{split}_{name}")[at] = np.where(dead, np.nan, values)
+
+    def merge(self, merged: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Takes over what other processes have noted."""
+        names = self.settings.names
+        for name in (*(CURVE + n for n in names), *(n for n in self.arrays if n.startswith(FINAL))):
+            self._array(name, *((len(self.settings.stops),) if name.startswith(CURVE) else ()))
+        for name in sorted(self.arrays):
+            if name != "going":
+                self.arrays[name] = merged(self.arrays[name])
+
+    def rows(self, tile: Tile) -> dict[str, np.ndarray]:
+        """What is known of the lanes of a tile."""
+        arrays = {name: x for name, x in self.arrays.items() if name != "going"}
+        return {name: x[tile.trials, tile.repeat] for name, x in arrays.items()}
+
+    def put_rows(self, tile: Tile, rows: dict[str, np.ndarray]) -> None:
+        """The inverse of `rows`."""
+        for name, x in rows.items():
+            if name not in self.arrays:
+                self._array(name, *x.shape[1:])
+            self.arrays[name][tile.trials, tile.repeat] = x
+        self.segments += [tuple(segment) for segment in tile.segments]
+
+    def _array(self, name: str, *more: int) -> np.ndarray:
+        if name not in self.arrays:
+            self.arrays[name] = np.full((self.trials, self.repeats, *more), np.nan)
+        return self.arrays[name]
+
+    # --------------------------------------------------------------------- what is known so far
+
+    @property
+    def dead(self) -> np.ndarray:
+        """The trials of which a lane has died."""
+        return (self.arrays["reasons"] != ALIVE).any(1)
+
+    @property
+    def alive(self) -> np.ndarray:
+        """The trials that were neither stopped nor have diverged."""
+        return self.arrays["going"] & ~self.dead
+
+    def standing(self, step: int, batches: list[Batch], seed: int) -> Standing:
+        """How the trials of these batches stand at a rung; they are consecutive."""
+        first = min(int(batch.trials.min()) for batch in batches)
+        mine = slice(first, first + sum(len(batch.trials) for batch in batches))
+        stop = self.settings.stops.index(step)
+        curves = self.sign * self.arrays[CURVE + self.metric][mine].mean(1)[:, : stop + 1]
+        structures = np.zeros(len(curves), int)
+        for k, batch in enumerate(batches):
+            structures[batch.trials - first] = k
+        going = self.alive[mine]
+        scores = np.where(going, curves[:, stop], np.nan)
+        return Standing(step, self.settings.steps, scores, going, curves, structures, seed)
+
+    def copy(self, step: int, copies: Iterable[Copy]) -> None:
+        """Trials that were replaced live again."""
+        for copy in copies:
+            self.moves.append((step, copy))
+            self.arrays["reasons"][copy.trial] = ALIVE
 
     def figures(self) -> dict[str, Any]:
         """What a progress bar shows."""
-        return {f"best {self.metric}": f"{self.sign * self.best:.4f}", "diverged": self.diverged}
+        best = {f"best {self.metric}": f"{self.sign * self.best:.4f}"} if self.repeats == 1 else {}
+        return best | {"alive": int(self.alive.sum()), "diverged": int(self.dead.sum())}
 
-    @property
-    def diverged(self) -> int:
-        return int(np.sum(self.reasons != ALIVE))
+    # ------------------------------------------------------------------------------ the results
 
-    def table(self, batches: list[Batch]) -> dict[str, np.ndarray]:
+    def scores(self, count: int) -> np.ndarray:
+        """The signed final scores that a sampler is told; of stopped trials their last ones."""
+        return self.sign * self.means(count)[f"{self.settings.split}_{self.metric}"]
+
+    def lanes(self, count: int) -> dict[str, np.ndarray]:
+        """The curves of all lanes by score: (trials, repeats, evaluations)."""
+        found = {k: x for k, x in self.arrays.items() if k.startswith(CURVE)}
+        return {name.removeprefix(CURVE): x[:count] for name, x in found.items()}
+
+    def finals(self, count: int) -> dict[str, np.ndarray]:
+        """The scores at the end by `<split>_<name>`: (trials, repeats).
+
+        On the split that ranks, those of trials that were stopped are their last ones.
+        """
+        found = {k: x for k, x in self.arrays.items() if k.startswith(FINAL)}
+        finals = {name.removeprefix(FINAL): x[:count].copy() for name, x in found.items()}
+        alive = ~self.dead[:count]
+        for name, curves in self.lanes(count).items():
+            full = f"{self.settings.split}_{name}"
+            if full in finals:
+                late = np.isnan(finals[full]) & alive[:, None]
+                finals[full][late] = _last(curves[late])
+        return finals
+
+    def means(self, count: int) -> dict[str, np.ndarray]:
+        """The final scores of the trials; NaN where one of its lanes has none."""
+        return {name: x.mean(1) for name, x in self.finals(count).items()}
+
+    def table(self, batches: list[Batch], brackets: np.ndarray | None) -> dict[str, np.ndarray]:
         """The columns of the study's table."""
+        count = sum(len(batch.trials) for batch in batches)
         labels = dict.fromkeys(name for batch in batches for name in batch.labels)
         numbers = dict.fromkeys(name for batch in batches for name in batch.columns)
         columns: dict[str, np.ndarray] = {}
         for name in labels:
-            columns[name] = np.full(self.count, None, object)
+            columns[name] = np.full(count, None, object)
             for batch in batches:
                 columns[name][batch.trials] = batch.labels.get(name)
         for name in numbers:
-            columns[name] = self._empty()
+            columns[name] = np.full(count, np.nan)
             for batch in batches:
                 columns[name][batch.trials] = batch.columns.get(name, np.nan)
-        ended = np.where(self.steps < self.settings.steps, INTERRUPTED, FINISHED)
-        status = np.where(self.reasons != ALIVE, DIVERGED, ended)
-        reasons = np.asarray(REASONS)[self.reasons]
-        return columns | self.final | {"status": status, "steps": self.steps, "reason": reasons}
+        if brackets is not None:
+            columns["bracket"] = brackets
+        return columns | self.means(count) | self.ends(count)
 
-    def _empty(self, *more: int) -> np.ndarray:
-        return np.full((self.count, *more), np.nan)
+    def ends(self, count: int) -> dict[str, np.ndarray]:
+        """How each trial ended, after how many steps, and why."""
+        lanes, going = self.arrays["steps"][:count], self.arrays["going"][:count]
+        reasons = self.arrays["reasons"][:count]
+        dead, late = self.dead[:count], self.settings.steps + 1
+        of_dead = np.where(reasons != ALIVE, lanes, late).min(1)
+        steps = np.where(dead, of_dead, lanes.min(1))
+        whole = steps >= self.settings.steps
+        status = np.select([dead, whole, ~going], [DIVERGED, FINISHED, STOPPED], INTERRUPTED)
+        why = np.asarray(REASONS)[reasons.max(1)]
+        rung = np.array([f"worse than others at step {t}" for t in steps.tolist()] or [""])
+        return {"status": status, "steps": steps, "reason": np.where(status == STOPPED, rung, why)}
+
+    def timeline(self) -> dict[str, np.ndarray]:
+        """One entry for each dispatched segment, by name."""
+        columns = np.array(self.segments, float).reshape(-1, len(Segment._fields)).T
+        times = ("start", "end")
+        return {
+            name: x if name in times else x.astype(int)
+            for name, x in zip(Segment._fields, columns, strict=True)
+        }
+
+
+def _last(curves: np.ndarray) -> np.ndarray:
+    """The last number of each curve that is one; NaN where there is none."""
+    seen = np.isfinite(curves)
+    last = curves.shape[1] - 1 - np.argmax(seen[:, ::-1], 1)
+    return np.where(seen.any(1), curves[np.arange(len(curves)), last], np.nan)

@@ -1,28 +1,30 @@
 """`sweep`: many trainings with different hyperparameters, one compiled program per structure."""
 
-import time
-from dataclasses import dataclass
+import contextlib
+import os
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxopt_edu.checks import check_mode, check_run, ranking_split, segment_length
-from jaxopt_edu.engine import (
-    Settings,
-    Tile,
-    as_numbers,
-    compile_tiles,
-    make_tiles,
-    run_tiles,
-    score_tile,
-    tile_width,
-    worker_devices,
+from jaxopt_edu.checks import (
+    check_mode,
+    check_run,
+    evaluations,
+    ranking_split,
+    segment_length,
 )
-from jaxopt_edu.monitor import Compilations, devices, versions
-from jaxopt_edu.programs import named_numbers
+from jaxopt_edu.describe import describe
+from jaxopt_edu.engine import Settings
+from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
+from jaxopt_edu.sweep import exchange
+from jaxopt_edu.sweep.course import Course
 from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.sweep.sampling import Batch, plan
+from jaxopt_edu.sweep.results import as_study
+from jaxopt_edu.sweep.rungs import Rungs, stops_of
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan
+from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
 
 
@@ -34,7 +36,11 @@ def sweep(
     seed: int = 0,
     metric: str = "loss",
     mode: str = "min",
-    sampler: str = "random",
+    rungs: Rungs | None = None,
+    folds: int | None = None,
+    seeds: int = 1,
+    sampler: Any = "random",
+    store: str | os.PathLike | None = None,
     tile: int | None = None,
     eval_every: int | None = None,
     diverge_above: float = 1e4,
@@ -44,18 +50,28 @@ def sweep(
 
     space: an experiment with distributions for numbers and `one_of` for structure; or a list of
         experiments; or one experiment whose numbers are vectors (a batch, as of `jax.vmap(adam)`).
-    trials: how many to sample from a space (default 64); sampler is random, sobol or grid (at
-        most that many points).
+    trials: how many to sample from a space (default 64).
     steps: training steps of each trial. seed: of the samples, the initial weights and the order of
         the data; the latter two are common to all trials.
     metric, mode: the score that ranks, on the validation split (training where there is none).
-    tile: lanes in one program; by default a function of the shapes and the backend (`tile_width`).
-        Results depend on it by rounding only, and on nothing else: not on the number of trials,
-        their order, or one that diverges.
+    rungs: where trials are compared and the worse ones stopped: `halving`, `hyperband`,
+        `median_stopping`; or, with `population`, go on from the state of better ones.
+    folds, seeds: every trial is trained on each of so many folds of the training and validation
+        part, and with each of the seeds seed, seed + 1, ...; its scores are means, with intervals.
+    sampler: random, sobol, latin_hypercube, grid (at most that many points), or a sampler such as
+        `sobol()` or `optuna("tpe")`, which learns from the scores of the trials so far.
+    store: a directory that holds the sweep while it runs. The same call again goes on where it
+        was left, killed or not, to the same results bit for bit; or gives the finished study.
+    tile: lanes in one program; by default a function of the shapes, the backend and the number of
+        lanes (`widths.tile_width`). Results depend on it by rounding only, and on nothing else:
+        not on the number of trials, their order, one that diverges, the number of workers or
+        processes, or on being resumed.
     eval_every: steps between evaluations; by default a twentieth of all.
     diverge_above: a trial whose training loss exceeds this multiple of its first one has diverged.
     progress: a bar on the error stream; by default on a terminal only.
 
+    In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
+    all get the same study.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; on Ctrl-C
         `SweepInterrupted`, a KeyboardInterrupt with the study so far.
 
@@ -68,106 +84,127 @@ def sweep(
     >>> study.best.optimizer.learning_rate  # doctest: +ELLIPSIS
     0.100...
     """
-    began = time.perf_counter()
+    asked = {
+        "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
+        "metric": metric, "mode": mode, "rungs": describe(rungs), "folds": folds, "seeds": seeds,
+        "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
+        "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
+    }  # fmt: skip
     check_mode(mode)
-    with Compilations() as compiled:
-        batches = plan(space, trials, seed, sampler)
-        for batch in batches:
-            splits = check_run(batch.template, steps, metric, tile)
-        split = ranking_split(splits)
-        final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
-        every = max(segment_length(batch.template, steps, eval_every) for batch in batches)
-        settings = Settings(steps, every, seed, split, final, diverge_above)
-        widths = tuple(tile or tile_width(batch.template) for batch in batches)
-        tiles = [t for b, w in zip(batches, widths, strict=True) for t in _tiles(b, w)]
-        record = Record(sum(len(batch.trials) for batch in batches), settings, metric, mode)
-        timer = _Timer()
-        interrupted = _run(tiles, settings, record, timer, progress, batches)
-    if interrupted and not record.final:
-        raise KeyboardInterrupt("sweep interrupted before its first evaluation")
-    info = {"interrupted": interrupted, "seconds": time.perf_counter() - began}
-    info |= _circumstances(record, timer, compiled)
-    study = Study(
-        space,
-        batches,
-        record.table(batches),
-        record.curves,
-        record.evaluations,
-        metric,
-        mode,
-        settings.split,
-        steps,
-        seed,
-        widths,
-        info,
-    )
+    _check_repeats(folds, seeds)
+    with Compilations() as compiled, contextlib.ExitStack() as stack:
+        planned = _planned(space, trials, seed, sampler, mode, folds)
+        settings = _settings(planned, steps, metric, tile, eval_every, diverge_above, rungs)
+        writes = jax.process_index() == 0
+        files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
+        exchange.barrier()
+        which = range(folds) if folds else [None]
+        repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
+        record = Record(planned.total, len(repeats), settings, metric, mode)
+        expected = _lane_steps(planned, rungs, len(repeats), steps)
+        bar = Progress(expected, progress if writes else False)
+        course = Course(planned, settings, record, rungs, repeats, seed, tile, files, bar)
+        finished = files is not None and _restore(course, files)
+        interrupted = _run(course, finished)
+    about = course.about()
+    about["info"] |= {"compilations": compiled.as_dict(), "interrupted": interrupted}
+    batches = [course.batches[place] for place in sorted(course.batches)]
+    study = as_study(space, batches, record, about)
     if interrupted:
         raise SweepInterrupted(study)
     return study
 
 
-def _circumstances(record: Record, timer: "_Timer", compiled: Compilations) -> dict[str, Any]:
-    """What a study says of how it ran."""
-    model_steps = int(record.steps.sum())
-    return {
-        "trials": record.count,
-        "diverged": record.diverged,
-        "compile_seconds": timer.compiling,
-        "compilations": compiled.as_dict(),
-        "model_steps": model_steps,
-        "model_steps_per_second": model_steps / max(timer.running, 1e-9),
-        "workers": len(worker_devices()),
-        "devices": devices(),
-        "versions": versions(),
+def _check_repeats(folds: int | None, seeds: int) -> None:
+    if folds is not None and folds < 2:
+        raise ValueError(f"folds = {folds}: wanted at least 2")
+    if seeds < 1:
+        raise ValueError(f"seeds = {seeds}: wanted at least 1")
+
+
+def _planned(
+    space: Any, trials: int | None, seed: int, sampler: Any, mode: str, folds: int | None
+) -> Plan:
+    """The plan, of experiments whose data are split into folds where that was asked for."""
+    planned = plan(space, trials, seed, sampler, mode)
+    if folds is not None:
+        planned.transform = lambda experiment: _folded(experiment, folds)
+    return planned
+
+
+def _folded(experiment: Any, folds: int) -> Any:
+    if not hasattr(experiment, "folded"):
+        raise TypeError(f"folds: {type(experiment).__name__} has no method folded")
+    return experiment.folded(folds)
+
+
+def _settings(
+    planned: Plan,
+    steps: int,
+    metric: str,
+    tile: int | None,
+    eval_every: int | None,
+    diverge_above: float,
+    rungs: Rungs | None,
+) -> Settings:
+    """What all structures have in common, each of them checked."""
+    templates = planned.templates()
+    for template in templates:
+        lone = template.fold(0) if planned.transform is not None else template
+        if planned.transform is not None:
+            template.check()
+        splits, names = check_run(lone, steps, metric, tile)
+    split = ranking_split(splits)
+    final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
+    every = max(segment_length(template, steps, eval_every) for template in templates)
+    stops = evaluations(every, steps, stops_of(rungs, steps))
+    return Settings(stops, split, final, names, diverge_above)
+
+
+def _lane_steps(planned: Plan, rungs: Rungs | None, repeats: int, steps: int) -> int:
+    """How many steps of lanes to expect."""
+    if rungs is None:
+        return planned.total * steps * repeats
+    return sum(n * length for n, length in rungs.expected(planned.total, steps)) * repeats
+
+
+def _restore(course: Course, files: Store) -> bool:
+    """Sets the course to where its store has it; whether it is finished."""
+    found = read_results(files.directory)
+    if found is None:
+        return False
+    about, arrays = found
+    restore_record(course.record, about, arrays)
+    course.stage = about["stage"]
+    course.widths = {int(place): width for place, width in about["widths"].items()}
+    course.batches = {
+        batch.place: batch
+        for place in about["structures"]
+        for batch in [_stored_batch(course.plan, int(place), stored_columns(place, arrays))]
     }
+    if about["finished"]:
+        course.asked = sum(len(batch.trials) for batch in course.batches.values())
+    return bool(about["finished"])
 
 
-@dataclass
-class _Timer:
-    """Seconds spent on compiling and on running."""
-
-    compiling: float = 0.0
-    running: float = 0.0
+def _stored_batch(planned: Plan, place: int, columns: dict[str, np.ndarray]) -> Batch:
+    """A structure of the plan with the trials and numbers of a store."""
+    trials = columns.pop("")
+    return planned.structure(place, trials, columns)
 
 
-def _tiles(batch: Batch, width: int) -> list[Tile]:
-    """The tiles of a batch: every number of its experiment as a column."""
-    n = len(batch.trials)
-    named = named_numbers(batch.template).items()
-    columns = [batch.columns.get(name, np.full(n, x)) for name, x in named]
-    return make_tiles(batch.template, as_numbers(columns), batch.trials, width)
-
-
-def _run(
-    tiles: list[Tile],
-    settings: Settings,
-    record: Record,
-    timer: _Timer,
-    progress: bool | None,
-    batches: list[Batch],
-) -> bool:
-    """Compiles and runs all tiles into the record; whether Ctrl-C ended it early."""
-    bar = Progress(record.count * settings.steps, progress)
-    began = time.perf_counter()
+def _run(course: Course, finished: bool) -> bool:
+    """Runs the course to its end; whether Ctrl-C ended it early."""
+    if finished:
+        return False
     try:
-        bar.say(f"compiling {len(batches)} structures: {', '.join(map(_name, batches))}")
-        for _ready in compile_tiles(tiles, settings):
-            pass
-        timer.compiling = time.perf_counter() - began
-        for tile in run_tiles(tiles, settings):
-            bar.advance(record.note(tile), **record.figures())
+        course.run()
+        course.save(finished=True)
         return False
     except KeyboardInterrupt:
-        for tile in tiles:
-            if tile.lanes is not None and not tile.final:
-                score_tile(tile, settings)
-                record.note(tile)
+        course.stop()
+        if not any(name.startswith("final/") for name in course.record.arrays):
+            raise KeyboardInterrupt("sweep interrupted before its first evaluation") from None
         return True
     finally:
-        timer.running = time.perf_counter() - began - timer.compiling
-        bar.close()
-
-
-def _name(batch: Batch) -> str:
-    """A structure as a message names it."""
-    return " ".join(str(x) for x in batch.labels.values()) or type(batch.template).__name__
+        course.bar.close()

@@ -1,16 +1,16 @@
-"""From a space to trials: points of the unit cube, pushed through the distributions."""
+"""From a space, a list of experiments or a batch to trials, grouped by structure."""
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu.space import Distribution, Group, OneOf, groups, label
-from jaxopt_edu.value import nearest
-
-SAMPLERS = ("random", "sobol", "grid")
+from jaxopt_edu.space import Distribution, Group, groups, label
+from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
 
 
 @dataclass(frozen=True)
@@ -21,117 +21,139 @@ class Batch:
     columns: dict[str, np.ndarray]
     labels: dict[str, Any]
     trials: np.ndarray
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+    place: int = 0  # which of the structures of the space
 
     def experiment(self, i: int) -> Any:
         """The experiment of its i-th trial, in Python numbers."""
         return replace(self.template, **{name: x[i].item() for name, x in self.columns.items()})
 
+    def joined(self, more: "Batch") -> "Batch":
+        """The same structure with more trials."""
+        columns = {n: np.concatenate([x, more.columns[n]]) for n, x in self.columns.items()}
+        trials = np.concatenate([self.trials, more.trials])
+        return dataclasses.replace(self, columns=columns, trials=trials)
 
-def plan(space: Any, trials: int | None, seed: int, sampler: str) -> list[Batch]:
-    """The trials of a space, of a list of experiments, or of a batch, by structure."""
-    if sampler not in SAMPLERS:
-        raise ValueError(f"unknown sampler {sampler!r}; {nearest(sampler, SAMPLERS)}")
+
+@dataclass
+class Plan:
+    """Where trials come from: all at once, or as many at a time as a sampler wants to be told of.
+
+    total: how many there are.
+    """
+
+    total: int
+    batch: int
+    groups: list[Group]
+    asking: Asking | None  # None: the batches are given
+    given: list[Batch]
+    transform: Callable[[Any], Any] | None = None  # of every experiment, such as into folds
+
+    def ask(self, first: int) -> list[Batch]:
+        """The next trials, numbered from `first`, by structure."""
+        if self.asking is None:
+            return [self._made(batch) for batch in self.given]
+        n = min(self.batch, self.total - first)
+        return [self._made(b) for b in _batches(self.groups, self.asking.ask(n), n, first)]
+
+    def templates(self) -> list[Any]:
+        """An experiment of each structure, with whatever numbers."""
+        return [self.structure(place).template for place in range(self.structures)]
+
+    @property
+    def structures(self) -> int:
+        """How many there are."""
+        return len(self.given or self.groups)
+
+    def structure(
+        self, place: int, trials: Any = (), columns: dict[str, np.ndarray] | None = None
+    ) -> Batch:
+        """A structure with these trials and numbers."""
+        if self.asking is None:
+            batch = self.given[place]
+        else:
+            group = self.groups[place]
+            named = group.distributions()
+            numbers = {name: d.quantile(np.full(1, 0.5)) for name, d in named.items()}
+            batch = _batch(group, numbers, np.zeros(1, int), place)
+        if columns is not None:
+            batch = dataclasses.replace(batch, trials=np.asarray(trials), columns=columns)
+        return self._made(batch)
+
+    def _made(self, batch: Batch) -> Batch:
+        if self.transform is None:
+            return batch
+        return dataclasses.replace(batch, template=self.transform(batch.template))
+
+    def tell(self, scores: np.ndarray, **more: Any) -> None:
+        """The signed scores of the trials last asked for, in order."""
+        if self.asking is not None:
+            self.asking.tell(scores, **more)
+
+
+def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: str = "min") -> Plan:
+    """How the trials of a space, of a list of experiments, or of a batch are made."""
+    sampler = as_sampler(sampler)
     if trials is not None and trials < 1:
         raise ValueError(f"trials = {trials}: wanted at least 1")
     if isinstance(space, list | tuple) and not hasattr(space, "_fields"):
-        batches = _from_list(list(space))
+        given = _from_list(list(space))
     elif any(np.ndim(x) == 1 for x in _arrays(space).values()):
-        batches = [_from_batch(space)]
+        given = [_from_batch(space)]
     else:
-        found = [group for group in groups(space)]
+        found = groups(space)
         if len(found) == 1 and not found[0].distributions():
             raise ValueError("sweep: the space has nothing to sample; `fit` runs one experiment")
-        n = 64 if trials is None else trials
-        return _grid(found, n) if sampler == "grid" else _sampled(found, n, seed, sampler)
-    count = sum(len(batch.trials) for batch in batches)
+        asking = sampler.start(found, 64 if trials is None else trials, seed, mode)
+        return Plan(asking.total, asking.batch, found, asking, [])
+    count = sum(len(batch.trials) for batch in given)
     if trials not in (None, count):
         raise ValueError(f"trials = {trials}, but {count} experiments are given")
-    return batches
+    return Plan(count, count, [], None, given)
 
 
-def sample(space: Any, trials: int, *, seed: int = 0, sampler: str = "random") -> Any:
+def sample(space: Any, trials: int, *, seed: int = 0, sampler: Any = "random") -> Any:
     """A batch of trials: the experiment with a vector for each distribution.
 
-    sampler: random, sobol (scrambled), or grid (at most `trials` points).
+    sampler: as in `sweep`.
     Errors: ValueError for alternatives of structure, which make no single value: `sweep` them.
 
     >>> import jaxopt_edu as jo
     >>> jo.sample(jo.adam(jo.log_uniform(1e-4, 1e-1)), 64).learning_rate.shape
     (64,)
     """
-    batches = plan(space, trials, seed, sampler)
-    if len(batches) != 1:
-        raise ValueError(f"sample: the space has {len(batches)} structures; `sweep` runs them all")
-    [batch] = batches
+    planned = plan(space, trials, seed, sampler)
+    if len(planned.groups) > 1 or len(planned.given) > 1:
+        count = len(planned.groups) or len(planned.given)
+        raise ValueError(f"sample: the space has {count} structures; `sweep` runs them all")
+    if planned.batch < planned.total:
+        raise ValueError(f"sample: {sampler!r} learns from scores; `sweep` tells it")
+    [batch] = planned.ask(0)
     numbers = {name: jax.numpy.asarray(x) for name, x in batch.columns.items()}
     return replace(batch.template, **numbers)
 
 
-# ---------------------------------------------------------------------------------- from a space
-
-
-def _sampled(found: list[Group], n: int, seed: int, sampler: str) -> list[Batch]:
-    axes = _axes(found)
-    cube = dict(zip(axes, points(sampler, n, len(axes), seed).T, strict=True))
-    batches = []
-    for group in found:
+def _batches(found: list[Group], points: Columns, n: int, first: int) -> Iterator[Batch]:
+    """The points by the structure that their choices lead to."""
+    for place, group in enumerate(found):
         mask = np.ones(n, bool)
         for name, where, i in group.choices:
-            k = len(where.alternatives)
-            mask &= np.minimum((cube[name, where] * k).astype(int), k - 1) == i
+            mask &= points[name, where] == i
         if mask.any():
-            columns = {
-                name: d.quantile(cube[name, d][mask]) for name, d in group.distributions().items()
-            }
-            batches.append(_batch(group, columns, np.flatnonzero(mask)))
-    return batches
+            named = group.distributions()
+            columns = {name: _whole(points[name, d][mask], d) for name, d in named.items()}
+            yield _batch(group, columns, first + np.flatnonzero(mask), place)
 
 
-def _axes(found: list[Group]) -> list[tuple[str, OneOf | Distribution]]:
-    """The coordinates of a space: each choice and each distribution under a name, once."""
-    choices: list[Any] = [(name, where) for group in found for name, where, _ in group.choices]
-    numbers: list[Any] = [item for group in found for item in group.distributions().items()]
-    return list(dict.fromkeys(choices + numbers))
+def _batch(group: Group, columns: dict[str, np.ndarray], trials: np.ndarray, place: int) -> Batch:
+    first = {name: x[0].item() for name, x in columns.items()}
+    template = replace(group.experiment, **first)
+    return Batch(template, columns, group.labels(), trials, group.distributions(), place)
 
 
-def points(sampler: str, n: int, d: int, seed: int) -> np.ndarray:
-    """n points of the unit cube in d dimensions; the first ones do not depend on n."""
-    if sampler == "random":
-        return np.random.default_rng(seed).random((n, d))
-    from scipy.stats import qmc
-
-    engine = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(seed))
-    return engine.random_base2(max(n - 1, 0).bit_length())[:n]
-
-
-def _grid(found: list[Group], n: int) -> list[Batch]:
-    """As many levels for each number as give at most n trials over all structures."""
-
-    def levels(group, m):
-        return {name: d.levels(m) for name, d in group.distributions().items()}
-
-    def size(m):
-        return sum(int(np.prod([len(x) for x in levels(g, m).values()])) for g in found)
-
-    if size(1) > n:
-        raise ValueError(f"trials = {n}: this grid has at least {size(1)} points")
-    m = n if size(n) <= n else 1
-    while m < n and size(m + 1) <= n:
-        m += 1
-    batches, first = [], 0
-    for group in found:
-        named = levels(group, m)
-        mesh = np.meshgrid(*named.values(), indexing="ij")
-        columns = {name: x.ravel() for name, x in zip(named, mesh, strict=True)}
-        k = int(np.prod([len(x) for x in named.values()]))
-        batches.append(_batch(group, columns, np.arange(first, first + k)))
-        first += k
-    return batches
-
-
-def _batch(group: Group, columns: dict[str, np.ndarray], trials: np.ndarray) -> Batch:
-    first = replace(group.experiment, **{name: x[0].item() for name, x in columns.items()})
-    return Batch(first, columns, group.labels(), trials)
+def _whole(column: np.ndarray, distribution: Distribution) -> np.ndarray:
+    """The column in the type that the distribution gives."""
+    return column.astype(distribution.quantile(np.zeros(1)).dtype)
 
 
 # ------------------------------------------------------------------------------ from experiments
@@ -162,7 +184,7 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
         by_structure.setdefault((jax.tree.structure(experiment), *arrays), []).append(i)
     first = [experiments[trials[0]] for trials in by_structure.values()]
     batches = []
-    for trials in by_structure.values():
+    for place, trials in enumerate(by_structure.values()):
         rows = [hyperparameters(experiments[i]) for i in trials]
         columns = {
             name: np.asarray([row[name] for row in rows])
@@ -170,7 +192,8 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
             if np.ndim(rows[0][name]) == 0 and len({float(row[name]) for row in rows}) > 1
         }
         template = experiments[trials[0]]
-        batches.append(Batch(template, columns, _labels(template, first), np.asarray(trials)))
+        labels = _labels(template, first)
+        batches.append(Batch(template, columns, labels, np.asarray(trials), place=place))
     return batches
 
 

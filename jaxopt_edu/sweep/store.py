@@ -1,101 +1,280 @@
-"""A study as files, each written whole or not at all."""
+"""A sweep on disk: what was asked, what is known, and the lanes on their way.
 
-import csv
-import io
-import math
-import warnings
+    sweep.json    what was asked; written once
+    results.npz   the record of all finished stages, and the numbers of the trials
+    lanes/        one file for each tile of the stage that is under way
+    .lock         held by the process that writes
+
+Every file is written under a temporary name and renamed. A stage's lanes are written before
+results.npz names the stage, and those of the stage before are deleted after it does.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from jaxopt_edu.describe import describe, unnamed, write_json, write_text
-from jaxopt_edu.sweep.study import Study
+import numpy as np
+
+from jaxopt_edu.describe import describe, write_json
+from jaxopt_edu.engine import Segment, Tile
+from jaxopt_edu.programs import ALIVE
+from jaxopt_edu.sweep.lanes import put_lanes, to_rows
+from jaxopt_edu.sweep.record import Record
+from jaxopt_edu.sweep.rungs import Copy
+
+FORMAT = 1
+LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
+ASKED, RESULTS, LANES, LOCK = "sweep.json", "results.npz", "lanes", ".lock"
 
 
-def save_study(study: Study, directory: str | Path, *, arguments: Any = None) -> None:
-    """Writes the table, the best experiment and the circumstances of a study into a directory.
+class Store:
+    """A directory that one process writes; others may read it meanwhile."""
 
-    trials.csv: one row a trial, the columns of the study's table. best.json: the best experiment
-    (`load_experiment` makes it again), its trial, seed, steps, tile and scores. study.json: the
-    arguments, versions, devices, seconds and compilations.
-    Warns where best.json cannot name a part (a lambda, data from arrays).
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self._written: dict[tuple[int, int], float] = {}
+        self._opened = time.perf_counter()
+
+    # ------------------------------------------------------------------------------ the record
+
+    def write_record(self, course: Any, finished: bool) -> None:
+        """The record of all stages so far; deletes the lanes of those that are over."""
+        record = course.record
+        about = {
+            "format": FORMAT,
+            **course.about(),
+            "stage": course.stage,
+            "finished": finished,
+            "seconds": time.perf_counter() - record.began,
+            "widths": {str(k): w for k, w in course.widths.items()},
+            "structures": {str(k): _about(batch) for k, batch in course.batches.items()},
+            "moves": [[step, *copy] for step, copy in record.moves],
+        }
+        columns = {
+            f"column/{k}/{name}": x
+            for k, batch in course.batches.items()
+            for name, x in {"": batch.trials, **batch.columns}.items()
+        }
+        arrays = {f"record/{name}": x for name, x in record.arrays.items()}
+        segments = {"segments": np.array(record.segments, float)}
+        _write(self.directory / RESULTS, {"about": _text(about), **columns, **arrays, **segments})
+        for path in (self.directory / LANES).glob("*"):
+            if not path.name.startswith(f"{course.stage:05d}-"):
+                path.unlink(missing_ok=True)
+        if finished and (self.directory / LANES).exists():
+            (self.directory / LANES).rmdir()
+
+    # ------------------------------------------------------------------------------- the lanes
+
+    def keep_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
+        """Writes a tile unless that was done within the last second."""
+        last = self._written.get((stage, i), self._opened)
+        if time.perf_counter() - last > LANES_EVERY:
+            self.write_lanes(stage, i, tile, record)
+
+    def write_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
+        """A tile as far as it went, and what is known of its trials."""
+        rows = {f"rows/{name}": x for name, x in record.rows(tile).items()}
+        lanes = {} if tile.lanes is None else {"lanes": to_rows(tile)}
+        segments = np.array([tuple(s) for s in tile.segments], float)
+        (self.directory / LANES).mkdir(exist_ok=True)
+        path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
+        _write(path, {"t": np.array(tile.t), "segments": segments, **rows, **lanes})
+        self._written[stage, i] = time.perf_counter()
+
+    def read_lanes(
+        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
+    ) -> None:
+        """Sets tiles to where they were; where they are not needed, those that are there."""
+        for i, tile in tiles:
+            path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
+            if not needed and not path.exists():
+                continue
+            found = read(path)
+            with _readable(path):
+                rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
+                tile.segments = [_segment(s) for s in found["segments"]]
+                record.put_rows(tile, rows)
+                tile.t = int(found["t"])
+                if "lanes" in found:
+                    put_lanes(tile, found["lanes"], tile.t)
+                tile.reasons = rows["reasons"]
+                tile.died = np.where(rows["reasons"] == ALIVE, 0, rows["steps"])
+
+
+def _about(batch: Any) -> dict[str, Any]:
+    """What a structure is, for those who read a store without having made the space."""
+    return {"labels": batch.labels, "template": describe(batch.template)}
+
+
+def _segment(row: np.ndarray) -> Segment:
+    times = ("start", "end")
+    named = zip(Segment._fields, row.tolist(), strict=True)
+    return Segment(**{name: x if name in times else int(x) for name, x in named})
+
+
+# ------------------------------------------------------------------------------- opening
+
+
+@contextlib.contextmanager
+def opened(directory: str | os.PathLike, asked: dict[str, Any], write: bool) -> Iterator[Store]:
+    """The store of a sweep with these arguments, new or as it was left.
+
+    Errors: ValueError where the directory holds something else, or a sweep with other arguments;
+        BlockingIOError where another process is writing it.
     """
     directory = Path(directory)
+    store = Store(directory)
+    if not write:
+        yield store
+        return
+    _check_directory(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    write_text(directory / "trials.csv", as_csv(study))
-    write_json(directory / "best.json", best_json(study))
-    write_json(directory / "study.json", study_json(study, arguments))
+    with _locked(directory / LOCK):
+        if (directory / ASKED).exists():
+            _compare(directory, asked)
+        else:
+            write_json(directory / ASKED, {"format": FORMAT, "asked": asked})
+        for path in [*directory.glob(".*.part"), *(directory / LANES).glob(".*.part")]:
+            path.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        yield store
 
 
-def as_csv(study: Study) -> str:
-    """The table, one row a trial in the order of their numbers; empty cells for no value."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["trial", *study.columns])
-    columns = [x.tolist() for x in study.columns.values()]
-    for i, row in enumerate(zip(*columns, strict=True)):
-        writer.writerow([i, *("" if _absent(v) else v for v in row)])
-    return out.getvalue()
+def _check_directory(directory: Path) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"store {directory} is a file: wanted a directory")
+    if directory.is_dir() and not (directory / ASKED).exists():
+        others = [p.name for p in directory.iterdir() if p.name not in (LOCK, LANES)]
+        if others:
+            raise ValueError(f"store {directory} holds {others[0]!r}, but no sweep ({ASKED})")
 
 
-def best_json(study: Study) -> dict[str, Any]:
-    """What it takes to make the best trial again, and its scores."""
-    description = describe(study.best)
-    for place, was in unnamed(description).items():
-        warnings.warn(
-            f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",
-            stacklevel=3,
-        )
-    return {
-        "trial": study.best_trial,
-        "hyperparameters": study.hyperparameters(),
-        "scores": study.scores(),
-        "seed": study.seed,
-        "steps": study.steps,
-        "tile": study.tile,
-        "experiment": description,
-    }
+def _compare(directory: Path, asked: dict[str, Any]) -> None:
+    """ValueError unless the sweep in the store was asked for in the same way."""
+    there, here = read_asked(directory), json.loads(json.dumps(asked))
+    for name in [*here, *(n for n in there if n not in here)]:
+        if there.get(name) != here.get(name):
+            place, old, new = _difference(there.get(name), here.get(name), name)
+            raise ValueError(
+                f"store {directory} holds a sweep with other arguments: {place} was {old}, "
+                f"now {new}"
+            )
 
 
-def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
-    """The circumstances of a study."""
-    asked = {
-        "steps": study.steps,
-        "seed": study.seed,
-        "metric": study.metric,
-        "mode": study.mode,
-        "split": study.split,
-        "tiles": list(study.tiles),
-    }
-    return {"format": 1, "arguments": arguments or asked, **asked, **study.info}
+def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
+    """The first place at which two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*new, *old]:
+            if old.get(key) != new.get(key):
+                return _difference(old.get(key), new.get(key), f"{place}.{key}")
+    return place, json.dumps(old), json.dumps(new)
 
 
-def _absent(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def read_asked(directory: Path) -> dict[str, Any]:
+    """What the sweep in a store was asked for."""
+    path = directory / ASKED
+    if not path.exists():
+        raise ValueError(f"{directory} holds no sweep: there is no {ASKED}")
+    with _readable(path):
+        found = json.loads(path.read_text())
+        version, asked = found["format"], dict(found["asked"])
+    if version != FORMAT:
+        raise ValueError(f"{path} has format {version}: this version reads {FORMAT}")
+    return asked
 
 
-def new_directory(parent: str | Path, name: str) -> Path:
-    """A new directory parent/name-1, or -2, ...: the first that does not exist."""
-    parent = Path(parent)
-    parent.mkdir(parents=True, exist_ok=True)
-    taken = [
-        int(p.name[len(name) + 1 :])
-        for p in parent.glob(f"{name}-*")
-        if p.name[len(name) + 1 :].isdigit()
-    ]
-    number = max(taken, default=0) + 1
-    while True:
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a lock that the system lets go of when the process ends, however it ends."""
+    import fcntl
+
+    with open(path, "a+") as file:
         try:
-            (parent / f"{name}-{number}").mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        return parent / f"{name}-{number}"
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise BlockingIOError(f"store {path.parent} is in use by {owner}") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield
 
 
-def check_directory(path: str | Path, overwrite: bool) -> None:
-    """ValueError where a directory a user named is a file, or holds something to be kept."""
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"--out {path} is a file: wanted a directory")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise ValueError(f"--out {path} holds something already; --overwrite replaces it")
+# ------------------------------------------------------------------------------ results.npz
+
+
+def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    """(about, arrays) of results.npz, or None where it was not written yet."""
+    path = directory / RESULTS
+    if not path.exists():
+        return None
+    arrays = read(path)
+    with _readable(path):
+        about = json.loads(bytes(arrays.pop("about")).decode())
+        if about["format"] != FORMAT:
+            raise ValueError(f"it has format {about['format']}: this version reads {FORMAT}")
+    return about, arrays
+
+
+def restore_record(record: Record, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Puts what results.npz holds into a record."""
+    for name, x in arrays.items():
+        if name.startswith("record/"):
+            record.arrays[name.removeprefix("record/")] = x
+    record.segments = [tuple(row) for row in arrays["segments"].tolist()]
+    record.moves = [(step, Copy(*copy)) for step, *copy in about["moves"]]
+    record.began -= about["seconds"]
+
+
+def stored_columns(place: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The trials of a structure, under "", and their numbers by name."""
+    head = f"column/{place}/"
+    return {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
+
+
+# ------------------------------------------------------------------------------------ files
+
+
+def _text(value: Any) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays, whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _savez(file, arrays)
+        os.replace(temporary, path)
+    except OSError as error:
+        os.unlink(temporary)
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _savez(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file."""
+    with _readable(path), np.load(path, allow_pickle=False) as found:
+        return {name: found[name] for name in found.files}
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Says which file it was that could not be read."""
+    try:
+        yield
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, OSError) as error:
+        raise ValueError(f"{path} is damaged or no part of a store: {error}") from error

@@ -1,11 +1,17 @@
 """The result of a sweep: a table of trials, their curves, and the best one as an experiment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.sweep.record import DIVERGED
+from jaxopt_edu.fit import Run
+from jaxopt_edu.names import replace
+from jaxopt_edu.schedules import join_schedules
+from jaxopt_edu.sweep.intervals import Interval, interval
+from jaxopt_edu.sweep.record import DIVERGED, FINISHED
+from jaxopt_edu.sweep.rerun import rerun
+from jaxopt_edu.sweep.rungs import Copy
 
 
 @dataclass(frozen=True)
@@ -13,14 +19,20 @@ class Study:
     """What `sweep` found out.
 
     columns: one array over trials for each column of the table, in order: the swept choices and
-        numbers by name, `<split>_<name>` for each score of the validation and test split, status
-        (finished, diverged, interrupted), steps (taken; of a diverged trial those until it was),
-        reason.
-        The scores of diverged trials are NaN.
+        numbers by name, `<split>_<name>` for each score of the validation and test split (means
+        over the seeds and folds of a trial, with `_low` and `_high` for the one that ranks),
+        status (finished, stopped, diverged, interrupted), steps (taken; of a diverged trial those
+        until it was), reason. The scores of diverged trials are NaN; those of trials that were
+        stopped are the last ones known.
     curves: score name -> (trials, evaluations), on the split that ranks; NaN where not evaluated.
-    evaluations: the step of each evaluation.
+    evaluations: the step of each evaluation. rungs: those at which trials were judged.
+    repeats: the (seed, fold) of each lane of a trial. lanes: score name -> (trials, repeats,
+        evaluations), whose means are the curves; finals: `<split>_<name>` -> (trials, repeats).
     tile: the number of lanes of a program for each structure; with `fit(..., tile=study.tile)`
         the best trial gives its numbers again bit for bit.
+    timeline: an entry for each segment of a tile: the worker, start and end in seconds, its first
+        step, steps, width, lanes alive at its end, structure, and the useful lane-steps in it.
+    moves: (step, Copy) for each trial that took over the state of another.
     """
 
     space: Any
@@ -35,6 +47,12 @@ class Study:
     seed: int
     tiles: tuple[int, ...]
     info: dict[str, Any]
+    rungs: tuple[int, ...] = ()
+    repeats: tuple[tuple[int, int | None], ...] = ()
+    lanes: dict[str, np.ndarray] = field(default_factory=dict)
+    finals: dict[str, np.ndarray] = field(default_factory=dict)
+    timeline: dict[str, np.ndarray] = field(default_factory=dict)
+    moves: tuple[tuple[int, Copy], ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns["status"])
@@ -60,9 +78,14 @@ class Study:
 
     @property
     def order(self) -> np.ndarray:
-        """The trials from best to worst; those without a score last, ties in order."""
-        scores = self.columns[f"{self.split}_{self.metric}"]
-        return np.argsort(scores if self.mode == "min" else -scores, kind="stable")
+        """The trials from best to worst.
+
+        Trials that went further come first, as rungs judged them better; those without a score
+        are last, and ties stay in order.
+        """
+        scores = self.columns[f"{self.split}_{self.metric}"] * (1 if self.mode == "min" else -1)
+        lost = ~np.isfinite(scores)
+        return np.lexsort((np.where(lost, 0, scores), -self.columns["steps"], lost))
 
     @property
     def best_trial(self) -> int:
@@ -71,18 +94,40 @@ class Study:
 
     @property
     def best(self) -> Any:
-        """The experiment of the best trial."""
-        return self.experiment(self.best_trial)
+        """The experiment of the best trial.
+
+        Where it took over states of others, hyperparameters of its optimizer that differ between
+        them are schedules.
+        """
+        stages = self.lineage(self.best_trial)
+        changed = {}
+        for name in stages[0][1]:
+            values = [numbers[name] for _, numbers in stages]
+            if name.startswith("optimizer.") and len(set(values)) > 1:
+                boundaries = tuple(step for step, _ in stages[1:])
+                changed[name] = join_schedules(tuple(values), boundaries)
+        return replace(self.experiment(self.best_trial), **changed)
 
     @property
     def tile(self) -> int:
         """The tile width the best trial ran at."""
-        return self.tiles[self._place(self.best_trial)[0]]
+        return self.tiles[self.place(self.best_trial)[0]]
 
     def experiment(self, trial: int) -> Any:
-        """The experiment of any trial, in Python numbers."""
-        k, i = self._place(trial)
+        """The experiment of any trial, in Python numbers: those it ended with."""
+        k, i = self.place(trial)
         return self.batches[k].experiment(i)
+
+    def lineage(self, trial: int) -> list[tuple[int, dict[str, float]]]:
+        """From which step on which numbers trained the state that a trial ended with."""
+        k, i = self.place(trial)
+        numbers = {name: x[i].item() for name, x in self.batches[k].columns.items()}
+        out = []
+        for step, copy in reversed(self.moves):
+            if copy.trial == trial:
+                out.append((step, numbers))
+                trial, numbers = copy.parent, copy.before
+        return [(0, numbers), *reversed(out)]
 
     def row(self, trial: int) -> dict[str, Any]:
         """One row of the table."""
@@ -96,8 +141,43 @@ class Study:
     def scores(self, trial: int | None = None) -> dict[str, float | None]:
         """The scores of a trial (the best), as `<split>_<name>`; None where it has none."""
         row = self.row(self.best_trial if trial is None else trial)
-        names = [name for name in row if name not in (*self.swept, "status", "steps", "reason")]
+        others = (*self.swept, "bracket", "status", "steps", "reason")
+        names = [name for name in row if name not in others]
         return {name: row[name] if row[name] == row[name] else None for name in names}
+
+    def interval(self, trial: int, score: str | None = None, level: float = 0.95) -> Interval:
+        """The mean of a score over the seeds and folds of a trial, with its interval.
+
+        score: `<split>_<name>`, by default the one that ranks.
+        """
+        values = self.finals[score or f"{self.split}_{self.metric}"]
+        return interval(values[trial], self.folds, level)
+
+    def paired(
+        self, trial: int, other: int | None = None, score: str | None = None, level: float = 0.95
+    ) -> Interval:
+        """By how much a trial's score exceeds another one's (the best), lane by lane.
+
+        Lanes of two trials share initial weights, batches and folds, so their differences vary
+        less than their scores.
+        """
+        values = self.finals[score or f"{self.split}_{self.metric}"]
+        other = self.best_trial if other is None else other
+        return interval(values[trial] - values[other], self.folds, level)
+
+    def rerun(self, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
+        """One trial again, alone: bit for bit; or with full checks of every step (debug)."""
+        return rerun(self, trial, repeat=repeat, debug=debug)
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds each trial was trained on; None without."""
+        folds = {fold for _, fold in self.repeats if fold is not None}
+        return len(folds) or None
+
+    def finished(self) -> np.ndarray:
+        """The trials that went all steps."""
+        return np.flatnonzero(self.columns["status"] == FINISHED)
 
     def to_pandas(self) -> Any:
         """The table as a DataFrame, best trial first, indexed by trial."""
@@ -107,7 +187,8 @@ class Study:
         frame.index.name = "trial"
         return frame.iloc[self.order]
 
-    def _place(self, trial: int) -> tuple[int, int]:
+    def place(self, trial: int) -> tuple[int, int]:
+        """Which of the batches holds a trial, and where in it."""
         for k, batch in enumerate(self.batches):
             where = np.flatnonzero(batch.trials == trial)
             if len(where):

@@ -1,0 +1,93 @@
+"""From the options of a command to an experiment or a search space."""
+
+from typing import Any
+
+from jaxopt_edu import data, losses, models, optimizers
+from jaxopt_edu.experiment import Training
+from jaxopt_edu.names import parts, recipes, replace
+from jaxopt_edu.parse import parse_setting
+from jaxopt_edu.regularizers import L2
+from jaxopt_edu.space import log_uniform, one_of, uniform
+from jaxopt_edu.sweep import halving, hyperband, median_stopping, population
+from jaxopt_edu.value import nearest
+
+# where a learning rate is worth looking for; adam's range for all that are not here
+RATES = {
+    "sgd": (1e-3, 1.0),
+    "adagrad": (1e-3, 1.0),
+    "adadelta": (1e-1, 1e1),
+    "lion": (1e-5, 1e-2),
+    "sign_sgd": (1e-5, 1e-2),
+    "signum": (1e-5, 1e-2),
+}
+ADAM_RATES = (1e-4, 1e-1)
+
+
+OPTIMIZERS = recipes(optimizers)
+
+
+def build(options: Any, sampled: bool) -> Training:
+    """The experiment that the options describe: with distributions, or with numbers for fit."""
+    names = [name.strip() for name in options.optimizer.split(",") if name.strip()]
+    rules = [_optimizer(name, sampled) for name in names]
+    loaded = data.load(options.data, seed=options.seed, path=options.data_path)
+    experiment = Training(
+        model=_model(options, loaded, sampled),
+        loss=_loss(loaded),
+        optimizer=rules[0],
+        data=loaded,
+        regularizer=L2(log_uniform(1e-6, 1e-2) if sampled else 1e-4),
+        batch_size=options.batch_size or None,
+    )
+    for name, value in map(parse_setting, options.space):
+        inner = name.removeprefix("optimizer.")
+        has = [any(p == inner or p.endswith(f".{inner}") for p in parts(rule)) for rule in rules]
+        if any(has):
+            pairs = zip(rules, has, strict=True)
+            rules = [replace(rule, **{inner: value}) if h else rule for rule, h in pairs]
+        else:
+            experiment = replace(experiment, **{name: value})
+    if not sampled and len(rules) > 1:
+        raise ValueError(f"--optimizer {options.optimizer}: fit runs one; `sweep` compares several")
+    return replace(experiment, optimizer=rules[0] if len(rules) == 1 else one_of(*rules))
+
+
+def _optimizer(name: str, sampled: bool) -> Any:
+    if name not in OPTIMIZERS:
+        raise ValueError(f"unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
+    low, high = RATES.get(name, ADAM_RATES)
+    return OPTIMIZERS[name](
+        learning_rate=log_uniform(low, high) if sampled else (low * high) ** 0.5
+    )
+
+
+def _model(options: Any, loaded: Any, sampled: bool) -> Any:
+    inputs, outputs = loaded.train.x.shape[1], loaded.n_classes or 1
+    if options.model == "linear":
+        return models.Linear(inputs, outputs)
+    try:
+        hidden = tuple(int(n) for n in options.hidden.split(",") if n.strip())
+    except ValueError:
+        raise ValueError(f"--hidden {options.hidden}: wanted sizes such as 64 or 64,32") from None
+    return models.MLP((inputs, *hidden, outputs), dropout=uniform(0.0, 0.5) if sampled else None)
+
+
+def _loss(loaded: Any) -> Any:
+    if loaded.task == "regression":
+        return losses.squared_error
+    return losses.softmax_cross_entropy_with_integer_labels
+
+
+def rungs_of(options: Any) -> Any:
+    """The policy that the options name."""
+    if options.halving is not None:
+        return halving(options.halving, options.first)
+    if options.hyperband is not None:
+        return hyperband(options.hyperband, options.first)
+    if options.median_stopping:
+        return median_stopping(options.first)
+    if options.population:
+        return population(options.first)
+    if options.first is not None:
+        raise ValueError(f"--first {options.first}: there are no rungs; --halving ETA makes some")
+    return None

@@ -1,0 +1,292 @@
+"""The course of a sweep: rounds of trials that a sampler gives, rungs at which some are stopped."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.engine import Settings, Structure, Tile, compile_tiles, run_tiles, score_tile
+from jaxopt_edu.monitor import devices, versions
+from jaxopt_edu.progress import Progress
+from jaxopt_edu.sweep import exchange
+from jaxopt_edu.sweep.lanes import LaneRows, pack, places, put_lanes, to_rows
+from jaxopt_edu.sweep.record import DIVERGED, STOPPED, Record
+from jaxopt_edu.sweep.rungs import stops_of
+from jaxopt_edu.sweep.sampling import Batch, Plan
+from jaxopt_edu.sweep.store import Store
+from jaxopt_edu.widths import tile_width
+from jaxopt_edu.workers import worker_devices
+
+
+@dataclass
+class Course:
+    """Everything that changes while a sweep runs.
+
+    A stage is the way from one rung to the next, of the trials of one round. `stage` counts them
+    over all rounds; a store holds the lanes of one stage and the record of those before.
+    """
+
+    plan: Plan
+    settings: Settings
+    record: Record
+    rungs: Any
+    repeats: Sequence[tuple[int, int | None]]  # (seed, fold) of each lane of a trial
+    seed: int
+    tile: int | None
+    store: Store | None
+    bar: Progress
+    batches: dict[int, Batch] = field(default_factory=dict)  # by their place in the space
+    structures: dict[int, Structure] = field(default_factory=dict)
+    widths: dict[int, int] = field(default_factory=dict)
+    tiles: list[Tile] = field(default_factory=list)
+    stage: int = 0
+    asked: int = 0  # trials
+    compiling: float = 0.0  # seconds
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Where the stages of a round end."""
+        return (*stops_of(self.rungs, self.settings.steps), self.settings.steps)
+
+    def run(self) -> None:
+        """From wherever it is to its end."""
+        done, stage = self.stage, 0
+        while self.asked < self.plan.total:
+            batches = self._next_round(known=stage + len(self.ends) <= done)
+            start = 0
+            for end in self.ends:
+                if stage >= done:
+                    self._open(batches, start)
+                    self._advance(end)
+                    batches = self._close(batches, end)
+                stage, start = stage + 1, end
+            self._tell(batches)
+
+    # ------------------------------------------------------------------------------ a round
+
+    def _next_round(self, known: bool) -> list[Batch]:
+        """Asks for trials; those that are in the store keep the numbers they have there."""
+        batches = self.plan.ask(self.asked)
+        n = sum(len(batch.trials) for batch in batches)
+        stored = self.asked + n <= sum(len(b.trials) for b in self.batches.values())
+        if stored:
+            batches = [self._stored(batch) for batch in batches]
+        else:
+            for batch in batches:
+                old = self.batches.get(batch.place)
+                self.batches[batch.place] = old.joined(batch) if old else batch
+        self.asked += n
+        if not known:
+            self._prepare(batches)
+        return batches
+
+    def _stored(self, batch: Batch) -> Batch:
+        """The batch with the numbers that its trials had when they were stored."""
+        whole = self.batches[batch.place]
+        at = np.searchsorted(whole.trials, batch.trials)
+        return dataclasses.replace(batch, columns={k: x[at] for k, x in whole.columns.items()})
+
+    def _prepare(self, batches: list[Batch]) -> None:
+        """Widths and compiled programs of structures that are new."""
+        new = [batch for batch in batches if batch.place not in self.structures]
+        for batch in new:
+            if batch.place not in self.widths:
+                work = self._work(len(batch.trials))
+                lone = batch.template if self.repeats[0][1] is None else batch.template.fold(0)
+                self.widths[batch.place] = self.tile or tile_width(lone, work)
+            width = self.widths[batch.place]
+            folded = self.repeats[0][1] is not None
+            self.structures[batch.place] = Structure(batch.template, width, folded)
+        if new:
+            self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
+            all_go = np.ones(self.record.trials, bool)
+            firsts = [self._pack([batch], all_go)[0] for batch in new]
+            began = time.perf_counter()
+            for _ready in compile_tiles(firsts, self.settings):
+                pass
+            self.compiling += time.perf_counter() - began
+
+    def _work(self, trials: int) -> list[tuple[int, int, int]]:
+        """(groups of lanes that share tiles, lanes of a group, steps) of each stage."""
+        steps, groups = self.settings.steps, len(self.repeats)
+        stages = [(trials, steps)] if self.rungs is None else self.rungs.expected(trials, steps)
+        return [(groups, n, length) for n, length in stages]
+
+    def _tell(self, batches: list[Batch]) -> None:
+        if self.asked < self.plan.total or self.plan.batch < self.plan.total:
+            trials = np.sort(np.concatenate([batch.trials for batch in batches]))
+            lanes = self.record.lanes(self.asked)[self.record.metric][trials].mean(1)
+            ends = self.record.ends(self.asked)
+            self.plan.tell(
+                self.record.scores(self.asked)[trials],
+                steps=np.asarray(self.settings.stops),
+                curves=self.record.sign * lanes,
+                states=ends["status"][trials],
+            )
+
+    # ------------------------------------------------------------------------------ a stage
+
+    def _open(self, batches: list[Batch], start: int) -> None:
+        """The tiles of a stage: those at hand, or made, with their lanes if the store has them."""
+        if not self.tiles:
+            self.tiles = self._pack(batches, self.record.alive)
+            if self.store is not None:
+                self.store.read_lanes(self.stage, self._mine(), self.record, needed=start > 0)
+
+    def _pack(self, batches: list[Batch], which: np.ndarray) -> list[Tile]:
+        structures = [self.structures[batch.place] for batch in batches]
+        return pack(structures, batches, self.repeats, which)
+
+    def _mine(self) -> Iterator[tuple[int, Tile]]:
+        """The tiles of this process, with their numbers."""
+        return ((i, tile) for i, tile in enumerate(self.tiles) if exchange.mine(i))
+
+    def _advance(self, end: int) -> None:
+        """All tiles to the end of the stage."""
+        numbers = {id(tile): i for i, tile in self._mine()}
+        for tile in run_tiles((tile for _, tile in self._mine()), self.settings, end):
+            segment = self.record.note(tile)
+            self.bar.advance(segment.steps * len(tile.trials), **self.record.figures())
+            if tile.finished(self.settings.steps):
+                tile.lanes = None
+            if self.store is not None:
+                self.store.keep_lanes(self.stage, numbers[id(tile)], tile, self.record)
+        self._merge()
+
+    def _merge(self) -> None:
+        """Scores of all processes, in all of them."""
+        if exchange.processes() == 1:
+            return
+        owned = np.zeros((self.record.trials, self.record.repeats), bool)
+        for _, tile in self._mine():
+            owned[tile.trials, tile.repeat] = True
+        self.record.merge(lambda x: exchange.merged(x, owned))
+
+    def _close(self, batches: list[Batch], end: int) -> list[Batch]:
+        """Judges at a rung, packs what goes on, and stores it."""
+        self.stage += 1
+        if end < self.settings.steps:
+            batches = self._judge(batches, end)
+        else:
+            self.tiles = []
+        if self.store is not None:
+            self._write_lanes(self.store)
+            exchange.barrier()
+            self.save()
+        return batches
+
+    def _write_lanes(self, store: Store) -> None:
+        for i, tile in self._mine():
+            store.write_lanes(self.stage, i, tile, self.record)
+
+    def _judge(self, batches: list[Batch], step: int) -> list[Batch]:
+        first = min(int(batch.trials.min()) for batch in batches)
+        local = [dataclasses.replace(b, trials=b.trials - first) for b in batches]
+        standing = self.record.standing(step, batches, self.seed)
+        verdict = self.rungs.judge(standing, local)
+        going = self.record.arrays["going"]
+        going[first : first + len(verdict.going)] = verdict.going
+        copies = [
+            copy._replace(trial=copy.trial + first, parent=copy.parent + first)
+            for copy in verdict.copies
+        ]
+        self.record.copy(step, copies)
+        batches = [self._moved(batch, copies) for batch in batches]
+        alive = self.record.alive
+        if copies or not all(alive[tile.trials].all() for tile in self.tiles):
+            self._repack(batches, step, {c.trial: c.parent for c in copies})
+        return batches
+
+    def _moved(self, batch: Batch, copies: Iterable[Any]) -> Batch:
+        """The batch with the numbers of copies, which the study's table shows in the end."""
+        columns = {name: x.copy() for name, x in batch.columns.items()}
+        whole = self.batches[batch.place]
+        for copy in copies:
+            for i in np.flatnonzero(batch.trials == copy.trial):
+                for name, x in copy.numbers.items():
+                    columns[name][i] = x
+        changed = {name: x.copy() for name, x in whole.columns.items()}
+        for name, x in columns.items():
+            changed[name][np.searchsorted(whole.trials, batch.trials)] = x
+        self.batches[batch.place] = dataclasses.replace(whole, columns=changed)
+        return dataclasses.replace(batch, columns=columns)
+
+    def _repack(self, batches: list[Batch], step: int, parents: dict[int, int]) -> None:
+        """The lanes that go on, in as few tiles as hold them."""
+        old, where = self.tiles, places(self.tiles)
+        new = self._pack(batches, self.record.alive)
+        rows = {i: to_rows(tile) for i, tile in self._mine() if tile.lanes is not None}
+        wanted = [
+            [where[t.structure, t.repeat, parents.get(trial, trial)] for trial in t.trials.tolist()]
+            for t in new
+        ]
+        rows_of = LaneRows(old, rows, wanted)
+        self.tiles = new
+        for i, tile in self._mine():
+            put_lanes(tile, np.stack([rows_of(place) for place in wanted[i]]), step)
+
+    # --------------------------------------------------------------------------- the store
+
+    def save(self, finished: bool = False) -> None:
+        """Writes the record of all stages so far."""
+        if self.store is not None and jax.process_index() == 0:
+            self.store.write_record(self, finished)
+
+    def about(self) -> dict[str, Any]:
+        """What its results are, besides the record, for JSON."""
+        settings, brackets = self.settings, getattr(self.rungs, "brackets", None)
+        return {
+            "stops": list(settings.stops),
+            "split": settings.split,
+            "splits": list(settings.splits),
+            "names": list(settings.names),
+            "metric": self.record.metric,
+            "mode": "min" if self.record.sign == 1 else "max",
+            "seed": self.seed,
+            "repeats": [list(repeat) for repeat in self.repeats],
+            "rungs": list(stops_of(self.rungs, settings.steps)),
+            "brackets": brackets and brackets(self.asked, settings.steps).tolist(),
+            "trials": self.plan.total,
+            "asked": self.asked,
+            "tiles": [self.widths[place] for place in sorted(self.batches)],
+            "info": self._info(),
+        }
+
+    def _info(self) -> dict[str, Any]:
+        """How it ran."""
+        timeline, ends = self.record.timeline(), self.record.ends(self.asked)
+        useful, workers = int(timeline["useful"].sum()), len(worker_devices())
+        running = float((timeline["end"] - timeline["start"]).sum()) / workers
+        return {
+            "trials": self.asked,
+            "diverged": int((ends["status"] == DIVERGED).sum()),
+            "stopped": int((ends["status"] == STOPPED).sum()),
+            "seconds": time.perf_counter() - self.record.began,
+            "compile_seconds": self.compiling,
+            "model_steps": useful,
+            "model_steps_per_second": useful / max(running, 1e-9),
+            "useful_lane_steps": useful,
+            "executed_lane_steps": int((timeline["width"] * timeline["steps"]).sum()),
+            "workers": workers,
+            "processes": exchange.processes(),
+            "devices": devices(),
+            "versions": versions(),
+        }
+
+    def stop(self) -> None:
+        """After Ctrl-C: keeps lanes that were on their way, and scores them as they are."""
+        if self.store is not None:
+            self._write_lanes(self.store)
+        for _, tile in self._mine():
+            if tile.lanes is not None and not tile.final:
+                score_tile(tile, self.settings)
+                self.record.finish(tile)
+
+
+def _name(batch: Batch) -> str:
+    """A structure as a message names it."""
+    return " ".join(str(x) for x in batch.labels.values()) or type(batch.template).__name__

@@ -1,0 +1,56 @@
+"""What the processes of a `jax.distributed` job tell each other: scores, and lanes that move."""
+
+import jax
+import numpy as np
+
+
+def processes() -> int:
+    """How many processes the job has; 1 where there is none."""
+    return jax.process_count()
+
+
+def mine(i: int) -> bool:
+    """Whether tile i is this process's."""
+    return i % processes() == jax.process_index()
+
+
+def merged(x: np.ndarray, owned: np.ndarray) -> np.ndarray:
+    """An array whose entries come from the processes that own them.
+
+    owned says which are this process's, along the leading axes of x. Shapes are the same in all
+    processes; every entry has at most one owner, and one without keeps this process's value.
+    """
+    if processes() == 1:
+        return x
+    out = x.copy()
+    for theirs, values in zip(_gather(owned), _gather(x), strict=True):
+        out[theirs] = values[theirs]
+    return out
+
+
+def gathered(rows: np.ndarray, counts: list[int]) -> list[np.ndarray]:
+    """The rows of bytes of every process; counts says how many each has."""
+    if processes() == 1:
+        return [rows]
+    wide = np.zeros((max(counts), rows.shape[1]), np.uint8)
+    wide[: len(rows)] = rows
+    return [x[:n] for x, n in zip(_gather(wide), counts, strict=True)]
+
+
+def barrier() -> None:
+    """Waits for all processes."""
+    if processes() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("sweep")
+
+
+def _gather(x: np.ndarray) -> np.ndarray:
+    """x of every process, byte for byte: (processes, *x.shape)."""
+    from jax.experimental import multihost_utils
+
+    flat = np.frombuffer(x.tobytes(), np.uint8)
+    if not flat.size:
+        return np.stack([x] * processes())
+    everyone = np.asarray(multihost_utils.process_allgather(flat))
+    return np.frombuffer(everyone.tobytes(), x.dtype).reshape(processes(), *x.shape)

@@ -1,0 +1,142 @@
+"""Lanes on their way from tile to tile: packed into few, kept on the host, turned into bytes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.engine import Structure, Tile, as_numbers, padded
+from jaxopt_edu.programs import ALIVE, named_numbers
+from jaxopt_edu.sweep import exchange
+from jaxopt_edu.sweep.sampling import Batch
+
+Where = tuple[int, int, int]  # structure, repeat, trial
+
+
+def pack(
+    structures: Sequence[Structure],
+    batches: Sequence[Batch],
+    repeats: Sequence[tuple[int, int | None]],
+    going: np.ndarray,
+) -> list[Tile]:
+    """The tiles of all lanes that go on: by structure and repeat, trials in order."""
+    tiles = []
+    for k, (structure, batch) in enumerate(zip(structures, batches, strict=True)):
+        mine = going[batch.trials]
+        trials = batch.trials[mine]
+        numbers = [x[mine] for x in _columns(batch)] if len(trials) else []
+        for repeat, (seed, fold) in enumerate(repeats):
+            tiles += structure.tiles(
+                numbers, trials, seed=seed, fold=fold, structure=k, repeat=repeat
+            )
+    return tiles
+
+
+def _columns(batch: Batch) -> list[np.ndarray]:
+    """Every number of its experiment as a column over its trials."""
+    n, named = len(batch.trials), named_numbers(batch.template).items()
+    return as_numbers(batch.columns.get(name, np.full(n, x)) for name, x in named)
+
+
+def places(tiles: Sequence[Tile]) -> dict[Where, tuple[int, int]]:
+    """The tile and the lane in it of every trial and repeat."""
+    return {
+        (tile.structure, tile.repeat, trial): (i, lane)
+        for i, tile in enumerate(tiles)
+        for lane, trial in enumerate(tile.trials.tolist())
+    }
+
+
+def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
+    """Gives a tile the lanes of its trials, as rows of bytes, at step t."""
+    lanes = padded(np.arange(len(rows)), tile.width)
+    tile.lanes, tile.t = from_rows(tile, rows[lanes]), t
+    tile.reasons = np.full(len(tile.trials), ALIVE)
+    tile.died = np.zeros(len(tile.trials), int)
+
+
+# ------------------------------------------------------------------------------------ bytes
+
+
+def to_rows(tile: Tile) -> np.ndarray:
+    """The lanes of a tile's trials as bytes: (trials, bytes of a lane)."""
+    n = len(tile.trials)
+    leaves = [np.asarray(_plain(x))[:n] for x in jax.tree.leaves(tile.lanes)]
+    flat = [np.ascontiguousarray(x).reshape(n, -1).view(np.uint8).reshape(n, -1) for x in leaves]
+    return np.concatenate(flat, axis=1)
+
+
+def from_rows(tile: Tile, rows: np.ndarray) -> Any:
+    """The inverse of `to_rows`, for as many lanes as the tile is wide."""
+    like, structure = jax.tree.flatten(tile.of.lanes)
+    if lane_bytes(tile) != rows.shape[1]:
+        raise ValueError(f"lanes of {rows.shape[1]} bytes: this structure has {lane_bytes(tile)}")
+    leaves, first = [], 0
+    for x in like:
+        plain = _plain_shape(x)
+        size = _bytes(plain)
+        part = np.ascontiguousarray(rows[:, first : first + size])
+        values = part.view(plain.dtype).reshape(plain.shape)
+        leaves.append(jax.random.wrap_key_data(values) if _is_key(x) else values)
+        first += size
+    return jax.tree.unflatten(structure, leaves)
+
+
+def lane_bytes(tile: Tile) -> int:
+    """How many bytes a lane of this tile has."""
+    return sum(_bytes(_plain_shape(x)) for x in jax.tree.leaves(tile.of.lanes))
+
+
+def _plain_shape(x: Any) -> Any:
+    return jax.eval_shape(_plain, x) if _is_key(x) else x
+
+
+def _bytes(x: Any) -> int:
+    """Bytes of one lane in an array over lanes."""
+    return int(np.prod(x.shape[1:], dtype=int)) * x.dtype.itemsize
+
+
+def _is_key(x: Any) -> bool:
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def _plain(x: Any) -> Any:
+    return jax.random.key_data(x) if _is_key(x) else x
+
+
+# ------------------------------------------------------------------------- between processes
+
+
+class LaneRows:
+    """Lanes as bytes by (tile, lane), wherever they were computed.
+
+    Lanes that another process needs are exchanged: all processes know which, as all make the same
+    new tiles.
+    """
+
+    def __init__(self, old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list]):
+        self._rows = rows
+        self._moved: dict[tuple[int, int], np.ndarray] = {}
+        count = exchange.processes()
+        if count == 1:
+            return
+        for structure in sorted({tile.structure for tile in old}):
+            moving: list[set] = [set() for _ in range(count)]
+            for i, sources in enumerate(wanted):
+                for tile, lane in sources:
+                    if tile % count != i % count and old[tile].structure == structure:
+                        moving[tile % count].add((tile, lane))
+            lists = [sorted(places) for places in moving]
+            if not any(lists):
+                continue
+            own = [rows[tile][lane] for tile, lane in lists[jax.process_index()]]
+            size = lane_bytes(next(tile for tile in old if tile.structure == structure))
+            stacked = np.stack(own) if own else np.zeros((0, size), np.uint8)
+            received = exchange.gathered(stacked, [len(x) for x in lists])
+            for names, got in zip(lists, received, strict=True):
+                self._moved |= dict(zip(names, got, strict=True))
+
+    def __call__(self, place: tuple[int, int]) -> np.ndarray:
+        tile, lane = place
+        return self._rows[tile][lane] if tile in self._rows else self._moved[place]

@@ -1,0 +1,120 @@
+"""One trial of a study again, alone, as it was or with full checks."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax import random
+
+from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
+from jaxopt_edu.fit import Run, as_scores
+from jaxopt_edu.names import replace
+from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
+from jaxopt_edu.tree import all_finite
+
+__all__ = ["rerun"]
+
+
+def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
+    """Trains one trial of a study again, with the seed, fold and width it had: bit for bit.
+
+    It goes as far as it went then; where it took over the state of other trials, it goes their
+    way. repeat: which of its seeds and folds.
+    debug: step by step, outside the engine; the first step at which the loss or a part of the
+        state is not finite is run again operation by operation, and FloatingPointError names the
+        step, the part of the state and the operation.
+    """
+    place, _ = study.place(trial)
+    template, width = study.batches[place].template, study.tiles[place]
+    seed, fold = study.repeats[repeat]
+    stages = [(step, replace(template, **numbers)) for step, numbers in study.lineage(trial)]
+    last = int(study.columns["steps"][trial])
+    if debug:
+        diverged = study.columns["status"][trial] == "diverged"
+        return _checked(stages, seed, fold, max(last, 1), diverged)
+    lone = template if fold is None else template.fold(0)
+    splits = tuple(getattr(lone, "splits", ("validation",)))
+    settings = Settings(tuple(study.evaluations.tolist()), study.split, splits)
+    end = int(study.evaluations[np.searchsorted(study.evaluations, max(last, 1))])
+    rows: list[dict] = []
+    steps: list[int] = []
+    structure = Structure(template, width, fold is not None)
+    [tile] = structure.tiles(_numbers(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
+    for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
+        tile.numbers = [np.repeat(x, width) for x in _numbers(experiment)]
+        for _ in run_tiles([tile], settings, until):
+            steps.append(tile.t)
+            rows.append({name: float(x[0]) for name, x in tile.scores.items()})
+    if not tile.final:
+        score_tile(tile, settings)
+    return _as_run(stages[-1][1], tile, steps, rows, seed)
+
+
+def _numbers(experiment: Any) -> list[np.ndarray]:
+    return as_numbers(np.full(1, x) for x in named_numbers(experiment).values())
+
+
+def _as_run(experiment: Any, tile: Tile, steps: list[int], rows: list[dict], seed: int) -> Run:
+    history = {"step": np.asarray(steps)}
+    history |= {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
+    dead = tile.reasons[0] != ALIVE
+    status = "diverged" if dead else "finished"
+    state = jax.tree.map(lambda x: x[0], tile.lanes.state)
+    went = int(tile.died[0]) if dead else tile.t
+    reason = REASONS[tile.reasons[0]]
+    return Run(experiment, state, went, status, reason, history, as_scores(tile), seed)
+
+
+# ------------------------------------------------------------------------------ with full checks
+
+
+def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bool) -> Run:
+    experiments = [(first, e if fold is None else e.fold(fold)) for first, e in stages]
+    key = random.key(np.uint32(seed))
+    state = _init(experiments[0][1], random.fold_in(key, 0))
+    losses = []
+    for t in range(steps):
+        experiment = [e for first, e in experiments if first <= t][-1]
+        new = _step(experiment, state, np.int32(t), random.fold_in(key, 1))
+        if not _finite(new):
+            raise _located(experiment, state, new, t, random.fold_in(key, 1))
+        state = new
+        losses.append(float(getattr(state, "loss", np.nan)))
+    experiment = experiments[-1][1]
+    splits = getattr(experiment, "splits", ("validation",))
+    scores = {s: {k: float(x) for k, x in _score(experiment, state, s).items()} for s in splits}
+    history = {"step": np.arange(1, steps + 1), "training_loss": np.asarray(losses)}
+    status = "diverged" if diverged else "finished"
+    return Run(stages[-1][1], state, steps, status, "", history, scores, seed)
+
+
+@jax.jit
+def _init(experiment: Any, key: Any) -> Any:
+    return experiment.init(key)
+
+
+@jax.jit
+def _step(experiment: Any, state: Any, t: Any, key: Any) -> Any:
+    return experiment.step(state, t, key)
+
+
+@jax.jit
+def _finite(state: Any) -> Any:
+    return all_finite(state)
+
+
+def _score(experiment: Any, state: Any, split: str) -> Any:
+    return experiment.score(state, split)
+
+
+def _located(experiment: Any, state: Any, new: Any, t: int, key: Any) -> FloatingPointError:
+    """Where a number that is not finite comes from."""
+    leaves = jax.tree_util.tree_leaves_with_path(new)
+    bad = [jax.tree_util.keystr(path) for path, x in leaves if not bool(_finite(x))]
+    what = f"step {t + 1}: the state is not finite in {', '.join(bad)}"
+    try:
+        with jax.debug_nans(True), jax.debug_infs(True), jax.disable_jit():
+            experiment.step(state, np.int32(t), key)
+    except FloatingPointError as error:
+        return FloatingPointError(f"{what}; first in an operation: {error}")
+    return FloatingPointError(what)

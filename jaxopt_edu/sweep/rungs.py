@@ -1,0 +1,253 @@
+"""Rungs: the steps at which trials are compared and the worse ones stopped.
+
+A policy says where it judges (`stops`), and who goes on (`judge`). Scores are signed so that lower
+is better; NaN is worst. All brackets of Hyperband start at once: a bracket is a number of a trial.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy import ndarray
+
+__all__ = ["Halving", "Hyperband", "MedianStopping", "halving", "hyperband", "median_stopping"]
+
+
+class Standing(NamedTuple):
+    """How things stand at a rung."""
+
+    step: int
+    steps: int  # of a full training
+    scores: ndarray  # (trials,) at this step; NaN where a trial was stopped or has diverged
+    going: ndarray  # (trials,) bool: which are still on their way, diverged ones not
+    curves: ndarray  # (trials, evaluations) up to this step
+    structures: ndarray  # (trials,) which structure each has
+    seed: int
+
+
+class Copy(NamedTuple):
+    """A trial goes on from another one's state, with numbers of its own.
+
+    before: the numbers of the parent, which trained the state until then.
+    """
+
+    trial: int
+    parent: int
+    numbers: dict[str, float]
+    before: dict[str, float]
+
+
+class Verdict(NamedTuple):
+    """Which trials go on, and which of them from the state of another."""
+
+    going: ndarray
+    copies: tuple[Copy, ...] = ()
+
+
+class Rungs(Protocol):
+    """A policy: a frozen value, so that a study can say which it was."""
+
+    def stops(self, steps: int) -> tuple[int, ...]: ...
+    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]: ...
+    def judge(self, standing: Standing, batches: list) -> Verdict: ...
+
+
+def _ladder(first: int, eta: int, steps: int) -> tuple[int, ...]:
+    """first, first eta, first eta^2, ... below steps"""
+    out = []
+    while first < steps:
+        out.append(first)
+        first *= eta
+    return tuple(out)
+
+
+def _check(name: str, eta: int, first: int | None) -> None:
+    if not isinstance(eta, int) or eta < 2:
+        raise ValueError(f"{name}: eta = {eta!r}: wanted an integer, at least 2")
+    if first is not None and (not isinstance(first, int) or first < 1):
+        raise ValueError(f"{name}: first = {first!r}: wanted a number of steps, at least 1")
+
+
+def _best(scores: ndarray, count: int) -> ndarray:
+    """Which are the `count` best; ties go to the earlier ones, NaN is worst."""
+    out = np.zeros(len(scores), bool)
+    out[np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")[:count]] = True
+    return out
+
+
+# ------------------------------------------------------------------------------------- halving
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Successive halving: at each rung the best 1 / eta of the trials go on, from where they are.
+
+    Formula: rungs at r, r eta, r eta^2, ... below the steps of a full training; of n trials
+        max(1, floor(n / eta^i)) go on after the i-th rung.
+    first: r; by default a 64th of the steps (with eta 4: three rungs). A rung that is too early
+        ranks noise: of digits trials of 2,560 steps, one at 10 steps loses to random search at
+        equal work, one at 40 wins (benchmarks/halving.py).
+    Errors: ValueError unless eta >= 2 and first >= 1.
+    Source: Karnin, Koren & Somekh 2013; Jamieson & Talwalkar 2016 (AISTATS), Algorithm 1.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.halving(eta=4).stops(2560)
+    (40, 160, 640)
+    """
+
+    eta: int = 4
+    first: int | None = None
+
+    def __post_init__(self):
+        _check("halving", self.eta, self.first)
+
+    def stops(self, steps):
+        return _ladder(self.first or math.ceil(steps / 64), self.eta, steps)
+
+    def expected(self, trials, steps):
+        ends = [*self.stops(steps), steps]
+        lengths = np.diff([0, *ends]).tolist()
+        return [(max(1, trials // self.eta**i), length) for i, length in enumerate(lengths)]
+
+    def judge(self, standing, batches):
+        rung = self.stops(standing.steps).index(standing.step) + 1
+        keep = max(1, len(standing.scores) // self.eta**rung)
+        return Verdict(standing.going & _best(_masked(standing), keep))
+
+
+def _masked(standing: Standing) -> ndarray:
+    return np.where(standing.going, standing.scores, np.nan)
+
+
+# ----------------------------------------------------------------------------------- hyperband
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """Successive halving with several first rungs at once, as nobody knows the right one.
+
+    Formula: bracket s = 0, ..., S has its first rung at R / eta^s, R the steps of a full training
+        and S the largest for which that is at least `first`; its share of the trials is
+        proportional to  eta^s / (s + 1).
+    Trial i is in the bracket that lacks most of its share of i + 1 trials, so its bracket does
+    not depend on how many follow. Trials compete within their bracket only.
+    first: the fewest steps before a trial is judged; by default a 64th of the steps.
+    Errors: ValueError unless eta >= 2 and first >= 1.
+    Source: Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar 2018 (JMLR), Algorithm 1.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.hyperband(eta=4).brackets(12, 2560).tolist()
+    [3, 2, 3, 3, 1, 3, 3, 2, 3, 3, 0, 3]
+    """
+
+    eta: int = 4
+    first: int | None = None
+
+    def __post_init__(self):
+        _check("hyperband", self.eta, self.first)
+
+    def highest(self, steps: int) -> int:
+        """S"""
+        least = self.first or math.ceil(steps / 64)
+        return max(0, int(math.log(steps / least, self.eta) + 1e-9))
+
+    def brackets(self, trials: int, steps: int) -> ndarray:
+        """The bracket s of each trial."""
+        s = np.arange(self.highest(steps), -1, -1)
+        share = self.eta**s / (s + 1)
+        share = share / share.sum()
+        given, out = np.zeros(len(s)), []
+        for i in range(1, trials + 1):
+            k = int(np.argmax(share * i - given))
+            given[k] += 1
+            out.append(int(s[k]))
+        return np.array(out, int)
+
+    def _rungs(self, s: int, steps: int) -> tuple[int, ...]:
+        return tuple(max(1, steps // self.eta**i) for i in range(s, 0, -1))
+
+    def stops(self, steps):
+        return self._rungs(self.highest(steps), steps)
+
+    def expected(self, trials, steps):
+        brackets = self.brackets(trials, steps)
+        sizes = np.bincount(brackets, minlength=self.highest(steps) + 1)
+        ends = [*self.stops(steps), steps]
+        lengths = np.diff([0, *ends]).tolist()
+        return [
+            (sum(self._left(int(n), s, end, steps) for s, n in enumerate(sizes)), length)
+            for end, length in zip([0, *ends[:-1]], lengths, strict=True)
+        ]
+
+    def _left(self, n: int, s: int, step: int, steps: int) -> int:
+        """How many of n trials of bracket s go on after the rung at a step."""
+        passed = sum(rung <= step for rung in self._rungs(s, steps))
+        return max(1, n // self.eta**passed) if n else 0
+
+    def judge(self, standing, batches):
+        brackets = self.brackets(len(standing.scores), standing.steps)
+        going = standing.going.copy()
+        for s in range(self.highest(standing.steps) + 1):
+            if standing.step in self._rungs(s, standing.steps):
+                mine = np.flatnonzero(brackets == s)
+                keep = self._left(len(mine), s, standing.step, standing.steps)
+                going[mine] &= _best(_masked(standing)[mine], keep)
+        return Verdict(going)
+
+
+# ------------------------------------------------------------------------------ median stopping
+
+
+@dataclass(frozen=True)
+class MedianStopping:
+    """A trial stops where its best score so far is worse than the median of the others' averages.
+
+    Formula: at step t trial i stops if  min_{s <= t} f_i(s) > median_{j != i} mean_{s <= t} f_j(s),
+        over all trials j that got as far as t.
+    first: the first step at which trials are judged; by default an eighth of all steps.
+    every: steps from one judgement to the next; by default the same.
+    Errors: ValueError unless first >= 1 and every >= 1.
+    Source: Golovin et al. 2017 (KDD), Google Vizier, section 3.2.1.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.median_stopping(first=200, every=100).stops(500)
+    (200, 300, 400)
+    """
+
+    first: int | None = None
+    every: int | None = None
+
+    def __post_init__(self):
+        for name in ("first", "every"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"median_stopping: {name} = {value!r}: wanted at least 1 step")
+
+    def stops(self, steps):
+        eighth = math.ceil(steps / 8)
+        return tuple(range(self.first or eighth, steps, self.every or eighth))
+
+    def expected(self, trials, steps):
+        return [(trials, steps)]
+
+    def judge(self, standing, batches):
+        with_score = standing.going & np.isfinite(standing.scores)
+        if with_score.sum() < 2:
+            return Verdict(standing.going)
+        seen = np.isfinite(standing.curves)
+        average = np.where(seen, standing.curves, 0).sum(1) / np.maximum(seen.sum(1), 1)
+        best = np.where(seen, standing.curves, np.inf).min(1)
+        others = np.flatnonzero(with_score)
+        stop = [i for i in others.tolist() if best[i] > np.median(average[others[others != i]])]
+        going = standing.going.copy()
+        going[stop] = False
+        return Verdict(going)
+
+
+halving, hyperband, median_stopping = Halving, Hyperband, MedianStopping
+
+
+def stops_of(rungs: Any, steps: int) -> tuple[int, ...]:
+    """Where a policy judges; nowhere where there is none."""
+    return () if rungs is None else rungs.stops(steps)

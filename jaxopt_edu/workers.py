@@ -1,0 +1,100 @@
+"""Workers: a thread for each core (CPU) or accelerator of this process, fed by a queue."""
+
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Worker(NamedTuple):
+    """Which of the workers, and the device it works on."""
+
+    number: int
+    device: Any
+
+
+class Workers:
+    """Threads that run task(job, worker) on what is put in, one for each core or accelerator.
+
+    While entered in the main thread, Ctrl-C is heard by the next `get`, between two segments and
+    not in the middle of something; a second one interrupts at once.
+    """
+
+    def __init__(self, task: Callable[[Any, Worker], None]):
+        self._todo: queue.SimpleQueue = queue.SimpleQueue()
+        self._done: queue.SimpleQueue = queue.SimpleQueue()
+        self._task = task
+        self._stop = threading.Event()
+        self._heard = threading.Event()
+        self._handler: Any = None
+        # JAX keeps both settings for each thread
+        settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
+        self._threads = [
+            threading.Thread(target=self._run, args=(Worker(i, device), *settings), daemon=True)
+            for i, device in enumerate(worker_devices())
+        ]
+
+    def __enter__(self) -> "Workers":
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._handler = signal.signal(signal.SIGINT, self._hear)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+        self._stop.set()
+        for _thread in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def put(self, job: Any) -> None:
+        """Queues a job."""
+        self._todo.put(job)
+
+    def get(self) -> Any:
+        """The next job that is done; raises what its task raised."""
+        while True:
+            if self._heard.is_set():
+                raise KeyboardInterrupt
+            try:
+                job, error = self._done.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if error is not None:
+                raise error
+            return job
+
+    def _hear(self, *_: Any) -> None:
+        if self._heard.is_set():
+            raise KeyboardInterrupt
+        self._heard.set()
+
+    def _run(self, worker: Worker, x64: bool, precision: Any) -> None:
+        with (
+            jax.enable_x64(x64),
+            jax.default_matmul_precision(precision),
+            jax.default_device(worker.device),
+        ):
+            while (job := self._todo.get()) is not None and not self._stop.is_set():
+                try:
+                    self._task(job, worker)
+                    self._done.put((job, None))
+                except BaseException as error:
+                    self._done.put((job, error))
+
+
+def worker_devices() -> list:
+    """The device of each worker: every accelerator once, or the CPU once for each core."""
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        devices = devices * -(-cores // len(devices))
+    return devices
