@@ -11,6 +11,8 @@ from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.space import Distribution, OneOf
 from jaxopt_edu.value import nearest
 
+TRAINING_LOSS = "training_loss"  # scored at every stop where a state has a loss
+
 
 def check_numbers(experiment: Any, doing: str) -> None:
     """TypeError where a distribution stands in the place of a number."""
@@ -57,7 +59,7 @@ def check_run(
             )
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
-    watched = ("training_loss",) if hasattr(state, "loss") else ()
+    watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
     return splits, (*scores, *watched)
 
 

@@ -83,6 +83,7 @@ class Tile:
     reasons: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)  # split -> scores
     segments: list[Segment] = field(default_factory=list)
+    noted: int = 0  # how many of them are in the record
 
     @property
     def form(self) -> Form:

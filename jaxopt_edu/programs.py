@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, lax, random
 
 from jaxopt_edu import tree
+from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.value import Constant
 
@@ -160,7 +161,7 @@ def advance_lanes(
         t, lane = lax.while_loop(go_on, step, (start, lane))
         scores = experiment.score(lane.state, split)
         if hasattr(lane.state, "loss"):
-            scores = scores | {"training_loss": lane.state.loss}
+            scores = scores | {TRAINING_LOSS: lane.state.loss}
         return _inspect(lane, t), t, scores
 
     return form.over_lanes(run, which, lanes)

@@ -10,6 +10,11 @@ import numpy as np
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.value import RECIPES, Constant, show
 
+__all__ = [
+    "Choice", "Distribution", "Group", "IntUniform", "LogUniform", "OneOf", "Uniform", "choice",
+    "groups", "int_uniform", "label", "log_uniform", "one_of", "uniform",
+]  # fmt: skip
+
 
 class Distribution:
     """Stands in for a number. An opaque leaf: it can be sampled, and nothing else."""

@@ -14,7 +14,10 @@ import jaxopt_edu as jo
 from jaxopt_edu.cli import main
 from jaxopt_edu.parse import parse_setting
 
-FILES = ["best.json", "curves.png", "landscape.png", "report.html", "study.json", "trials.csv"]
+FILES = [
+    ".lock", "best.json", "curves.png", "landscape.png", "report.html", "results.npz", "study.json",
+    "sweep.json", "trials.csv",
+]  # fmt: skip
 SMALL = ["--trials", "6", "--steps", "20", "--tile", "4", "--hidden", "8"]
 
 

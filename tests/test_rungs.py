@@ -1,4 +1,4 @@
-"""Laws of rungs, folds, seeds, samplers and populations: what goes on, and that nothing else changes."""
+"""Laws of rungs, folds, seeds, samplers and populations: who goes on, and how nobody else does."""
 
 import dataclasses
 

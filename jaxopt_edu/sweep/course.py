@@ -133,7 +133,7 @@ class Course:
     def _open(self, batches: list[Batch], start: int) -> None:
         """The tiles of a stage: those at hand, or made, with their lanes if the store has them."""
         if not self.tiles:
-            self.tiles = self._pack(batches, self.record.alive)
+            self.tiles = self._pack(batches, self.record.arrays["packed"])
             if self.store is not None:
                 self.store.read_lanes(self.stage, self._mine(), self.record, needed=start > 0)
 
@@ -218,6 +218,7 @@ class Course:
     def _repack(self, batches: list[Batch], step: int, parents: dict[int, int]) -> None:
         """The lanes that go on, in as few tiles as hold them."""
         old, where = self.tiles, places(self.tiles)
+        self.record.arrays["packed"] = self.record.alive
         new = self._pack(batches, self.record.alive)
         rows = {i: to_rows(tile) for i, tile in self._mine() if tile.lanes is not None}
         wanted = [
@@ -279,12 +280,16 @@ class Course:
 
     def stop(self) -> None:
         """After Ctrl-C: keeps lanes that were on their way, and scores them as they are."""
+        for _, tile in self._mine():
+            if tile.noted < len(tile.segments):  # it was not out when Ctrl-C was heard
+                self.record.note(tile)
         if self.store is not None:
             self._write_lanes(self.store)
         for _, tile in self._mine():
             if tile.lanes is not None and not tile.final:
                 score_tile(tile, self.settings)
                 self.record.finish(tile)
+        self.save()
 
 
 def _name(batch: Batch) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.engine import Segment, Settings, Tile
 from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.sweep.rungs import Copy, Standing
@@ -19,7 +20,7 @@ class Record:
     """Curves, final scores, deaths and steps of all trials, filled in as tiles come by.
 
     A trial has `repeats` lanes: one for each seed and fold. `arrays` holds everything by name, with
-    trials along the first axis and, but for `going`, repeats along the second.
+    trials along the first axis and, but for `going` and `packed`, repeats along the second.
     """
 
     def __init__(self, trials: int, repeats: int, settings: Settings, metric: str, mode: str):
@@ -27,6 +28,7 @@ class Record:
         self.sign = 1 if mode == "min" else -1
         self.arrays: dict[str, np.ndarray] = {
             "going": np.ones(trials, bool),
+            "packed": np.ones(trials, bool),  # which were put into the tiles of the stage
             "steps": np.zeros((trials, repeats), int),
             "reasons": np.zeros((trials, repeats), int),
         }
@@ -37,7 +39,7 @@ class Record:
 
     def note(self, tile: Tile) -> Segment:
         """Files the last segment of a tile; its times from here on are those since the start."""
-        segment = tile.segments[-1]
+        segment, tile.noted = tile.segments[-1], len(tile.segments)
         tile.segments[-1] = segment._replace(
             start=segment.start - self.began, end=segment.end - self.began
         )
@@ -64,16 +66,17 @@ class Record:
 
     def merge(self, merged: Callable[[np.ndarray], np.ndarray]) -> None:
         """Takes over what other processes have noted."""
-        names = self.settings.names
-        for name in (*(CURVE + n for n in names), *(n for n in self.arrays if n.startswith(FINAL))):
-            self._array(name, *((len(self.settings.stops),) if name.startswith(CURVE) else ()))
+        for name in self.settings.names:
+            self._array(CURVE + name, len(self.settings.stops))
+            for split in self.settings.splits if name != TRAINING_LOSS else ():
+                self._array(f"{FINAL}{split}_{name}")
         for name in sorted(self.arrays):
-            if name != "going":
+            if self.arrays[name].ndim > 1:
                 self.arrays[name] = merged(self.arrays[name])
 
     def rows(self, tile: Tile) -> dict[str, np.ndarray]:
         """What is known of the lanes of a tile."""
-        arrays = {name: x for name, x in self.arrays.items() if name != "going"}
+        arrays = {name: x for name, x in self.arrays.items() if x.ndim > 1}
         return {name: x[tile.trials, tile.repeat] for name, x in arrays.items()}
 
     def put_rows(self, tile: Tile, rows: dict[str, np.ndarray]) -> None:
@@ -82,7 +85,15 @@ class Record:
             if name not in self.arrays:
                 self._array(name, *x.shape[1:])
             self.arrays[name][tile.trials, tile.repeat] = x
-        self.segments += [tuple(segment) for segment in tile.segments]
+        known, tile.noted = set(self.segments), len(tile.segments)
+        self.segments += [s for s in map(tuple, tile.segments) if s not in known]
+
+    def unfinish(self) -> None:
+        """Forgets the final scores of lanes that an interruption scored on their way."""
+        under_way = self.arrays["steps"] < self.settings.steps
+        for name, x in self.arrays.items():
+            if name.startswith(FINAL):
+                x[under_way] = np.nan
 
     def _array(self, name: str, *more: int) -> np.ndarray:
         if name not in self.arrays:

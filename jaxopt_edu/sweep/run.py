@@ -182,7 +182,9 @@ def _restore(course: Course, files: Store) -> bool:
         for place in about["structures"]
         for batch in [_stored_batch(course.plan, int(place), stored_columns(place, arrays))]
     }
-    if about["finished"]:
+    if not about["finished"]:
+        course.record.unfinish()
+    else:
         course.asked = sum(len(batch.trials) for batch in course.batches.values())
     return bool(about["finished"])
 

@@ -267,7 +267,7 @@ def _savez(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file."""
-    with _readable(path), np.load(path, allow_pickle=False) as found:
+    with _readable(path), open(path, "rb") as file, np.load(file, allow_pickle=False) as found:
         return {name: found[name] for name in found.files}
 
 

@@ -1,0 +1,163 @@
+"""Laws of the store: whatever happens to a sweep, going on gives the same study bit for bit."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sweeps
+
+import jaxopt_edu as jo
+from jaxopt_edu.sweep.store import opened
+
+SCRIPT = Path(sweeps.__file__)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return {}
+
+
+def reference(whole, kind):
+    """The study of an uninterrupted sweep, without a store."""
+    if kind not in whole:
+        whole[kind] = sweeps.run(kind)
+    return whole[kind]
+
+
+@contextlib.contextmanager
+def running(*arguments):
+    child = subprocess.Popen([sys.executable, SCRIPT, *map(str, arguments)])
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize("kind", ["halving", "folds"])
+def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
+    store = tmp_path / "store"
+    with running(store, kind) as child:
+        while child.poll() is None and not list(store.glob("lanes/*.npz")):
+            time.sleep(0.01)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    assert child.returncode == -signal.SIGKILL
+    assert list(store.glob("lanes/*.npz"))
+    sweeps.same(sweeps.run(kind, store), reference(whole, kind))
+    assert not (store / "lanes").exists()
+
+
+@pytest.mark.parametrize("kind", ["plain", "population"])
+def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, monkeypatch):
+    from jaxopt_edu.sweep import course
+
+    def interrupted(tiles, settings, until):
+        for i, tile in enumerate(run_tiles(tiles, settings, until)):
+            yield tile
+            if i == 4 and until >= 7_000:
+                raise KeyboardInterrupt
+
+    run_tiles = course.run_tiles
+    monkeypatch.setattr(course, "run_tiles", interrupted)
+    with pytest.raises(jo.SweepInterrupted) as stop:
+        sweeps.run(kind, tmp_path)
+    part = stop.value.study
+    assert "interrupted" in part.columns["status"]
+    sweeps.same(jo.load_study(tmp_path), part)
+    monkeypatch.undo()
+    sweeps.same(sweeps.run(kind, tmp_path), reference(whole, kind))
+
+
+def test_a_finished_store_is_shown_and_can_be_loaded(whole, tmp_path):
+    first = sweeps.run("population", tmp_path)
+    again = sweeps.run("population", tmp_path)
+    loaded = jo.load_study(tmp_path)
+    for study in (again, loaded):
+        sweeps.same(study, first)
+        assert study.best == first.best and study.space == first.space
+        assert study.moves == first.moves
+        assert study.info["seconds"] == pytest.approx(first.info["seconds"], abs=1)
+    assert again.info["compilations"]["engine"] == 0
+    assert loaded.rerun(3).evaluate() == first.rerun(3).evaluate()
+
+
+def test_other_arguments_are_refused_with_the_difference(tmp_path):
+    sweeps.run("plain", tmp_path, steps=20)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match="other arguments: steps was 20, now 40"):
+        sweeps.run("plain", tmp_path, steps=40)
+    with pytest.raises(ValueError, match="space.optimizer"):
+        sweeps.run("population", tmp_path, steps=20, rungs=None)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_foreign_directory_a_file_and_a_second_writer_are_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="holds 'thesis.tex', but no sweep"):
+        sweeps.run("plain", tmp_path, steps=20)
+    with pytest.raises(ValueError, match=r"thesis.tex is a file"):
+        sweeps.run("plain", tmp_path / "thesis.tex", steps=20)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+    with opened(tmp_path / "store", {"steps": 1}, True), pytest.raises(BlockingIOError) as error:
+        sweeps.run("plain", tmp_path / "store", steps=20)
+    assert f"in use by process {os.getpid()}" in str(error.value)
+    with pytest.raises(ValueError, match="holds no sweep"):
+        jo.load_study(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["results.npz", "sweep.json"])
+def test_a_damaged_store_is_an_error_that_damages_nothing(name, tmp_path):
+    sweeps.run("plain", tmp_path, steps=20)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        sweeps.run("plain", tmp_path, steps=20)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_later_format_is_refused(tmp_path):
+    sweeps.run("plain", tmp_path, steps=20)
+    asked = json.loads((tmp_path / "sweep.json").read_text())
+    (tmp_path / "sweep.json").write_text(json.dumps(asked | {"format": 99}))
+    with pytest.raises(ValueError, match="has format 99: this version reads 1"):
+        jo.load_study(tmp_path)
+
+
+def test_a_full_disk_is_an_error_that_damages_nothing(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*results.npz: File too large"):
+            sweeps.run("halving", tmp_path, steps=20, rungs=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "sweep.json"]
+    study = sweeps.run("halving", tmp_path, steps=20, rungs=None)
+    sweeps.same(study, sweeps.run("halving", steps=20, rungs=None))
+
+
+@pytest.mark.parametrize("kind", ["halving", "population"])
+def test_two_processes_make_the_same_table(kind, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = [tmp_path / f"{i}.npz" for i in (0, 1)]
+    with running(port, 0, kind, out[0]) as one, running(port, 1, kind, out[1]) as two:
+        assert one.wait(90) == two.wait(90) == 0
+    alone = sweeps.run(kind, steps=200, rungs=sweeps.RUNGS[kind])
+    for path in out:
+        found = np.load(path)
+        assert found["processes"] == 2
+        for name, x in alone.columns.items():
+            np.testing.assert_array_equal(found[name], np.asarray(x).astype(str))
