@@ -19,6 +19,8 @@ from jaxopt_edu import data, models, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fit import Run, fit
+from jaxopt_edu.hypergradient import hypergradient
+from jaxopt_edu.tune import Tuning, tune
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sample, sweep
 from jaxopt_edu.interop import from_optax, to_optax
@@ -27,13 +29,13 @@ from jaxopt_edu.race import race
 
 __all__ = [
     "Chain", "Constant", "Experiment", "Hyper", "Mask", "Rule", "Run", "Study",
-    "SweepInterrupted", "Training", "TrainingState", "Transform",
+    "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
     "apply_updates", "chain", "choice", "data", "fit", "from_optax", "functions",
-    "hyperparameters", "int_uniform", "load_experiment", "log_uniform", "losses", "metrics",
-    "models", "number", "one_of", "optimizers", "plot", "pytree", "race", "recipe", "regularizers",
+    "hypergradient", "hyperparameters", "int_uniform", "load_experiment", "log_uniform",
+    "losses", "metrics", "models", "number", "one_of", "optimizers", "plot", "pytree", "race", "recipe", "regularizers",
     "replace", "report", "sample", "save_study", "schedules", "space", "static", "sweep",
     "to_optax",
-    "transforms", "tree", "uniform",
+    "transforms", "tree", "tune", "uniform",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__,
 ]  # fmt: skip
