@@ -32,10 +32,9 @@ __all__ = [
     "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
     "apply_updates", "chain", "choice", "data", "fit", "from_optax", "functions",
     "hypergradient", "hyperparameters", "int_uniform", "load_experiment", "log_uniform",
-    "losses", "metrics", "models", "number", "one_of", "optimizers", "plot", "pytree", "race", "recipe", "regularizers",
-    "replace", "report", "sample", "save_study", "schedules", "space", "static", "sweep",
-    "to_optax",
-    "transforms", "tree", "tune", "uniform",
+    "losses", "metrics", "models", "number", "one_of", "optimizers", "plot", "pytree", "race",
+    "recipe", "regularizers", "replace", "report", "sample", "save_study", "schedules", "space",
+    "static", "sweep", "to_optax", "transforms", "tree", "tune", "uniform",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__,
 ]  # fmt: skip

@@ -33,8 +33,9 @@ def hypergradient(
     Trains as `fit(experiment, steps, seed=seed)` does, from the same weights on the same batches,
         but to the end: a training that `fit` breaks off as diverged has a score that is huge, or
         no number, and so has its gradient.
-    Cost: the state is kept about sqrt(T) times, and all that a step computes for sqrt(T) steps; the
-        rest is computed twice. Some 4 times the time of the training alone.
+    Cost: about 2 sqrt(T) states are kept, and what one step computes: an MLP 64-32-10 with Adam
+        takes 0.7, 1.3 and 2.4 MiB for 100, 400 and 1600 steps of 32 examples, where keeping all
+        takes 15, 56 and 220; and four times as long as its `fit`.
     Where it misleads: where training is chaotic, as at large learning rates, the product of the
         step's Jacobians grows exponentially with T. The derivative is then right, and useless: it
         holds in a neighbourhood too small to step in (Metz et al. 2019, 2021).
@@ -91,10 +92,11 @@ def final_score(experiment: Any, steps: int, seed: Any, metric: str, split: str)
 def train(experiment: Any, steps: int, seed: Any) -> Any:
     """The state after the training that `fit` does, to be differentiated in square-root memory.
 
-    A scan over segments of isqrt(steps) steps: going forward, only the state before each segment is
-    kept; going back, each segment is computed again. The steps that make no whole segment come
-    last.
+    A scan over segments of isqrt(steps) steps. Going forward, only the state before each segment is
+    kept; going back, a segment is run again to have the state before each of its steps, and each
+    step once more for what its derivative needs. The steps that make no whole segment come last.
     """
+    again = functools.partial(jax.checkpoint, prevent_cse=False)  # within a scan nothing is merged
     first, key = (random.fold_in(random.key(seed), i) for i in (0, 1))
     length = math.isqrt(steps)
     t = jnp.arange(steps, dtype=jnp.int32)
@@ -103,10 +105,11 @@ def train(experiment: Any, steps: int, seed: Any) -> Any:
         t[steps // length * length :],
     )
 
+    @again
     def step(state, t):
         return experiment.step(state, t, key), None
 
-    @functools.partial(jax.checkpoint, prevent_cse=False)
+    @again
     def segment(state, t):
         return lax.scan(step, state, t)
 
