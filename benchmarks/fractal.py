@@ -24,7 +24,7 @@ ESCAPED = 1e6  # a loss so many times its start does not come back
 RECENT = 0.05  # weight of the last step in the running mean of the loss
 VIEWS = {  # exponents of ten: of the input layer's rate, from and to, and of the output layer's
     "the whole boundary": (0.5, 4.0, 0.0, 1.6),
-    "a piece of it, 10 times as near": (2.4, 2.7, 0.5, 0.7),
+    "inside the rectangle": (2.4, 2.7, 0.5, 0.7),
 }
 ARMS = ("ours", "vmap", "torch")
 
@@ -256,7 +256,7 @@ def colours(study: jo.Study, side: int) -> np.ndarray:
 
     columns = {name: x.reshape(side, side) for name, x in study.columns.items() if len(x)}
     learned = columns["validation_loss"] < 1
-    cold = colormaps["YlGnBu_r"](ranks(columns["validation_total"], learned))
+    cold = colormaps["YlGnBu_r"](0.7 * ranks(columns["validation_total"], learned))
     warm = colormaps["inferno"](ranks(columns["validation_held"], ~learned))
     return np.where(learned[..., None], cold, warm)
 

