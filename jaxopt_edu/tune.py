@@ -102,19 +102,19 @@ def tune(
     space: an experiment with `uniform` and `log_uniform` for the numbers to tune.
     steps: of each training. updates: of the hyperparameters; each costs `starts` hypergradients.
     starts: the first so many trials of a random `sweep` with the same seed.
-    optimizer: any of ours, for u; by default Adam, which after a huge slope stays where it is (on
-        digits better than with the gradient clipped). Each start has its own.
+    optimizer: any of ours, for u; by default Adam, which hardly moves after a huge slope, where a
+        clipped gradient wanders on. Each start has its own.
     seed: of the starts, the initial weights and the order of the data.
     metric, mode, split: the score, as in `hypergradient`; it must be smooth, so not the accuracy.
     A start whose score or gradient is not finite ends there with its reason, and touches no other.
     The best score was chosen on this split among updates x starts: judge it by another one.
     Where it is worth it: with many numbers. A linear model of breast_cancer with a learning rate
-        and an L2 for each of its 30 features, 100 steps, 31 numbers: the median start goes from a
-        validation loss of 0.116 to 0.066, the best to 0.055; 1,984 random trials, the same work,
-        find 0.083. (Their test loss is the better one, 0.064 against 0.110: 31 numbers fit 91
-        examples.) For 10 features of diabetes both losses are better than random search's. With 4
-        numbers of an MLP on digits random search did as well, 0.094 against 0.098. All are medians
-        of 5 seeds.
+        and a penalty for each of its 30 features (docs/experiments.md): the median start goes
+        from a validation loss of 0.116 to 0.066, the best to 0.055; 1,984 random trials find 0.083,
+        which is as much work if a hypergradient counts as four trainings. (Their test loss is the
+        better one, 0.064 against 0.110: 31 numbers fit 91 examples.) For 10 features of diabetes
+        both losses are better than random search's. With 4 numbers of an MLP on digits random
+        search does as well, 0.094 against 0.098. All are medians of 5 seeds.
     Where it is no use: in chaotic regions, where slopes are huge (see `hypergradient`); for numbers
         of structure and those declared with smooth=False. `sweep` has neither problem.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; ValueError
@@ -139,17 +139,19 @@ def tune(
     template = jax.tree.map(strong, middle)
     walks, rows = _start(axes, starts, seed, optimizer), []
     bar = Progress((updates + 1) * starts * steps, progress)
-    for _ in range(updates + 1):
-        walks, seen = _update(
-            walks, optimizer, template, np.uint32(seed), axes, steps, metric, split, mode == "min"
-        )
-        rows.append(jax.tree.map(np.asarray, seen))
-        bar.advance(starts * steps)
-        if len(rows) == 1:
+    try:
+        for _ in range(updates + 1):
+            walks, seen = _update(
+                walks, optimizer, template, np.uint32(seed),
+                axes, steps, metric, split, mode == "min",
+            )  # fmt: skip
+            rows.append(jax.tree.map(np.asarray, seen))
+            bar.advance(starts * steps)
             _check_slopes(rows[0], metric)
-        if not np.any(np.asarray(walks.reason) == ALIVE):
-            break
-    bar.close()
+            if not np.any(np.asarray(walks.reason) == ALIVE):
+                break
+    finally:
+        bar.close()
     history = jax.tree.map(lambda *x: np.stack(x), *rows)
     reasons = tuple(REASONS[i] for i in np.asarray(walks.reason))
     return Tuning(

@@ -28,3 +28,4 @@ def test_blocks_run_and_learn():
     wanted = float(balance.cost(lqr(), np.array([0.5, 0.0])))
     assert best < 1.03 * wanted
     assert space["slope"].optimizer.learning_rate < 0
+    assert space["tuning"].best_score < 0.06 < 0.08 < space["tuning"].scores[0].min()
