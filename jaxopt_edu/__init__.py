@@ -19,6 +19,8 @@ from jaxopt_edu import data, models, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fit import Run, fit
+from jaxopt_edu.hypergradient import hypergradient
+from jaxopt_edu.tune import Tuning, tune
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import *
 from jaxopt_edu.interop import from_optax, to_optax
@@ -28,14 +30,14 @@ from jaxopt_edu.race import race
 __all__ = [
     "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
     "LatinHypercube", "Mask", "MedianStopping", "Population", "Random", "Rule", "Run", "Sobol",
-    "Study", "SweepInterrupted", "Training", "TrainingState", "Transform",
+    "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
     "apply_updates", "chain", "choice", "data", "fit", "from_optax", "functions",
-    "halving", "hyperband", "hyperparameters", "int_uniform", "latin_hypercube", "load_experiment",
+    "halving", "hyperband", "hypergradient", "hyperparameters", "int_uniform", "latin_hypercube",
+    "load_experiment",
     "load_study", "log_uniform", "losses", "median_stopping", "metrics", "models", "number",
     "one_of", "optimizers", "plot", "population", "pytree", "race", "recipe", "regularizers",
     "replace", "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
-    "to_optax",
-    "transforms", "tree", "uniform",
+    "to_optax", "transforms", "tree", "tune", "uniform",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__,
 ]  # fmt: skip

@@ -15,6 +15,7 @@ JAX_ARMS = {
     "step": {"ours", "ours-closed", "optax"},
     "fit": {"ours", "python-loop", "scan"},
     "sweep": {"ours", "ours-one", "ours-fit", "vmap", "scan"},
+    "fractal": {"ours", "vmap"},
 }
 
 
@@ -35,6 +36,7 @@ def test_quick(script, tmp_path):
     [report], [record] = tmp_path.glob("*.md"), tmp_path.glob("*.json")
     assert report.stem == record.stem and report.stem.endswith(f"-{script}-quick")
     assert report.read_text() in done.stdout
+    assert len(list(tmp_path.glob("*.png"))) == (script == "fractal")
     found = json.loads(record.read_text())
     assert found["question"].endswith("?") and f"# {found['question']}\n" in done.stdout
     assert {"date", "cpu", "cores", "load average at start", "versions"} <= set(found["machine"])
