@@ -179,9 +179,9 @@ def compile_tiles(firsts: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
 
 def _compile(tile: Tile, settings: Settings, device: Any) -> None:
     """One run of each program without a step."""
-    lanes = init_lanes(tile.form, tile.on(device))
-    lanes, _, _ = _advance(tile, lanes, 0, 0, settings, device)
-    jax.block_until_ready(score_lanes(tile.form, settings.splits, tile.on(device), lanes))
+    which = tile.on(device)
+    lanes, _, _ = _advance(tile, which, init_lanes(tile.form, which), 0, 0, settings)
+    jax.block_until_ready(score_lanes(tile.form, settings.splits, which, lanes))
 
 
 def run_tiles(
@@ -209,17 +209,17 @@ def run_tiles(
 
 def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
     """The tile after one more segment, its scores on the host; on all splits after the last."""
-    began, first, device = time.perf_counter(), tile.t, worker.device
-    if tile.lanes is None:
-        tile.lanes = init_lanes(tile.form, tile.on(device))
+    began, first, which = time.perf_counter(), tile.t, tile.on(worker.device)
     stop = settings.next_stop(first)
-    tile.lanes, t, scores = _advance(tile, tile.lanes, first, stop, settings, device)
+    lanes = tile.lanes
+    lanes = init_lanes(tile.form, which) if lanes is None else _on(lanes, worker.device)
+    tile.lanes, t, scores = _advance(tile, which, lanes, first, stop, settings)
     tile.scores = tile.read(scores)
     tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
     tile.t = int(np.max(t))
     tile.stopped = tile.t < stop
     if tile.finished(settings.steps):
-        score_tile(tile, settings, device)
+        _score(tile, which, settings)
     end, lives = time.perf_counter(), tile.reasons == ALIVE
     useful = np.maximum(np.where(lives, tile.t, tile.died) - first, 0).sum()
     tile.segments.append(
@@ -230,19 +230,30 @@ def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
     )  # fmt: skip
 
 
-def score_tile(tile: Tile, settings: Settings, device: Any = None) -> None:
+def score_tile(tile: Tile, settings: Settings) -> None:
     """Puts the scores of the tile's trials on every split of the settings into tile.final."""
-    device = device or worker_devices()[0]
-    lanes = jax.device_put(tile.lanes, device)
-    final = tile.read(score_lanes(tile.form, settings.splits, tile.on(device), lanes))
+    device = worker_devices()[0]
+    tile.lanes = _on(tile.lanes, device)
+    _score(tile, tile.on(device), settings)
+
+
+def _score(tile: Tile, which: Which, settings: Settings) -> None:
+    final = tile.read(score_lanes(tile.form, settings.splits, which, tile.lanes))
     tile.final = {split: _loss_first(final[split]) for split in settings.splits}
 
 
-def _advance(tile: Tile, lanes: Any, start: int, stop: int, settings: Settings, device: Any) -> Any:
+def _on(lanes: Any, device: Any) -> Any:
+    """The lanes on a device; those of a CPU are where all its workers find them."""
+    return lanes if device.platform == "cpu" else jax.device_put(lanes, device)
+
+
+def _advance(
+    tile: Tile, which: Which, lanes: Any, start: int, stop: int, settings: Settings
+) -> Any:
     tol = None if settings.tol is None else np.float32(settings.tol)
     return advance_lanes(
-        tile.form, settings.split, tile.on(device), jax.device_put(lanes, device),
-        np.int32(start), np.int32(stop), np.float32(settings.diverge_above), tol,
+        tile.form, settings.split, which, lanes, np.int32(start), np.int32(stop),
+        np.float32(settings.diverge_above), tol,
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def _permute(drawn: Array, i: Array, n: Array | int) -> Array:
     return jax.lax.scan(swap_or_not, i, (shifts, coins), unroll=4)[0]
 
 
-def _drawn(key: Array, epoch: Array) -> Array:
+def _drawn(key: Array, epoch: Array | int) -> Array:
     """Random bits of an epoch, (2, ROUNDS): hashes of the key's words, the epoch and a counter.
 
     In a training step jax.random.bits would take longer than all the rest of this.

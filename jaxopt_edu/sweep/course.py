@@ -150,7 +150,7 @@ class Course:
         numbers = {id(tile): i for i, tile in self._mine()}
         for tile in run_tiles((tile for _, tile in self._mine()), self.settings, end):
             segment = self.record.note(tile)
-            self.bar.advance(segment.steps * len(tile.trials), **self.record.figures())
+            self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
             if tile.finished(self.settings.steps):
                 tile.lanes = None
             if self.store is not None:
