@@ -244,7 +244,8 @@ def _score(tile: Tile, which: Which, settings: Settings) -> None:
 
 def _on(lanes: Any, device: Any) -> Any:
     """The lanes on a device; those of a CPU are where all its workers find them."""
-    return lanes if device.platform == "cpu" else jax.device_put(lanes, device)
+    there = device.platform == "cpu" and isinstance(lanes.died, jax.Array)
+    return lanes if there else jax.device_put(lanes, device)
 
 
 def _advance(
