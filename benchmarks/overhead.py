@@ -16,7 +16,8 @@ from _common import missing, say
 from _report import arguments, publish, seconds
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep.files import save_study
+from jaxopt_edu.describe import write_text
+from jaxopt_edu.sweep.files import as_csv
 
 ARMS = ("random", "sobol", "random-store", "sobol-store", "optuna-random", "optuna-tpe")
 WANTED = 40e-6  # seconds a trial
@@ -81,7 +82,7 @@ def one(space: Any, trials: int, name: str) -> float:
     began = time.perf_counter()
     study = jo.sweep(space, trials, steps=1, sampler=sampler, store=directory, progress=False)
     if directory is not None:
-        save_study(study, directory)
+        write_text(directory / "trials.csv", as_csv(study))
     took = time.perf_counter() - began - study.info["compile_seconds"]
     if directory is not None:
         shutil.rmtree(directory)
