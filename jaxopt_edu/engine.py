@@ -134,6 +134,7 @@ class Structure:
         structure, shared, numbers, constants = take_apart(template)
         self.form, self.constants = Form(structure, shared, width), Shared(constants)
         self._which = (as_numbers(np.full(width, x) for x in numbers), folded)
+        self.memory = 0  # bytes that a program takes, known once it is compiled
 
     @functools.cached_property
     def lanes(self) -> Any:
@@ -178,9 +179,14 @@ def compile_tiles(firsts: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
 
 
 def _compile(tile: Tile, settings: Settings, device: Any) -> None:
-    """One run of each program without a step."""
+    """One run of each program without a step; the structure learns what memory they take."""
     which = tile.on(device)
-    lanes, _, _ = _advance(tile, which, init_lanes(tile.form, which), 0, 0, settings)
+    lanes = init_lanes(tile.form, which)
+    arguments = _arguments(tile, which, lanes, 0, 0, settings)
+    used = advance_lanes.lower(*arguments).compile().memory_analysis()
+    if used is not None:  # not all backends say
+        tile.of.memory = used.temp_size_in_bytes + used.argument_size_in_bytes
+    lanes, _, _ = advance_lanes(*arguments)
     jax.block_until_ready(score_lanes(tile.form, settings.splits, which, lanes))
 
 
@@ -213,7 +219,8 @@ def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
     stop = settings.next_stop(first)
     lanes = tile.lanes
     lanes = init_lanes(tile.form, which) if lanes is None else _on(lanes, worker.device)
-    tile.lanes, t, scores = _advance(tile, which, lanes, first, stop, settings)
+    arguments = _arguments(tile, which, lanes, first, stop, settings)
+    tile.lanes, t, scores = advance_lanes(*arguments)
     tile.scores = tile.read(scores)
     tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
     tile.t = int(np.max(t))
@@ -248,14 +255,13 @@ def _on(lanes: Any, device: Any) -> Any:
     return lanes if there else jax.device_put(lanes, device)
 
 
-def _advance(
+def _arguments(
     tile: Tile, which: Which, lanes: Any, start: int, stop: int, settings: Settings
-) -> Any:
+) -> tuple:
+    """Of `advance_lanes`."""
     tol = None if settings.tol is None else np.float32(settings.tol)
-    return advance_lanes(
-        tile.form, settings.split, which, lanes, np.int32(start), np.int32(stop),
-        np.float32(settings.diverge_above), tol,
-    )  # fmt: skip
+    above = np.float32(settings.diverge_above)
+    return tile.form, settings.split, which, lanes, np.int32(start), np.int32(stop), above, tol
 
 
 def _loss_first(scores: dict[str, Any]) -> dict[str, Any]:
