@@ -3,12 +3,8 @@
 from jaxopt_edu.sweep.files import save_study
 from jaxopt_edu.sweep.intervals import Interval
 from jaxopt_edu.sweep.optuna import Optuna, optuna
-from jaxopt_edu.sweep.optuna_trials import (
-    from_distribution,
-    importances,
-    to_distribution,
-    to_optuna,
-)
+from jaxopt_edu.sweep.optuna_space import from_distribution, to_distribution
+from jaxopt_edu.sweep.optuna_trials import importances, to_optuna
 from jaxopt_edu.sweep.population import Population, population
 from jaxopt_edu.sweep.results import load_study
 from jaxopt_edu.sweep.run import sweep
