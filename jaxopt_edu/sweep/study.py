@@ -1,6 +1,6 @@
 """The result of a sweep: a table of trials, their curves, and the best one as an experiment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,11 @@ class Study:
     evaluations: the step of each evaluation.
     tile: the number of lanes of a program for each structure; with `fit(..., tile=study.tile)`
         the best trial gives its numbers again bit for bit.
+    rungs: the steps at which trials were judged and some stopped.
+    repeats: (seed, fold) of each lane of a trial; empty or one entry: a single lane.
+    lanes: score name -> (trials, repeats, evaluations); curves holds its mean over repeats.
+    timeline: one entry for each dispatched segment: worker, start and end (seconds), first (step),
+        steps, width (lanes executed), alive (lanes alive at its end), structure (of `batches`).
     """
 
     space: Any
@@ -35,6 +40,10 @@ class Study:
     seed: int
     tiles: tuple[int, ...]
     info: dict[str, Any]
+    rungs: tuple[int, ...] = ()
+    repeats: tuple[tuple[int, int], ...] = ()
+    lanes: dict[str, np.ndarray] = field(default_factory=dict)
+    timeline: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.columns["status"])
