@@ -212,14 +212,21 @@ def steps_in_logs(study: Study) -> bool:
     return bool(study.rungs) and study.steps >= 8 * study.rungs[0]
 
 
+def step_ends(study: Study) -> tuple[float, float]:
+    """The ends of an axis of steps: of a logarithmic one, from before the first that is shown."""
+    if not steps_in_logs(study):
+        return 0.0, study.steps * 1.02
+    ended = study.columns["steps"][study.columns["steps"] > 0]
+    return min([*study.rungs, *study.evaluations, *ended]) / 1.5, study.steps * 1.08
+
+
 def scale_steps(axes: "Axes", study: Study) -> None:
     """Scales the horizontal axis for the steps of a study."""
-    axes.set(xlim=(0, study.steps * 1.02), xlabel="step")
+    low, high = step_ends(study)
     if steps_in_logs(study):
-        first = min([*study.rungs, *study.evaluations])
         axes.set_xscale("log")
-        log_ticks(axes.xaxis, first, study.steps)
-        axes.set_xlim(first / 1.5, study.steps * 1.08)
+        log_ticks(axes.xaxis, low, high)
+    axes.set(xlim=(low, high), xlabel="step")
 
 
 def scale_scores(axes: "Axes", scores: np.ndarray, mode: str, cut: float = 0.05) -> Any:

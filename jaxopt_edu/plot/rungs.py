@@ -16,6 +16,7 @@ from jaxopt_edu.plot.figure import (
     scale_scores,
     scale_steps,
     sign,
+    step_ends,
     steps_in_logs,
     tidy,
 )
@@ -115,9 +116,8 @@ def _draw_counts(axes: "Axes", study: Study) -> None:
 
 def between_rungs(study: Study, trials: np.ndarray) -> list[tuple[float, int]]:
     """(a step, how many of some trials went on from there): early on, and after each rung."""
-    early = study.rungs[0] / 2 if steps_in_logs(study) else 0.0
     ends = study.columns["steps"][trials]
-    on = [(early, len(trials))]
+    on = [(step_ends(study)[0], len(trials))]
     on += [(rung, int(np.sum(ends > rung))) for rung in study.rungs if np.any(ends == rung)]
     return on
 
