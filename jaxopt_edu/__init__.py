@@ -22,13 +22,13 @@ from jaxopt_edu.fit import Run, fit
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import Study, SweepInterrupted, save_study, sample, sweep
 from jaxopt_edu.interop import from_optax, to_optax
-from jaxopt_edu import functions, plot, report
+from jaxopt_edu import explain, functions, plot, report
 from jaxopt_edu.race import race
 
 __all__ = [
     "Chain", "Constant", "Experiment", "Hyper", "Mask", "Rule", "Run", "Study",
     "SweepInterrupted", "Training", "TrainingState", "Transform",
-    "apply_updates", "chain", "choice", "data", "fit", "from_optax", "functions",
+    "apply_updates", "chain", "choice", "data", "explain", "fit", "from_optax", "functions",
     "hyperparameters", "int_uniform", "load_experiment", "log_uniform", "losses", "metrics",
     "models", "number", "one_of", "optimizers", "plot", "pytree", "race", "recipe", "regularizers",
     "replace", "report", "sample", "save_study", "schedules", "space", "static", "sweep",

@@ -13,8 +13,8 @@ ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics", "regularizers",
     "transforms", "optimizers", "models", "data", "space", "experiment", "checks", "programs",
-    "engine", "monitor", "progress", "fit", "describe", "sweep", "interop", "functions", "race",
-    "plot", "report", "parse", "commands", "cli", "__main__",
+    "engine", "monitor", "progress", "fit", "describe", "sweep", "interop", "explain", "functions",
+    "race", "plot", "report", "parse", "commands", "cli", "__main__",
 ]  # fmt: skip
 
 
