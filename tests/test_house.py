@@ -14,7 +14,8 @@ ORDER = [
     "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics", "regularizers",
     "transforms", "optimizers", "models", "data", "space", "experiment", "checks", "programs",
     "workers", "engine", "widths", "monitor", "progress", "fit", "hypergradient",
-    "tune", "describe", "sweep", "interop", "functions", "race", "plot", "report", "parse", "build", "commands", "cli", "__main__",
+    "tune", "describe", "privacy", "federated", "sweep", "interop", "functions", "race", "plot",
+    "report", "parse", "build", "commands", "cli", "__main__",
 ]  # fmt: skip
 
 
