@@ -22,6 +22,7 @@ from jaxopt_edu.value import nearest, show
 
 _CHAPTERS = (
     "", ".losses", ".metrics", ".models", ".optimizers", ".schedules", ".data", ".space", ".sweep",
+    ".privacy", ".federated",
 )  # fmt: skip
 
 
@@ -157,11 +158,16 @@ def _with(description: Any, path: list[str]) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Writes a text in UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: under a temporary name beside it, then renamed."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

@@ -1,0 +1,144 @@
+"""Files that only a passphrase opens: scrypt makes the key, AES-256-GCM encrypts and seals.
+
+A file is  magic "JOEDU" | version 1 | log2 n, r, p of scrypt | salt (16) | nonce (12) | ciphertext
+with the tag at its end; all that stands before the ciphertext is sealed too.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_edu.describe import write_bytes
+
+__all__ = ["decrypt", "decrypt_file", "encrypt", "encrypt_file", "load_params", "save_params"]
+
+MAGIC, VERSION = b"JOEDU", 1
+SALT, NONCE = 16, 12
+HEADER = len(MAGIC) + 4 + SALT + NONCE
+WORK, LEAST_WORK, MOST_WORK = 17, 10, 20  # log2 of scrypt's n
+R, P = 8, 1
+
+
+def encrypt(content: bytes, passphrase: str, *, work: int = WORK) -> bytes:
+    """The content, readable and changeable only by who has the passphrase.
+
+    work: log2 of scrypt's n: a guess at the passphrase costs 2^work KiB of memory, and at 17
+        (128 MiB) about half a second.
+    Errors: ValueError for an empty passphrase or a work that is not in 10 to 20; ImportError where
+        the package cryptography is missing.
+    Source: RFC 7914 (scrypt); NIST SP 800-38D (GCM); both by the package cryptography.
+
+    >>> import jaxopt_edu as jo
+    >>> secret = jo.privacy.encrypt(b"weights", "correct horse", work=10)
+    >>> jo.privacy.decrypt(secret, "correct horse")
+    b'weights'
+    """
+    if not LEAST_WORK <= work <= MOST_WORK:
+        raise ValueError(f"work = {work}: wanted {LEAST_WORK} to {MOST_WORK}")
+    header = MAGIC + bytes([VERSION, work, R, P]) + os.urandom(SALT + NONCE)
+    return header + _cipher(header, passphrase).encrypt(header[-NONCE:], content, header)
+
+
+def decrypt(content: bytes, passphrase: str) -> bytes:
+    """What was encrypted.
+
+    Errors: ValueError for a wrong passphrase, content that was changed or is not `encrypt`'s, or
+        is of a later version; ImportError where the package cryptography is missing.
+    """
+    if content[: len(MAGIC)] != MAGIC or len(content) < HEADER:
+        raise ValueError("this is nothing that jaxopt_edu encrypted: its beginning is another")
+    version, *settings = content[len(MAGIC) : len(MAGIC) + 4]
+    if version != VERSION:
+        raise ValueError(f"encrypted by version {version}: wanted {VERSION}, what this code reads")
+    if not LEAST_WORK <= settings[0] <= MOST_WORK or settings[1:] != [R, P]:
+        raise ValueError(f"scrypt's settings {settings} are none that jaxopt_edu writes")
+    header, sealed = content[:HEADER], content[HEADER:]
+    _, _, broken = _cryptography()
+    try:
+        return _cipher(header, passphrase).decrypt(header[-NONCE:], sealed, header)
+    except broken:
+        raise ValueError("the passphrase is wrong, or the content was changed") from None
+
+
+def encrypt_file(source: Any, target: Any, passphrase: str, *, work: int = WORK) -> None:
+    """Encrypts one file into another, which is written whole or not at all."""
+    write_bytes(Path(target), encrypt(Path(source).read_bytes(), passphrase, work=work))
+
+
+def decrypt_file(source: Any, target: Any, passphrase: str) -> None:
+    """Decrypts one file into another, which is written whole or not at all."""
+    write_bytes(Path(target), decrypt(Path(source).read_bytes(), passphrase))
+
+
+def _cipher(header: bytes, passphrase: str) -> Any:
+    """AES-256-GCM under the key that scrypt makes of the passphrase and the header's salt."""
+    if not isinstance(passphrase, str) or not passphrase:
+        raise ValueError("passphrase: wanted a string that is not empty")
+    aes, scrypt, _ = _cryptography()
+    work, r, p = header[len(MAGIC) + 1 : len(MAGIC) + 4]
+    salt = header[len(MAGIC) + 4 : -NONCE]
+    return aes(scrypt(salt, 32, 2**work, r, p).derive(passphrase.encode()))
+
+
+def _cryptography() -> tuple[Any, Any, Any]:
+    """AESGCM, Scrypt and the error of a seal that is broken."""
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    except ImportError as error:
+        raise ImportError("encryption needs: pip install 'jaxopt_edu[privacy]'") from error
+    return AESGCM, Scrypt, InvalidTag
+
+
+# -------------------------------------------------------------------------------- parameters
+
+
+def save_params(path: Any, params: Any, passphrase: str, *, work: int = WORK) -> None:
+    """Writes a tree of arrays, encrypted, whole or not at all: no pickle, bits as they are.
+
+    Inside are 8 bytes with the length of a JSON text, that text (name, dtype and shape of each
+    array), and the arrays one after another.
+
+    >>> import jax.numpy as jnp, jaxopt_edu as jo, tempfile
+    >>> path = tempfile.mkdtemp() + "/model"
+    >>> params = {"w": jnp.arange(3.0), "b": jnp.zeros(())}
+    >>> jo.privacy.save_params(path, params, "correct horse", work=10)
+    >>> jo.privacy.load_params(path, params, "correct horse")["w"]
+    array([0., 1., 2.], dtype=float32)
+    """
+    arrays = {name: np.asarray(x) for name, x in _named(params).items()}
+    table = json.dumps([[name, x.dtype.name, x.shape] for name, x in arrays.items()]).encode()
+    parts = [len(table).to_bytes(8, "little"), table, *(x.tobytes() for x in arrays.values())]
+    write_bytes(Path(path), encrypt(b"".join(parts), passphrase, work=work))
+
+
+def load_params(path: Any, like: Any, passphrase: str) -> Any:
+    """The arrays that `save_params` wrote, in the structure of `like`, such as a model's params.
+
+    Errors: as `decrypt`; ValueError where names or shapes are not those of `like`.
+    """
+    content = decrypt(Path(path).read_bytes(), passphrase)
+    size = 8 + int.from_bytes(content[:8], "little")
+    table, arrays, start = json.loads(content[8:size]), {}, size
+    for name, dtype, shape in table:
+        kind, count = jnp.dtype(dtype), math.prod(shape)
+        arrays[name] = np.frombuffer(content, kind, count, start).reshape(shape).copy()
+        start += count * kind.itemsize
+    wanted = {name: np.shape(x) for name, x in _named(like).items()}
+    found = {name: x.shape for name, x in arrays.items()}
+    if wanted != found:
+        raise ValueError(f"{path} holds arrays {found}: wanted {wanted}, those of `like`")
+    return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
+
+
+def _named(params: Any) -> dict[str, Any]:
+    """The leaves by their place in the tree."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {jax.tree_util.keystr(path): x for path, x in leaves}
