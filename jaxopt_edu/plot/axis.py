@@ -116,7 +116,7 @@ def pair(study: Study, x: str | None, y: str | None, shares: dict[str, float]) -
     if x is not None and x == y:
         raise ValueError(f"y = {y!r}: wanted another name than x")
     free = sorted(varied(study, shares), key=lambda name: not is_number(study, name))
-    chosen = []
+    chosen: list[Axis] = []
     for argument, name in (("x", x), ("y", y)):
         others = [n for n in free if n not in (x, y, *(axis.name for axis in chosen))]
         if name is not None or others:

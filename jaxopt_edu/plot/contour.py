@@ -101,9 +101,11 @@ def _draw(figure: "Figure", axes: "Axes", study: Study, right: Axis, up: Axis) -
     low, high, log = score_range(final_scores(study), study.mode)
     norm = LogNorm(low, high) if log else Normalize(low, high)
     z = score_map(study, right, up, GRID)
-    colours = {"norm": norm, "cmap": "viridis" if study.mode == "min" else "viridis_r"}
+    cmap = "viridis" if study.mode == "min" else "viridis_r"
     xs, ys = right.grid(GRID), up.grid(GRID)
-    drawn = axes.pcolormesh(xs, ys, z, shading="nearest", alpha=0.75, rasterized=True, **colours)
+    drawn = axes.pcolormesh(
+        xs, ys, z, norm=norm, cmap=cmap, shading="nearest", alpha=0.75, rasterized=True
+    )
     if right.values is None and up.values is None and np.isfinite(z).sum() > 4:
         axes.contour(xs, ys, z, 8, colors="white", linewidths=0.9)
     mean = f"{score_name(study)}, mean of trials near by"

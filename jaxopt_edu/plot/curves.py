@@ -32,7 +32,12 @@ from jaxopt_edu.plot.scores import (
 )
 from jaxopt_edu.sweep import Study
 
-RING = {"color": "#555555", "markersize": 3.5, "markerfacecolor": "white", "markeredgewidth": 0.7}
+RING: dict[str, Any] = {
+    "color": "#555555",
+    "markersize": 3.5,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.7,
+}
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

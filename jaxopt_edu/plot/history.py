@@ -30,6 +30,8 @@ def plot_history(study: Study) -> "Figure":
 
     Trials that were stopped have the score at which they were. Diverged ones are crosses above.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure()
     axes = figure.add_subplot()
     tidy(axes)
@@ -42,7 +44,7 @@ def plot_history(study: Study) -> "Figure":
     margin = 0.02 * len(study)
     axes.set(xlim=(-margin - 0.5, len(study) - 0.5 + margin), xlabel="trial")
     axes.set_ylabel(plain(score_name(study)))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     key(figure, [best_sign(study, linestyle="-", linewidth=2), *status_signs(study)])
     headline(figure, history_title(study))
     return figure

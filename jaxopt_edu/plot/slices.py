@@ -1,6 +1,6 @@
 """The score against each hyperparameter by itself."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,7 +83,9 @@ def _draw(axes: "Axes", study: Study, axis: Axis) -> None:
     shown = np.clip(scores, low, high)
     points(axes, study, x, shown)
     places, middles = medians(study, axis)
-    joined = {"linestyle": "-"} if axis.values is None else {"linestyle": "", "marker": "_"}
+    joined: dict[str, Any] = (
+        {"linestyle": "-"} if axis.values is None else {"linestyle": "", "marker": "_"}
+    )
     axes.plot(places, middles, color=BEST, linewidth=1.8, markersize=22, markeredgewidth=2.5,
               **joined)  # fmt: skip
     mark_best(axes, study, x, scores)

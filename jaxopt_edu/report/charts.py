@@ -34,7 +34,8 @@ def history(study: Study) -> Chart:
     scores = deaths_at(study, clipped(study, low, high), high)
     data = dots(study, x, scores, thinned(x, MOST_POINTS), cliponaxis=False)
     record = best_so_far(study)
-    changes = np.flatnonzero(np.append(True, np.diff(np.nan_to_num(record, nan=-np.inf)) != 0))
+    known = np.nan_to_num(record)
+    changes = np.flatnonzero(np.append(True, known[1:] != known[:-1]))
     places = np.append(changes, len(study) - 1)
     best = line(x[places], record[places], "best so far", "$best", hoverinfo="skip")
     best["line"] |= {"shape": "hv"}
@@ -108,9 +109,9 @@ def rungs(study: Study) -> Chart:
         steps = np.maximum(steps, step_ends(study)[0])
         stairs = line(steps, counts, name or "still trained", colour, xaxis="x", yaxis="y")
         stairs["line"] |= {"shape": "hv", "width": 3}
-        places, labels = zip(*between_rungs(study, trials), strict=True)
-        words = line(places, labels, "", colour, mode="text", showlegend=False, hoverinfo="skip")
-        words |= {"text": [f" {n:,}" for n in labels], "textposition": "top right",
+        at, counts = np.transpose(between_rungs(study, trials))
+        words = line(at, counts, "", colour, mode="text", showlegend=False, hoverinfo="skip")
+        words |= {"text": [f" {n:,.0f}" for n in counts], "textposition": "top right",
                   "textfont": {"color": colour}, "cliponaxis": False}  # fmt: skip
         data += [stairs | {"fill": "none" if name else "tozeroy", "fillcolor": "$pale"}, words]
     judged = {step: at_rung(study, step) for step in (*study.rungs, study.steps)}

@@ -155,16 +155,17 @@ def contour(study: Study) -> Chart:
 
 def divergence(study: Study) -> Chart:
     """What became of each trial over each pair of the numbers that tell it best."""
-    views = _pairs(study, importance_of_divergence(study), _death_map)
+    shares = importance_of_divergence(study)
+    views = _pairs(study, shares, _death_map)
+    for name in varied(study, shares) if not views else ():
+        axis = axis_of(study, name)
+        views[axis.title] = _death_map(study, axis, by_trial(study))
     return Chart("divergence", divergence_title(study), views=views)
 
 
 def _pairs(study: Study, shares: dict[str, float], draw: Any) -> dict[str, Chart]:
     """A map for each pair of the first few names, numbers first."""
     names = sorted(varied(study, shares), key=lambda name: not is_number(study, name))[:MOST_NAMES]
-    if len(names) == 1:
-        axis = axis_of(study, names[0])
-        return {axis.title: draw(study, axis, by_trial(study))}
     drawn = [draw(study, *pair(study, x, y, shares)) for x, y in combinations(names, 2)]
     return {chart.title: chart for chart in drawn}
 
@@ -172,8 +173,8 @@ def _pairs(study: Study, shares: dict[str, float], draw: Any) -> dict[str, Chart
 def _score_map(study: Study, right: Axis, up: Axis) -> Chart:
     """The smoothed score under the trials."""
     low, high, log = score_range(final_scores(study), study.mode)
-    z = score_map(study, right, up, GRID) if len(ranked(study)) else np.full((2, 2), np.nan)
-    bar = {"title": {"text": f"{text(score_name(study))},<br>mean near by"}}
+    z = score_map(study, right, up, GRID)
+    bar: dict[str, Any] = {"title": {"text": f"{text(score_name(study))},<br>mean near by"}}
     if log:
         places, words = Axis("", np.array([low, high]), None, True).ticks()
         bar |= {"tickvals": np.log10(places).tolist(), "ticktext": words}

@@ -65,8 +65,18 @@ function draw(chart) {
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]});
 }
 
+// Without brushes: they are forgotten with what was drawn before.
+async function drawParallel() {
+  const [parallel] = CHARTS, place = document.getElementById(parallel.name);
+  Plotly.purge(place);
+  await draw(parallel);
+  place.on("plotly_restyle", filter);
+  filter();
+}
+
 async function drawAll() {
-  for (const chart of CHARTS) {
+  await drawParallel();
+  for (const chart of CHARTS.slice(1)) {
     await draw(chart);
     await new Promise(requestAnimationFrame); // the page stays alive in between
   }
@@ -95,11 +105,12 @@ function makeSortable(table) {
 // Hides the rows of trials that a brush leaves out.
 function filter() {
   const [trace] = document.getElementById("parallel").data;
-  const within = (x, ranges) =>
-    (Array.isArray(ranges[0]) ? ranges : [ranges]).some(([low, high]) => low <= x && x <= high);
+  const within = (x, ranges, near) => (Array.isArray(ranges[0]) ? ranges : [ranges])
+    .some(([low, high]) => low - near <= x && x <= high + near);
   const brushed = trace.dimensions.filter(axis => axis.constraintrange?.length);
   const kept = new Set(ORDER.filter((trial, i) =>
-    brushed.every(axis => within(axis.values[i], axis.constraintrange))));
+    brushed.every(axis => within(axis.values[i], axis.constraintrange,
+      1e-6 * (axis.range[1] - axis.range[0])))));
   for (const row of document.getElementById("trials").tBodies[0].rows)
     row.hidden = !kept.has(Number(row.dataset.trial));
   const all = ORDER.length.toLocaleString("en");
@@ -108,23 +119,12 @@ function filter() {
   document.getElementById("all").hidden = !brushed.length;
 }
 
-async function showAll() {
-  const parallel = document.getElementById("parallel");
-  Plotly.purge(parallel);
-  await draw(CHARTS[0]);
-  parallel.on("plotly_restyle", filter);
-  filter();
-}
-
 // --------------------------------------------------------------------------------------- start
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 for (const select of document.querySelectorAll("select"))
   select.addEventListener("change", () =>
     draw(CHARTS.find(chart => chart.name === select.dataset.for)));
-document.getElementById("all").addEventListener("click", showAll);
-DARK.addEventListener("change", async () => { await showAll(); await drawAll(); });
-drawAll().then(() => {
-  document.getElementById("parallel").on("plotly_restyle", filter);
-  document.documentElement.dataset.drawn = "all";
-});
+document.getElementById("all").addEventListener("click", drawParallel);
+DARK.addEventListener("change", drawAll);
+drawAll().then(() => { document.documentElement.dataset.drawn = "all"; });

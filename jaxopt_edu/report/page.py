@@ -80,7 +80,9 @@ def _charts(study: Study) -> list[Chart]:
     drawn = [charts.history(study), charts.curves(study)]
     if study.rungs:
         drawn.append(charts.rungs(study))
-    drawn += [maps.pareto(study), maps.slices(study), maps.contour(study)]
+    drawn += [maps.pareto(study), maps.slices(study)]
+    if len(ranked(study)):
+        drawn.append(maps.contour(study))
     if study.diverged:
         drawn.append(maps.divergence(study))
     if len(study.timeline.get("start", ())):
