@@ -16,6 +16,7 @@ JAX_ARMS = {
     "fit": {"ours", "python-loop", "scan"},
     "sweep": {"ours", "ours-one", "ours-fit", "vmap", "scan"},
     "fractal": {"ours", "vmap"},
+    "federated": {"ours", "loop"},
 }
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 import jaxopt_edu as jo
 from jaxopt_edu import federated, privacy
+from jaxopt_edu.describe import describe, rebuild
 
 DIGITS = jo.data.load("digits", seed=0)
 CLIENTS = federated.dirichlet_split(DIGITS.train.y, 12, alpha=0.3, seed=0)
@@ -226,6 +227,7 @@ def test_rates_of_clients_and_server_are_swept_in_one_program():
     )  # fmt: skip
     study = jo.sweep(space, trials=3, steps=5, tile=2, progress=False)
     assert {"optimizer.learning_rate", "server.learning_rate", "mu"} <= set(study.columns)
+    assert rebuild(describe(study.best)) == study.best
     again = jo.fit(study.best, 5, tile=2, progress=False)
     assert again.evaluate("test")["loss"] == study.scores()["test_loss"]
 

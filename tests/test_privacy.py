@@ -21,6 +21,7 @@ from scipy import stats
 
 import jaxopt_edu as jo
 from jaxopt_edu import privacy, tree
+from jaxopt_edu.describe import describe, rebuild
 
 DIGITS = jo.data.load("digits", seed=0)
 MODEL = jo.models.MLP((64, 4, 10))
@@ -316,6 +317,7 @@ def test_one_program_sweeps_noise_clip_and_rate():
     best = study.best
     again = jo.fit(best, 10, tile=2, progress=False)
     assert again.evaluate("test")["loss"] == study.scores()["test_loss"]
+    assert rebuild(describe(best)) == best
     assert best.epsilon(10, delta=1e-4) == privacy.epsilon(
         noise_multiplier=float(best.noise_multiplier), sample_rate=64 / 1078, steps=10, delta=1e-4
     )

@@ -50,7 +50,8 @@ class FedAvg:
         What is private then are the clients' whole data: in the params, at the price `epsilon`, if
         nobody knows the seed; not in the loss.
     secure: a `SecureSum`, which adds up the updates, weighted by n_k / max n, in masked integers.
-    at_a_time: how many clients are trained side by side; None: all that are drawn.
+    at_a_time: how many clients are trained side by side; None: all that are drawn. On a CPU a few
+        are faster, as long as their params fit its cache.
     Shapes: as `Training`. A round costs what epochs over the largest client cost, for each client.
     Errors: ValueError or TypeError by `check`, before anything is compiled.
     Source: McMahan et al. 2017, arXiv:1602.05629, algorithm 1; Li et al. 2020, arXiv:1812.06127

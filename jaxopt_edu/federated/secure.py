@@ -16,6 +16,7 @@ __all__ = ["SecureSum", "masked_updates", "secure_sum"]
 RANGE = 2.0**30  # that of a sum, with one bit of 31 to spare for rounding
 
 
+@jax.jit
 def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     """What the server receives from each client: integers that look random, one by one.
 
@@ -43,6 +44,7 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     return fixed + masks
 
 
+@jax.jit
 def secure_sum(key: Array, updates: Any, *, limit: Scalar) -> Any:
     """The sum over the clients of their updates, by way of `masked_updates`.
 

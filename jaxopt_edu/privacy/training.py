@@ -35,6 +35,8 @@ class PrivateTraining(Training):
         nobody knows the seed. What is not: the training loss, scores on the training part, data
         prepared from statistics of the training part. Trials of a sweep draw the same noise, and
         each of them spends: release one, trained with a seed of its own.
+    Gradients with respect to its numbers (`hypergradient`) exist for batch_size=None only: JAX does
+        not go backwards through a loop over chunks whose number is drawn.
     Units: max_norm has the unit of the gradient of one example; noise_multiplier is a ratio.
     Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1; McMahan et al. 2018, arXiv:1812.06210
         for the division by the expected batch.
