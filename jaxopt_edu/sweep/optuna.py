@@ -104,7 +104,7 @@ def optuna(
     options: arguments of Optuna's sampler, such as n_startup_trials=20. Of its defaults we change
         one: tpe looks at each number by itself (multivariate=False), because in few batches of
         many that finds better trials than all numbers together (`benchmarks/optuna_tpe.py`), at
-        two to three times the time: 5 to 20 ms a trial.
+        two to three times the time: 10 to 20 ms a trial in a search of a few hundred.
     storage, study_name: where every trial is copied to after its batch, for Optuna's dashboard and
         `optuna.load_study`: a URL such as sqlite:///file.db (tens of ms a trial), the path of a
         journal file (about one), or a storage of Optuna's (which a `store` of the sweep cannot
@@ -178,14 +178,13 @@ class Search:
     def _point(self, trial: "Trial") -> dict[Axis, Any]:
         """What a trial suggests: choice by choice down to a structure, then its numbers."""
         point: dict[Axis, Any] = {}
-        left = self._groups
-        for depth in range(max(len(group.choices) for group in left)):
-            if depth < len(left[0].choices):
-                name, where, _ = left[0].choices[depth]
-                chosen = self._suggest(trial, (name, where))
-                choices: Any = self._distributions[name, where]
-                i = point[name, where] = choices.choices.index(chosen)
-                left = [group for group in left if group.choices[depth][2] == i]
+        left, depth = self._groups, 0
+        while depth < len(left[0].choices):
+            name, where, _ = left[0].choices[depth]
+            chosen, theirs = self._suggest(trial, (name, where)), self._distributions[name, where]
+            i = point[name, where] = int(theirs.to_internal_repr(chosen))
+            left = [group for group in left if group.choices[depth][2] == i]
+            depth += 1
         for axis in left[0].distributions().items():
             point[axis] = self._suggest(trial, axis)
         return point
