@@ -18,6 +18,7 @@ from studies import made_up
 import jaxopt_edu as jo
 from jaxopt_edu.describe import describe, rebuild
 from jaxopt_edu.space import Choice, OneOf, groups
+from jaxopt_edu.sweep.optuna import Search
 from jaxopt_edu.sweep.samplers import axes
 
 NAN = np.nan
@@ -104,7 +105,7 @@ def test_alternatives_are_labelled_and_told_apart():
 def test_tpe_beats_random_search():
     best = {
         kind: np.median(
-            [search(jo.optuna(kind, batch=32), CUBE, s, 96, height)[1].min() for s in range(5)]
+            [search(jo.optuna(kind, batch=16), CUBE, s, 64, height)[1].min() for s in range(5)]
         )
         for kind in ("tpe", "random")
     }
@@ -251,19 +252,20 @@ LINEAR = jo.Training(
 )
 
 
+HALVED = {"trials": 24, "steps": 40, "rungs": jo.halving(2, 10), "tile": 4}
+
+
 @pytest.fixture(scope="module")
 def halved(tmp_path_factory):
     """A sweep whose trials diverged, were stopped, or finished; and its storage."""
     url = f"sqlite:///{tmp_path_factory.mktemp('halved')}/study.db"
-    sampler = jo.optuna("tpe", batch=8, storage=url)
-    rungs = jo.halving(2, 10)
-    return jo.sweep(LINEAR, 24, steps=40, sampler=sampler, rungs=rungs, eval_every=10), url
+    return jo.sweep(LINEAR, sampler=jo.optuna("tpe", batch=8, storage=url), **HALVED), url
 
 
 def test_a_sweep_and_its_storage_tell_the_same(halved):
     study, url = halved
     copied = optuna.load_study(study_name="jaxopt_edu", storage=url)
-    made = jo.to_optuna(study)
+    made = study.to_optuna()
     assert len(copied.trials) == len(made.trials) == len(study) == 24
     states = {"finished": "COMPLETE", "stopped": "PRUNED", "diverged": "FAIL"}
     assert set(study.columns["status"]) == set(states)
@@ -272,27 +274,61 @@ def test_a_sweep_and_its_storage_tell_the_same(halved):
         assert (one.state, one.values) == (two.state, two.values)
         assert one.intermediate_values == two.intermediate_values
         row = study.row(i)
-        assert two.state.name == states[row["status"]]
         dead = row["status"] == "diverged"
+        assert two.state.name == states[row["status"]]
         assert two.values == (None if dead else [row["validation_loss"]])
-        assert two.user_attrs["reason"] == row["reason"] and two.user_attrs["steps"] == row["steps"]
-        known = {} if row["test_loss"] != row["test_loss"] else {"test_loss": row["test_loss"]}
-        assert known.items() <= two.user_attrs.items() and bool(known) == (
-            "test_loss" in two.user_attrs
-        )
+        rate = f"optimizer.learning_rate [{row['optimizer']}]"
         assert two.params["optimizer"] == row["optimizer"]
-        name = f"optimizer.learning_rate [{row['optimizer']}]"
-        assert two.params[name] == row["optimizer.learning_rate"]
+        assert two.params[rate] == row["optimizer.learning_rate"]
+        others = ("status", "reason", "steps", "test_loss", "test_r2_score")
+        known = {name: row[name] for name in others if row[name] == row[name]}
+        assert known.items() <= two.user_attrs.items()
+        assert ("test_loss" in known) == ("test_loss" in two.user_attrs)
     assert made.best_trial.number == study.best_trial
+
+
+def test_a_sweep_that_was_interrupted_goes_on_to_the_same(halved, tmp_path, monkeypatch):
+    """Its sampler is told of the stored trials again, and its storage has each of them once."""
+    journal = str(tmp_path / "journal.log")
+    sampler = jo.optuna("tpe", batch=8, storage=journal)
+    told = Search.tell
+
+    def tell(self, scores, **more):
+        if self._asked[0].number == 8:
+            raise KeyboardInterrupt
+        told(self, scores, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(jo.SweepInterrupted):
+        patch.setattr(Search, "tell", tell)
+        jo.sweep(LINEAR, sampler=sampler, store=tmp_path / "store", **HALVED)
+    again = jo.sweep(LINEAR, sampler=sampler, store=tmp_path / "store", **HALVED)
+    for name, x in halved[0].columns.items():
+        np.testing.assert_array_equal(x, again.columns[name])
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(journal))
+    copied = optuna.load_study(study_name="jaxopt_edu", storage=storage)
+    assert [t.params for t in copied.trials] == [t.params for t in again.to_optuna().trials]
+
+
+def test_a_sweep_with_several_objectives():
+    storage = optuna.storages.InMemoryStorage()
+    study = jo.sweep(
+        LINEAR, 16, steps=40, tile=4, metric=("loss", "r2_score"), mode=("min", "max"),
+        sampler=jo.optuna("nsgaii", batch=8, storage=storage),
+    )  # fmt: skip
+    copied = optuna.load_study(study_name="jaxopt_edu", storage=storage)
+    pairs = np.stack([study.columns[f"validation_{s}"] for s in ("loss", "r2_score")], 1)
+    for trial, pair in zip(copied.trials, pairs.tolist(), strict=True):
+        assert trial.values == (None if np.isnan(pair).any() else pair)
+    assert len(copied.best_trials) > 0
 
 
 def test_a_study_is_written_once(halved):
     study, url = halved
-    jo.to_optuna(study, url, "again")
-    assert len(jo.to_optuna(study, url, "again").trials) == 24
+    study.to_optuna(url, "again")
+    assert len(study.to_optuna(url, "again").trials) == 24
     wrong = dataclasses.replace(study, columns=study.columns | {"validation_loss": np.ones(24)})
     with pytest.raises(ValueError, match="another sweep under study_name = 'again'"):
-        jo.to_optuna(wrong, url, "again")
+        wrong.to_optuna(url, "again")
 
 
 def test_lists_and_batches_have_the_ranges_of_their_columns():
@@ -301,7 +337,7 @@ def test_lists_and_batches_have_the_ranges_of_their_columns():
     batch = dataclasses.replace(base, optimizer=jax.vmap(jo.sgd)(rates))
     listed = [dataclasses.replace(base, optimizer=jo.sgd(r)) for r in (0.1, 0.3)]
     listed += [dataclasses.replace(base, optimizer=jo.adam(0.1, b1=b)) for b in (0.5, 0.9)]
-    [one, two] = (jo.to_optuna(jo.sweep(x, steps=20)) for x in (batch, listed))
+    [one, two] = (jo.to_optuna(jo.sweep(x, steps=40, tile=4)) for x in (batch, listed))
     low, high = rates[jnp.array([0, 2])].tolist()
     assert {str(t.distributions) for t in one.trials} == {
         str({"optimizer.learning_rate": FloatDistribution(low, high, log=True)})
@@ -321,7 +357,7 @@ def test_an_interrupted_trial_failed_and_a_number_outside_widens():
     assert [t.state.name for t in trials] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE"]
     assert len(trials[2].intermediate_values) == 5 and trials[2].values is None
     grown = jo.sweep(
-        dataclasses.replace(LINEAR, optimizer=jo.sgd(jo.uniform(1e-3, 0.1))), 3, steps=20
+        dataclasses.replace(LINEAR, optimizer=jo.sgd(jo.uniform(1e-3, 0.1))), 3, steps=40, tile=4
     )
     grown.batches[0].columns["optimizer.learning_rate"][1] = 0.2
     [d] = {t.distributions["optimizer.learning_rate"] for t in jo.to_optuna(grown).trials}

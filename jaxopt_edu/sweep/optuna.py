@@ -53,9 +53,9 @@ class Optuna:
         if not isinstance(self.batch, int) or self.batch < least:
             raise ValueError(f"optuna: batch = {self.batch!r}: {self.kind} wants at least {least}")
 
-    def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> "_Asking":
+    def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> "Search":
         need(f"optuna({self.kind!r})", "optuna", *PACKAGES.get(self.kind, ()))
-        return _Asking(self, groups, trials, seed, mode)
+        return Search(self, groups, trials, seed, mode)
 
     def make(self, seed: int) -> "BaseSampler":
         """The sampler itself. Errors: TypeError for an option that it has not."""
@@ -93,19 +93,23 @@ def optuna(
 ) -> Optuna:
     """A sampler of Optuna's for `sweep`, which learns from the scores of the trials before.
 
-    kind: tpe (estimates of the density of good and bad trials), gp (a Gaussian process; wants
-        torch, and takes a fifth of a second and more a trial), cmaes (evolution of a normal
-        distribution; wants cmaes, and draws choices at random), nsgaii and nsgaiii (evolution, also
-        for several objectives), random, qmc (a scrambled Sobol sequence; `sobol()` is faster).
+    kind: tpe (densities of good and of bad trials), gp (a Gaussian process; wants torch, and takes
+        a fifth of a second and more a trial), cmaes (evolution of a normal distribution; wants
+        cmaes, and draws choices at random), nsgaii and nsgaiii (evolution), random, qmc (a
+        scrambled Sobol sequence; `sobol()` is faster). Several objectives: tpe, gp, nsgaii,
+        nsgaiii, random, qmc.
     batch: how many trials are asked for before their scores are told; they train side by side.
         The trials of a batch of tpe and gp keep apart from each other (constant liar, expected
-        improvement of the batch); for cmaes and nsgaii a batch is a generation. The first is
-        random.
-    options: arguments of Optuna's sampler, such as n_startup_trials=20 or group=True for tpe.
+        improvement of the batch); for the evolutions a batch is a generation. The first is random.
+    options: arguments of Optuna's sampler, such as n_startup_trials=20. Of its defaults we change
+        one: tpe looks at each number by itself (multivariate=False), because in few batches of
+        many that finds better trials than all numbers together (`benchmarks/optuna_tpe.py`), at
+        two to three times the time: 10 to 20 ms a trial in a search of a few hundred.
     storage, study_name: where every trial is copied to after its batch, for Optuna's dashboard and
-        `optuna.load_study`: a URL such as sqlite:///file.db, the path of a journal file, or a
-        storage of Optuna's (which a `store` of the sweep cannot recognize when it resumes). The
-        search itself is in memory, and the same asked and told again gives the same trials.
+        `optuna.load_study`: a URL such as sqlite:///file.db (tens of ms a trial), the path of a
+        journal file (about one), or a storage of Optuna's (which a `store` of the sweep cannot
+        recognize when it resumes). The search itself is in memory, and the same asked and told
+        again gives the same trials.
     A trial that diverged is told as infinitely bad, not as failed: so the region is avoided, where
     Optuna forgets trials that fail, and generations stay whole. In the storage it is FAIL. A trial
     that a rung stopped is told to tpe as PRUNED at its step, which ranks it below all that came
@@ -128,7 +132,7 @@ def optuna(
 # ------------------------------------------------------------------------------ asking and telling
 
 
-class _Asking:
+class Search:
     """A search under way, in a study in memory; scores are signed, so that lower is better."""
 
     def __init__(
@@ -174,14 +178,13 @@ class _Asking:
     def _point(self, trial: "Trial") -> dict[Axis, Any]:
         """What a trial suggests: choice by choice down to a structure, then its numbers."""
         point: dict[Axis, Any] = {}
-        left = self._groups
-        for depth in range(max(len(group.choices) for group in left)):
-            if depth < len(left[0].choices):
-                name, where, _ = left[0].choices[depth]
-                chosen = self._suggest(trial, (name, where))
-                choices: Any = self._distributions[name, where]
-                i = point[name, where] = choices.choices.index(chosen)
-                left = [group for group in left if group.choices[depth][2] == i]
+        left, depth = self._groups, 0
+        while depth < len(left[0].choices):
+            name, where, _ = left[0].choices[depth]
+            chosen, theirs = self._suggest(trial, (name, where)), self._distributions[name, where]
+            i = point[name, where] = int(theirs.to_internal_repr(chosen))
+            left = [group for group in left if group.choices[depth][2] == i]
+            depth += 1
         for axis in left[0].distributions().items():
             point[axis] = self._suggest(trial, axis)
         return point

@@ -134,7 +134,7 @@ def to_optuna(study: Any, storage: Any = None, study_name: str | None = None) ->
     Each trial has its parameters with their distributions, its score, and as intermediate values
     its learning curve. Finished trials are COMPLETE, those that a rung stopped PRUNED, those that
     diverged or were interrupted FAIL, which has no score. Status, reason, steps and all other
-    scores are user attributes.
+    scores, those of further objectives too, are user attributes.
     storage: a URL such as sqlite:///file.db, the path of a journal file, or a storage of Optuna's;
         by default it is in memory. Where the storage has the study already, trials are added that
         it has not.
