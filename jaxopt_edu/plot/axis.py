@@ -108,14 +108,20 @@ def _known(places: np.ndarray) -> np.ndarray:
     return places[np.isfinite(places)]
 
 
+def for_maps(study: Study, shares: dict[str, float]) -> list[str]:
+    """What varies, by share: numbers that all trials have, other numbers, choices."""
+    lacking = {n: bool(np.isnan(axis_of(study, n).places).any()) for n in shares}
+    return sorted(varied(study, shares), key=lambda n: (not is_number(study, n), lacking[n]))
+
+
 def pair(study: Study, x: str | None, y: str | None, shares: dict[str, float]) -> list[Axis]:
-    """The axes x and y; where one is None, the largest share among what varies, numbers first.
+    """The axes x and y; where one is None, the first that is left (see `for_maps`).
 
     Fewer than two where not so many vary.
     """
     if x is not None and x == y:
         raise ValueError(f"y = {y!r}: wanted another name than x")
-    free = sorted(varied(study, shares), key=lambda name: not is_number(study, name))
+    free = for_maps(study, shares)
     chosen: list[Axis] = []
     for argument, name in (("x", x), ("y", y)):
         others = [n for n in free if n not in (x, y, *(axis.name for axis in chosen))]

@@ -73,6 +73,6 @@ def divergence_title(study: Study) -> str:
     """What one sees."""
     dead = diverged(study)
     if not len(dead):
-        return f"None of {len(study):,} trials diverged"
+        return "No trial diverged"
     middle = int(np.median(study.columns["steps"][dead]))
-    return f"{len(dead):,} of {len(study):,} trials diverged, half of them before step {middle:,}"
+    return f"{len(dead):,} of {len(study):,} trials diverged, half of them by step {middle:,}"

@@ -135,14 +135,15 @@ def points(axes: "Axes", study: Study, x: np.ndarray, y: np.ndarray, ink: str = 
         if status != "diverged":
             axes.plot(
                 x[those], y[those], marker, color=colour, markersize=size, alpha=0.8,
-                markerfacecolor=colour if filled else "none", linestyle="", clip_on=False,
+                markerfacecolor=colour if filled else "none", linestyle="",
             )  # fmt: skip
 
 
 def mark_best(axes: "Axes", study: Study, x: np.ndarray, y: np.ndarray) -> None:
-    """A star where the best trial lies, if it has both numbers."""
+    """A star where the best trial lies, if that is within the axes."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for best in ranked(study)[:1]:
-        if np.isfinite(x[best]) and np.isfinite(y[best]):
+        if left <= x[best] <= right and bottom <= y[best] <= top:
             axes.add_line(star()).set(data=(x[[best]], y[[best]]), clip_on=False, zorder=5)
 
 

@@ -44,7 +44,7 @@ def plot_parallel(study: Study) -> "Figure":
     _lines(axes, heights[dead, :-1], color=DEAD, linestyle=":", alpha=0.5)
     lines = _lines(axes, heights[good[::-1]], cmap="viridis")
     lines.set(array=np.arange(len(good), 0, -1), clim=(1, max(len(good), 2)))
-    lines.set_alpha(float(np.clip(40 / max(len(good), 1), 0.15, 0.8)))
+    lines.set_alpha(float(np.clip(40 / max(len(good), 1), 0.05, 0.8)))
     axes.plot(heights[good[:1]].T, color=BEST, linewidth=3)
     lacking = [bool(np.isnan(side.places[good]).any()) for side in sides]
     for i, side in enumerate(sides):
@@ -59,8 +59,7 @@ def plot_parallel(study: Study) -> "Figure":
         signs.append(sign("", f"diverged ({len(dead):,})", color=DEAD, linestyle=":"))
     key(figure, signs)
     few = f" (the {MOST_AXES} that matter most)" if len(study.swept) > len(sides) - 1 else ""
-    trials = f"{len(study):,} trial{'s' * (len(study) > 1)}"
-    headline(figure, f"{trials} from their hyperparameters{few} to the {score_name(study)}")
+    headline(figure, f"From the hyperparameters{few} to the {score_name(study)}")
     return figure
 
 

@@ -50,7 +50,6 @@ def plot_pareto(
         xs[front], ys[front], where="post", color=BEST, linewidth=1.8, marker="o", markersize=7,
         zorder=4,
     )  # fmt: skip
-    mark_best(axes, study, xs, ys)
     for letter, name, values, mode in (("x", x, xs, modes[0]), ("y", y, ys, modes[1])):
         low, high, log = score_range(values, mode)
         margin = 0.04 * (high - low)
@@ -61,6 +60,7 @@ def plot_pareto(
         good = "small" if mode == "min" else "large"
         label = f"{name.replace('_', ' ')} ({good} is good)"
         axes.set(**{f"{letter}lim": ends, f"{letter}label": plain(label)})
+    mark_best(axes, study, xs, ys)
     words = f"not beaten in both ({len(front):,})"
     front_sign = sign("o", words, color=BEST, linestyle="-", linewidth=1.8)
     key(figure, [best_sign(study), front_sign, *status_signs(study)])
@@ -84,4 +84,4 @@ def pareto_title(x: str, y: str, front: int, count: int) -> str:
     """What one sees."""
     names = f"{x.replace('_', ' ')} and {y.replace('_', ' ')}"
     are = "is" if front == 1 else "are"
-    return f"{names.capitalize()}: {front:,} of {count:,} trials {are} beaten by no other in both"
+    return f"{names.capitalize()}: {front:,} of {count:,} trials {are} unbeaten"

@@ -79,9 +79,8 @@ def _draw(axes: "Axes", study: Study, axis: Axis) -> None:
     tidy(axes)
     scale(axes, "x", axis)
     scores, x = final_scores(study), axis.spread()
-    low, high = scale_scores(axes, scores, study.mode)
-    shown = np.clip(scores, low, high)
-    points(axes, study, x, shown)
+    scale_scores(axes, scores, study.mode)
+    points(axes, study, x, scores)
     places, middles = medians(study, axis)
     joined: dict[str, Any] = (
         {"linestyle": "-"} if axis.values is None else {"linestyle": "", "marker": "_"}

@@ -61,7 +61,12 @@ def curves(study: Study) -> Chart:
     trials = f"{len(study):,} trial{'s' * (len(study) > 1)}"
     title = f"{score_name(study).capitalize()} of {trials}{few} over steps, coloured by rank"
     layout = {"xaxis": step_side(study), "yaxis": y, "shapes": _rung_lines(study)}
-    return Chart("curves", title, [trace for trace in data if trace["x"]], layout)
+    return Chart("curves", title, [trace for trace in data if _seen(trace)], layout)
+
+
+def _seen(trace: dict[str, Any]) -> bool:
+    """Whether a trace has a point."""
+    return any(y is not None for y in trace["y"])
 
 
 def _many(study: Study, shown: np.ndarray, name: str, colour: str, **style: Any) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def rungs(study: Study) -> Chart:
                   "range": [-0.1, float(np.log10(2.2 * len(study)))], "dtick": 1},
         "yaxis2": y | {"domain": [0, 0.52]}, "shapes": _rung_lines(study),
     }  # fmt: skip
-    return Chart("rungs", rungs_title(study), [t for t in data if t["x"]], layout)
+    return Chart("rungs", rungs_title(study), [trace for trace in data if _seen(trace)], layout)
 
 
 def _judged(

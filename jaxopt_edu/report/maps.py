@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.plot.axis import Axis, axis_of, pair, varied
+from jaxopt_edu.plot.axis import Axis, axis_of, for_maps, pair, varied
 from jaxopt_edu.plot.contour import score_map, smooth
 from jaxopt_edu.plot.divergence import by_trial, dead_or_alive, divergence_title
 from jaxopt_edu.plot.figure import score_range
@@ -16,7 +16,6 @@ from jaxopt_edu.plot.scores import (
     costs,
     direction,
     final_scores,
-    is_number,
     ranked,
     score_columns,
     score_name,
@@ -165,7 +164,7 @@ def divergence(study: Study) -> Chart:
 
 def _pairs(study: Study, shares: dict[str, float], draw: Any) -> dict[str, Chart]:
     """A map for each pair of the first few names, numbers first."""
-    names = sorted(varied(study, shares), key=lambda name: not is_number(study, name))[:MOST_NAMES]
+    names = for_maps(study, shares)[:MOST_NAMES]
     drawn = [draw(study, *pair(study, x, y, shares)) for x, y in combinations(names, 2)]
     return {chart.title: chart for chart in drawn}
 
