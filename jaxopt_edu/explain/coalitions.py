@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxopt_edu.explain.inputs import check_count, chunked, examples, examples_like, output_of
+from jaxopt_edu.explain.inputs import (
+    check_count,
+    chunked,
+    exact_products,
+    examples,
+    examples_like,
+    output_of,
+)
 from jaxopt_edu.tree import wide
 
 MOST = 16  # features of which all coalitions are looked at: 65,536 of them
@@ -39,7 +46,9 @@ def explain_by_coalitions(
         def v(S):
             return jnp.mean(wide(predict(jnp.where(S, x_i, background))), 0)
 
-        return phi(chunked(v, jnp.asarray(coalitions), chunk // len(background)))
+        values = chunked(v, jnp.asarray(coalitions), chunk // len(background))
+        with exact_products():
+            return phi(values)
 
     explained = chunked(explain, x, chunk // (len(coalitions) * len(background)))
     return jax.tree.map(lambda leaf: leaf.astype(dtype), explained)

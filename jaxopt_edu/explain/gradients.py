@@ -9,7 +9,14 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxopt_edu.explain.inputs import CHUNK, check_count, chunked, examples, output_of
+from jaxopt_edu.explain.inputs import (
+    CHUNK,
+    check_count,
+    chunked,
+    exact_products,
+    examples,
+    output_of,
+)
 from jaxopt_edu.tree import wide
 
 
@@ -72,7 +79,8 @@ def integrated_gradients(
             return wide(jax.jacrev(f)(start + a * (x - start)))
 
         slopes = chunked(slope, a, chunk)
-        mean = jnp.tensordot(w.astype(slopes.dtype), slopes, 1)  # () or (k,) by (d,)
+        with exact_products():
+            mean = jnp.tensordot(w.astype(slopes.dtype), slopes, 1)  # (d,) or (k, d)
         phi = ((x - start) * mean).T
         gap = f(x) - f(start) - jnp.sum(phi, 0)
         return IntegratedGradients(phi.astype(dtype), gap.astype(dtype))

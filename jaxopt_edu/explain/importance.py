@@ -3,13 +3,21 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax import Array, random
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.checks import check_mode
-from jaxopt_edu.explain.inputs import CHUNK, check_count, check_key, chunked, examples, output_of
+from jaxopt_edu.explain.inputs import (
+    CHUNK,
+    check_count,
+    check_key,
+    chunked,
+    draw_orders,
+    examples,
+    output_of,
+)
+from jaxopt_edu.tree import root
 
 
 class PermutationImportance(NamedTuple):
@@ -68,10 +76,7 @@ def permutation_importance(
     check_key(key, permutations, "permutations")
     if y.shape[:1] != (n,):
         raise ValueError(f"y has shape {y.shape}, x has shape {x.shape}: wanted as many rows")
-    if permutations is None:
-        orders = jax.vmap(lambda key: random.permutation(key, n))(random.split(key, repeats))
-    else:
-        orders = jnp.asarray(permutations)
+    orders = draw_orders(key, repeats, n) if permutations is None else jnp.asarray(permutations)
     if orders.ndim != 2 or orders.shape[1] != n or not jnp.issubdtype(orders.dtype, jnp.integer):
         raise ValueError(
             f"permutations are {orders.dtype} of shape {orders.shape}: "
@@ -89,4 +94,4 @@ def permutation_importance(
 
     j, r = jnp.divmod(jnp.arange(d * len(orders)), len(orders))
     importances = chunked(lost, (j, orders[r]), chunk // n).reshape(d, -1)
-    return PermutationImportance(importances.mean(1), importances.std(1), importances)
+    return PermutationImportance(importances.mean(1), root(importances.var(1)), importances)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, random
 
 CHUNK = 2**14  # rows that go to predict at once, unless told otherwise
 
@@ -62,6 +62,16 @@ def check_key(key: Any, given: Any, name: str) -> None:
     if (key is None) == (given is None):
         got = "neither is" if key is None else "both are"
         raise ValueError(f"key and {name}: {got} given: wanted one, key=jax.random.key(0) say")
+
+
+def draw_orders(key: Any, count: int, n: int) -> Array:
+    """Random orders of n things, (count, n), each order as likely as any other."""
+    return random.permutation(key, jnp.tile(jnp.arange(n), (count, 1)), axis=1, independent=True)
+
+
+def exact_products() -> Any:
+    """Within it, products of float32 are not rounded to fewer bits, as a GPU would to be fast."""
+    return jax.default_matmul_precision("highest")
 
 
 def chunked(f: Callable, xs: Any, size: int) -> Any:

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from math import comb
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import all_coalitions, check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK, check_count
+from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders
 
 
 def kernel_shapley(
@@ -49,18 +48,19 @@ def kernel_shapley(
     x, background = check_game(x, background, chunk)
     d = x.shape[1]
     S: Any
-    if key is None:
+    if key is None or d == 1:  # one feature has no coalitions to draw
         S = all_coalitions(d, "give a key: samples of them are drawn then")[1:-1]
         pi = np.array([(d - 1) / (comb(d, s) * s * (d - s)) for s in S.sum(1)])
     else:
         check_count("samples", samples, least=4 * d)
-        S, pi = draw_coalitions(key, samples, d), np.ones(2 * -(-samples // 2))
+        S = draw_coalitions(key, samples, d)
+        pi = np.full(len(S), 1 / len(S))
     ends = np.array([[False], [True]]).repeat(d, 1)
 
     def phi(v):
         none, full, v = v[0], v[1], v[2:]
         Z = jnp.asarray(S, v.dtype)
-        ZP = Z.T * jnp.asarray(pi / max(pi.sum(), 1), v.dtype)
+        ZP = Z.T * jnp.asarray(pi, v.dtype)
         one = jnp.ones((d, 1), v.dtype)
         A = jnp.block([[ZP @ Z, one], [one.T, jnp.zeros((1, 1), v.dtype)]])
         b = jnp.concatenate([jnp.tensordot(ZP, v - none, 1), (full - none)[None]])
@@ -79,6 +79,5 @@ def draw_coalitions(key: Any, samples: int, d: int) -> Array:
     half = -(-samples // 2)
     s = np.arange(1, d)
     size = random.choice(sizes, s, (half, 1), p=1 / (s * (d - s)))
-    rank = jax.vmap(lambda key: random.permutation(key, d))(random.split(members, half))
-    S = rank < size
+    S = draw_orders(members, half, d) < size
     return jnp.concatenate([S, ~S])

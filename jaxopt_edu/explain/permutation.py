@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, random
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK, check_count
+from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders
+from jaxopt_edu.tree import root
 
 
 class PermutationShapley(NamedTuple):
@@ -32,7 +33,7 @@ def permutation_shapley(
 
     Formula: phi_j = mean over orders of v(before j, and j) - v(before j), v as in `shapley`
         Each order is followed forwards and backwards (antithetic); the mean g of both is one draw:
-        standard error = sqrt(sum (g - mean g)^2 / (P - 1) / P), P pairs
+        standard error = sqrt(sum (g - mean g)^2 / (P - 1) / P) for P pairs of orders
     permutations: the number of orders, even, backward ones included. They are the same for every
         example.
     The values sum to f(x) - mean f(background) whatever the orders. The errors are those of the
@@ -56,7 +57,7 @@ def permutation_shapley(
     if permutations % 2:
         raise ValueError(f"permutations = {permutations}: wanted an even number, they are pairs")
     d, pairs = x.shape[1], permutations // 2
-    forward = jax.vmap(lambda key: random.permutation(key, d))(random.split(key, pairs))
+    forward = draw_orders(key, pairs, d)
     place = jnp.concatenate([forward, d - 1 - forward])  # of feature j in each order
     known = place[:, None, :] < jnp.arange(d + 1)[None, :, None]
 
@@ -64,7 +65,7 @@ def permutation_shapley(
         v = v.reshape(permutations, d + 1, *v.shape[1:])
         gains = jax.vmap(lambda v, place: jnp.diff(v, axis=0)[place])(v, place)
         g = (gains[:pairs] + gains[pairs:]) / 2
-        return PermutationShapley(jnp.mean(g, 0), jnp.std(g, 0, ddof=1) / jnp.sqrt(pairs))
+        return PermutationShapley(jnp.mean(g, 0), root(jnp.var(g, 0, ddof=1) / pairs))
 
     coalitions = known.reshape(-1, d)
     return explain_by_coalitions(phi, predict, x, background, coalitions, chunk)

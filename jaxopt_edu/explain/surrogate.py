@@ -13,6 +13,7 @@ from jaxopt_edu.explain.inputs import (
     check_count,
     check_key,
     chunked,
+    exact_products,
     examples,
     examples_like,
     output_of,
@@ -85,18 +86,29 @@ def lime(
     width = 0.75 * d**0.5 if width is None else width
 
     pi = jnp.exp(-jnp.sum(e**2, 1) / (2 * width**2))
-    mean = pi @ e / jnp.sum(pi)
-    A = ((e - mean).T * pi) @ (e - mean) + ridge * jnp.eye(d, dtype=e.dtype)
 
     def explain(x):
-        z = (x + scale * e).astype(x.dtype)
-        y = wide(predict(z)).reshape(len(e), -1)  # (samples, k)
-        centre = pi @ y / jnp.sum(pi)
-        b = jnp.linalg.solve(A, ((e - mean).T * pi) @ (y - centre))
-        c = centre - mean @ b
-        score = jax.vmap(r2_score, (1, 1, None))(e @ b + c, y, pi)
+        y = wide(predict((x + scale * e).astype(x.dtype))).reshape(len(e), -1)  # (samples, k)
+        with exact_products():
+            b, c = ridge_regression(e, y, pi, ridge)
+            score = jax.vmap(r2_score, (1, 1, None))(e @ b + c, y, pi)
         shape = out.shape[1:]
         return Lime(b.reshape(d, *shape), c.reshape(shape), score.reshape(shape))
 
     explained = chunked(explain, x, chunk // len(e))
     return jax.tree.map(lambda leaf: leaf.astype(out.dtype), explained)
+
+
+def ridge_regression(e: Array, y: Array, weights: Array, ridge: Any) -> tuple[Array, Array]:
+    """Slopes b and intercept c of weighted ridge regression.
+
+    Formula: (E'PE + ridge I) b = E'P Y,  c = mean y - b' mean e;  E and Y centred by the weighted
+        means, P the diagonal matrix of the weights
+    Shapes: e (m, d), y (m, k), weights (m,) -> b (d, k), c (k,).
+    """
+    total = jnp.sum(weights)
+    mean_e, mean_y = weights @ e / total, weights @ y / total
+    E, Y = e - mean_e, y - mean_y
+    EP = E.T * weights
+    b = jnp.linalg.solve(EP @ E + ridge * jnp.eye(e.shape[1], dtype=e.dtype), EP @ Y)
+    return b, mean_y - mean_e @ b

@@ -136,18 +136,18 @@ class Course:
         return [(groups, n, length) for n, length in stages]
 
     def _tell(self, batches: list[Batch]) -> None:
-        if self.asked < self.plan.total or self.plan.batch < self.plan.total:
+        if self.plan.asking is not None:
             trials = np.sort(np.concatenate([batch.trials for batch in batches]))
             lanes = self.record.lanes(self.asked)[self.record.metric][trials].mean(1)
             ends, means = self.record.ends(self.asked), self.record.means(self.asked)
-            split = self.settings.split
+            split, more = self.settings.split, means | {k: ends[k] for k in ("steps", "reason")}
             scores = np.stack([s * means[f"{split}_{name}"] for name, s in self.objectives], 1)
             self.plan.tell(
                 scores[trials, 0] if len(self.objectives) == 1 else scores[trials],
                 steps=np.asarray(self.settings.stops),
                 curves=self.record.sign * lanes,
                 states=ends["status"][trials],
-                attributes={k: x[trials] for k, x in (means | {"reason": ends["reason"]}).items()},
+                attributes={k: x[trials] for k, x in more.items()},
             )
 
     # ------------------------------------------------------------------------------ a stage
