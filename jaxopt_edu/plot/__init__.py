@@ -1,21 +1,15 @@
 """Pictures of studies, runs, races and explanations, as matplotlib figures of their own."""
 
-<<<<<<< HEAD
-from jaxopt_edu.plot.contour import plot_contour
-from jaxopt_edu.plot.curves import plot_curves, plot_run
-from jaxopt_edu.plot.divergence import plot_divergence
-from jaxopt_edu.plot.figure import save
-from jaxopt_edu.plot.history import plot_history
-from jaxopt_edu.plot.importance import importance, plot_importance
-=======
 from jaxopt_edu.plot.bars import plot_bars, plot_waterfall
 from jaxopt_edu.plot.beeswarm import plot_beeswarm
-from jaxopt_edu.plot.curves import plot_curves, plot_history
+from jaxopt_edu.plot.contour import plot_contour
+from jaxopt_edu.plot.curves import plot_curves, plot_run
 from jaxopt_edu.plot.dependence import plot_dependence
+from jaxopt_edu.plot.divergence import plot_divergence
 from jaxopt_edu.plot.figure import save
 from jaxopt_edu.plot.heat_map import plot_heat_map
-from jaxopt_edu.plot.importance import importance
->>>>>>> explain
+from jaxopt_edu.plot.history import plot_history
+from jaxopt_edu.plot.importance import importance, plot_importance
 from jaxopt_edu.plot.landscape import plot_landscape
 from jaxopt_edu.plot.parallel import plot_parallel
 from jaxopt_edu.plot.pareto import plot_pareto
@@ -25,12 +19,8 @@ from jaxopt_edu.plot.slices import plot_slices
 from jaxopt_edu.plot.timeline import plot_timeline
 
 __all__ = [
-<<<<<<< HEAD
-    "importance", "plot_contour", "plot_curves", "plot_divergence", "plot_history",
-    "plot_importance", "plot_landscape", "plot_parallel", "plot_pareto", "plot_race", "plot_run",
-    "plot_rungs", "plot_slices", "plot_timeline", "save",
-=======
-    "importance", "plot_bars", "plot_beeswarm", "plot_curves", "plot_dependence", "plot_heat_map",
-    "plot_history", "plot_landscape", "plot_race", "plot_waterfall", "save",
->>>>>>> explain
+    "importance", "plot_bars", "plot_beeswarm", "plot_contour", "plot_curves", "plot_dependence",
+    "plot_divergence", "plot_heat_map", "plot_history", "plot_importance", "plot_landscape",
+    "plot_parallel", "plot_pareto", "plot_race", "plot_run", "plot_rungs", "plot_slices",
+    "plot_timeline", "plot_waterfall", "save",
 ]  # fmt: skip
