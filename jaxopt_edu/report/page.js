@@ -60,9 +60,11 @@ function draw(chart) {
   const select = document.querySelector(`select[data-for="${chart.name}"]`);
   const view = chart.views.length ? chart.views[select ? select.selectedIndex : 0] : chart;
   const named = colours();
+  // By name, since plotly.js has by itself one that sends the chart to its makers.
+  const buttons = [["toImage"], chart.name === "parallel" ? [] :
+    ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
   return Plotly.react(chart.name, coloured(view.data, named), layout(view.layout, named),
-    {displaylogo: false, responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]});
+    {displaylogo: false, responsive: true, plotlyServerURL: "", modeBarButtons: buttons});
 }
 
 // Without brushes: they are forgotten with what was drawn before.
@@ -102,7 +104,7 @@ function makeSortable(table) {
   }));
 }
 
-// Hides the rows of trials that a brush leaves out.
+// Hides the rows of trials that a brush leaves out, and pales their points in the charts.
 function filter() {
   const [trace] = document.getElementById("parallel").data;
   const within = (x, ranges, near) => (Array.isArray(ranges[0]) ? ranges : [ranges])
@@ -117,14 +119,26 @@ function filter() {
   document.getElementById("count").textContent =
     brushed.length ? `${kept.size.toLocaleString("en")} of ${all} trials` : `${all} trials`;
   document.getElementById("all").hidden = !brushed.length;
+  for (const chart of CHARTS.slice(1)) highlight(chart, brushed.length ? kept : null);
+}
+
+// Points of a chart know their trials; null for all of them.
+function highlight(chart, kept) {
+  const place = document.getElementById(chart.name), data = place.data ?? [];
+  const traces = [...data.keys()].filter(i => typeof data[i].customdata?.[0] === "number");
+  const points = traces.map(i => kept &&
+    data[i].customdata.flatMap((trial, k) => kept.has(trial) ? [k] : []));
+  if (traces.length) Plotly.restyle(place, {selectedpoints: points}, traces);
 }
 
 // --------------------------------------------------------------------------------------- start
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 for (const select of document.querySelectorAll("select"))
-  select.addEventListener("change", () =>
-    draw(CHARTS.find(chart => chart.name === select.dataset.for)));
+  select.addEventListener("change", async () => {
+    await draw(CHARTS.find(chart => chart.name === select.dataset.for));
+    filter();
+  });
 document.getElementById("all").addEventListener("click", drawParallel);
 DARK.addEventListener("change", drawAll);
 drawAll().then(() => { document.documentElement.dataset.drawn = "all"; });
