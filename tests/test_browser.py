@@ -120,6 +120,7 @@ def test_brushes_filter_the_table(page, study):
     assert page.locator("#count").inner_text() == f"{len(kept)} of 64 trials"
     marked = "t => (t.selectedpoints ?? [...t.x.keys()]).map(k => t.customdata[k])"
     points = f"document.getElementById('history').data.filter(t => t.customdata).flatMap({marked})"
+    page.wait_for_function(f"new Set({points}).size == {len(kept)}")
     assert set(page.evaluate(points)) == kept
     page.locator("#all").click()
     page.wait_for_selector("#all", state="hidden")

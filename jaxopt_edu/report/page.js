@@ -93,19 +93,21 @@ function makeSortable(table) {
     const up = head.getAttribute("aria-sort") !== "ascending";
     heads.forEach(other => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const value = row => row.cells[column].dataset.v;
-    const compare = (a, b) => {
-      const x = value(a), y = value(b);
+    const compare = ([x], [y]) => {
       if (x === "" || y === "") return (x === "") - (y === "");
       const order = isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
       return up ? order : -order;
     };
-    table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
+    const rows = [...table.tBodies[0].rows].map(row => [row.cells[column].dataset.v, row]);
+    table.tBodies[0].append(...rows.sort(compare).map(([, row]) => row));
   }));
 }
 
-// Hides the rows of trials that a brush leaves out, and pales their points in the charts.
-function filter() {
+// Hides the rows of trials that a brush leaves out, then pales their points in the charts, one
+// chart after the other, until there is another brush.
+let latest = 0;
+
+async function filter() {
   const [trace] = document.getElementById("parallel").data;
   const within = (x, ranges, near) => (Array.isArray(ranges[0]) ? ranges : [ranges])
     .some(([low, high]) => low - near <= x && x <= high + near);
@@ -119,7 +121,11 @@ function filter() {
   document.getElementById("count").textContent =
     brushed.length ? `${kept.size.toLocaleString("en")} of ${all} trials` : `${all} trials`;
   document.getElementById("all").hidden = !brushed.length;
-  for (const chart of CHARTS.slice(1)) highlight(chart, brushed.length ? kept : null);
+  const mine = ++latest;
+  for (const chart of CHARTS.slice(1)) {
+    await new Promise(requestAnimationFrame);
+    if (mine === latest) highlight(chart, brushed.length ? kept : null);
+  }
 }
 
 // Points of a chart know their trials; null for all of them.
