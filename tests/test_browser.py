@@ -118,6 +118,10 @@ def test_brushes_filter_the_table(page, study):
     kept &= set(np.flatnonzero(study.columns["part0"] == "kind1").tolist())
     assert set(shown(page)) == kept
     assert page.locator("#count").inner_text() == f"{len(kept)} of 64 trials"
+    marked = "t => (t.selectedpoints ?? [...t.x.keys()]).map(k => t.customdata[k])"
+    points = f"document.getElementById('history').data.filter(t => t.customdata).flatMap({marked})"
+    page.wait_for_function(f"new Set({points}).size == {len(kept)}")
+    assert set(page.evaluate(points)) == kept
     page.locator("#all").click()
     page.wait_for_selector("#all", state="hidden")
     assert set(shown(page)) == everything
@@ -125,6 +129,13 @@ def test_brushes_filter_the_table(page, study):
     page.wait_for_selector("#all:not([hidden])")
     assert len(shown(page)) < len(study)
     page.locator("#all").click()
+
+
+def test_no_button_sends_a_chart_away(page):
+    names = page.eval_on_selector_all(".modebar-btn", "x => x.map(b => b.dataset.title)")
+    assert set(names) == {
+        "Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes",
+    }  # fmt: skip
 
 
 def test_a_list_chooses_the_view_of_a_chart(page):

@@ -36,7 +36,7 @@ STUDIES = {
     "all dead": lambda: made_up(6, dead=range(6), choices=(2,)),
     "no number": lambda: made_up(20, numbers=0, choices=(3, 2), dead=(1, 2)),
     "nothing swept, nothing scored": lambda: made_up(3, numbers=0, scored=False),
-    "many of all": lambda: made_up(60, numbers=4, choices=(12,), dead=range(0, 60, 7)),
+    "many structures": lambda: made_up(60, choices=(12,), dead=range(0, 60, 7)),
 }
 
 

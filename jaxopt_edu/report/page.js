@@ -60,9 +60,11 @@ function draw(chart) {
   const select = document.querySelector(`select[data-for="${chart.name}"]`);
   const view = chart.views.length ? chart.views[select ? select.selectedIndex : 0] : chart;
   const named = colours();
+  // By name, since plotly.js has by itself one that sends the chart to its makers.
+  const buttons = [["toImage"], chart.name === "parallel" ? [] :
+    ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
   return Plotly.react(chart.name, coloured(view.data, named), layout(view.layout, named),
-    {displaylogo: false, responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]});
+    {displaylogo: false, responsive: true, plotlyServerURL: "", modeBarButtons: buttons});
 }
 
 // Without brushes: they are forgotten with what was drawn before.
@@ -91,19 +93,21 @@ function makeSortable(table) {
     const up = head.getAttribute("aria-sort") !== "ascending";
     heads.forEach(other => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const value = row => row.cells[column].dataset.v;
-    const compare = (a, b) => {
-      const x = value(a), y = value(b);
+    const compare = ([x], [y]) => {
       if (x === "" || y === "") return (x === "") - (y === "");
       const order = isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
       return up ? order : -order;
     };
-    table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
+    const rows = [...table.tBodies[0].rows].map(row => [row.cells[column].dataset.v, row]);
+    table.tBodies[0].append(...rows.sort(compare).map(([, row]) => row));
   }));
 }
 
-// Hides the rows of trials that a brush leaves out.
-function filter() {
+// Hides the rows of trials that a brush leaves out, then pales their points in the charts, one
+// chart after the other, until there is another brush.
+let latest = 0;
+
+async function filter() {
   const [trace] = document.getElementById("parallel").data;
   const within = (x, ranges, near) => (Array.isArray(ranges[0]) ? ranges : [ranges])
     .some(([low, high]) => low - near <= x && x <= high + near);
@@ -117,14 +121,30 @@ function filter() {
   document.getElementById("count").textContent =
     brushed.length ? `${kept.size.toLocaleString("en")} of ${all} trials` : `${all} trials`;
   document.getElementById("all").hidden = !brushed.length;
+  const mine = ++latest;
+  for (const chart of CHARTS.slice(1)) {
+    await new Promise(requestAnimationFrame);
+    if (mine === latest) highlight(chart, brushed.length ? kept : null);
+  }
+}
+
+// Points of a chart know their trials; null for all of them.
+function highlight(chart, kept) {
+  const place = document.getElementById(chart.name), data = place.data ?? [];
+  const traces = [...data.keys()].filter(i => typeof data[i].customdata?.[0] === "number");
+  const points = traces.map(i => kept &&
+    data[i].customdata.flatMap((trial, k) => kept.has(trial) ? [k] : []));
+  if (traces.length) Plotly.restyle(place, {selectedpoints: points}, traces);
 }
 
 // --------------------------------------------------------------------------------------- start
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 for (const select of document.querySelectorAll("select"))
-  select.addEventListener("change", () =>
-    draw(CHARTS.find(chart => chart.name === select.dataset.for)));
+  select.addEventListener("change", async () => {
+    await draw(CHARTS.find(chart => chart.name === select.dataset.for));
+    filter();
+  });
 document.getElementById("all").addEventListener("click", drawParallel);
 DARK.addEventListener("change", drawAll);
 drawAll().then(() => { document.documentElement.dataset.drawn = "all"; });

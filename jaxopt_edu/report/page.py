@@ -24,7 +24,8 @@ from jaxopt_edu.sweep import Study
 
 MOST_ROWS = 2000
 
-# what a browser may load for this page: nothing that is not in it
+# What a browser may load for this page: nothing that is not in it. (plotly.js makes functions from
+# text for its parallel coordinates: that is unsafe-eval.)
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:"
@@ -187,8 +188,8 @@ def _table(study: Study, order: np.ndarray, parallel: Chart) -> str:
     which = "All trials" if len(order) == len(study) else f"The best {len(order):,} trials"
     return (
         f"<h2>{which}</h2><h3>{html(parallel.title)}</h3>"
-        "<p class='lead'>Drag along an axis to keep the lines that pass there, click on the axis "
-        "to let go of them; drag a name to move its axis.</p>"
+        "<p class='lead'>Drag along an axis to keep the trials that pass there, in the table and "
+        "in the charts; click on the axis to let go. Drag a name to move its axis.</p>"
         "<div class='chart' id='parallel'></div>"
         f"<p><output id='count'>{len(order):,} trials</output> "
         "<button class='plain' id='all' hidden>show all</button></p>"
