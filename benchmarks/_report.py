@@ -106,7 +106,7 @@ def seconds(x: float) -> str:
 def table(rows: Table) -> str:
     """A table that reads well as text and as Markdown: the first column left, the others right."""
     heads = list(rows[0])
-    widths = [max(len(row[head]) for row in [*rows, {head: head}]) for head in heads]
+    widths = [max(3, *(len(row[head]) for row in [*rows, {head: head}])) for head in heads]
     sides = "<" + ">" * (len(heads) - 1)
     rule = [
         f"{'-' * (w - 1)}{'-' if side == '<' else ':'}"

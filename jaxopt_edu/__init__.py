@@ -25,20 +25,20 @@ from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import *
 from jaxopt_edu import federated, privacy
 from jaxopt_edu.interop import from_optax, to_optax
-from jaxopt_edu import functions, plot, report
+from jaxopt_edu import explain, functions, plot, report
 from jaxopt_edu.race import race
 
 __all__ = [
     "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
-    "LatinHypercube", "Mask", "MedianStopping", "Population", "Random", "Rule", "Run", "Sobol",
-    "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
-    "apply_updates", "chain", "choice", "data", "federated", "fit", "from_optax", "functions",
-    "halving", "hyperband", "hypergradient", "hyperparameters", "int_uniform", "latin_hypercube",
-    "load_experiment",
-    "load_study", "log_uniform", "losses", "median_stopping", "metrics", "models", "number",
-    "one_of", "optimizers", "plot", "population", "privacy", "pytree", "race", "recipe",
-    "regularizers", "replace", "report", "sample", "save_study", "schedules", "sobol", "space",
-    "static", "sweep", "to_optax", "transforms", "tree", "tune", "uniform",
+    "LatinHypercube", "Mask", "MedianStopping", "Optuna", "Population", "Random", "Rule", "Run",
+    "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
+    "apply_updates", "chain", "choice", "data", "explain", "federated", "fit", "from_distribution",
+    "from_optax", "functions", "halving", "hyperband", "hypergradient", "hyperparameters",
+    "importances", "int_uniform", "latin_hypercube", "load_experiment", "load_study", "log_uniform",
+    "losses", "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna",
+    "plot", "population", "privacy", "pytree", "race", "recipe", "regularizers", "replace",
+    "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
+    "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune", "uniform",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__,
 ]  # fmt: skip

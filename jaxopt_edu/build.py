@@ -8,7 +8,7 @@ from jaxopt_edu.names import parts, recipes, replace
 from jaxopt_edu.parse import parse_setting
 from jaxopt_edu.regularizers import L2
 from jaxopt_edu.space import log_uniform, one_of, uniform
-from jaxopt_edu.sweep import halving, hyperband, median_stopping, population
+from jaxopt_edu.sweep import halving, hyperband, median_stopping, optuna, population
 from jaxopt_edu.value import nearest
 
 # where a learning rate is worth looking for; adam's range for all that are not here
@@ -76,6 +76,12 @@ def _loss(loaded: Any) -> Any:
     if loaded.task == "regression":
         return losses.squared_error
     return losses.softmax_cross_entropy_with_integer_labels
+
+
+def sampler_of(name: str) -> Any:
+    """optuna:KIND is a sampler of Optuna; other names are ours."""
+    head, colon, kind = name.partition(":")
+    return optuna(kind) if colon and head == "optuna" else name
 
 
 def rungs_of(options: Any) -> Any:

@@ -19,7 +19,12 @@ def parser() -> argparse.ArgumentParser:
     sweep = commands_of.add_parser("sweep", help="train many configurations at once")
     _training_arguments(sweep, optimizers="adam,sgd")
     sweep.add_argument("--trials", type=int, default=256, help="configurations (default 256)")
-    sweep.add_argument("--sampler", default="random", help=f"{', '.join(SAMPLERS)}")
+    sweep.add_argument(
+        "--sampler",
+        default="random",
+        metavar="NAME",
+        help=f"{', '.join(SAMPLERS)}, optuna:tpe, optuna:gp, optuna:cmaes",
+    )
     rungs = sweep.add_mutually_exclusive_group()
     rungs.add_argument(
         "--halving", type=int, metavar="ETA", help="at each rung the best 1/ETA of the trials go on"

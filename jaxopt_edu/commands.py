@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxopt_edu import data, functions, losses, plot, report, schedules
-from jaxopt_edu.build import OPTIMIZERS, build, rungs_of
+from jaxopt_edu.build import OPTIMIZERS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
 from jaxopt_edu.names import hyperparameters, recipes
@@ -55,7 +55,7 @@ def run_sweep(options: Any) -> tuple[Any, int]:
             rungs=rungs_of(options),
             folds=options.folds,
             seeds=options.seeds,
-            sampler=options.sampler,
+            sampler=sampler_of(options.sampler),
             store=writing,
             tile=options.tile,
             eval_every=options.eval_every,

@@ -128,8 +128,14 @@ def _per_leaf(rule: Any, structure: Any, params: Any) -> list:
     trees = {}
     for f in dataclasses.fields(rule):
         value, mask = getattr(rule, f.name), f.name.endswith("mask")
-        if mask or (not f.metadata.get("static") and isinstance(value, dict | tuple)):
-            trees[f.name] = spread(True if mask and value is None else value, structure, params)
+        if mask or (not f.metadata.get("static") and isinstance(value, dict | list | tuple)):
+            try:
+                trees[f.name] = spread(True if mask and value is None else value, structure, params)
+            except ValueError as error:
+                raise ValueError(
+                    f"{f.name} = {value!r} is no tree that ends where, or above where, the "
+                    f"parameters do: {structure}"
+                ) from error
     if not trees:
         return [rule] * structure.num_leaves
     rows = [dict(zip(trees, row, strict=True)) for row in zip(*trees.values(), strict=True)]

@@ -134,6 +134,7 @@ class Structure:
         structure, shared, numbers, constants = take_apart(template)
         self.form, self.constants = Form(structure, shared, width), Shared(constants)
         self._which = (as_numbers(np.full(width, x) for x in numbers), folded)
+        self.memory = 0  # bytes that a program takes, known once it is compiled
 
     @functools.cached_property
     def lanes(self) -> Any:
@@ -178,10 +179,15 @@ def compile_tiles(firsts: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
 
 
 def _compile(tile: Tile, settings: Settings, device: Any) -> None:
-    """One run of each program without a step."""
-    lanes = init_lanes(tile.form, tile.on(device))
-    lanes, _, _ = _advance(tile, lanes, 0, 0, settings, device)
-    jax.block_until_ready(score_lanes(tile.form, settings.splits, tile.on(device), lanes))
+    """One run of each program without a step; the structure learns what memory they take."""
+    which = tile.on(device)
+    lanes = init_lanes(tile.form, which)
+    arguments = _arguments(tile, which, lanes, 0, 0, settings)
+    used = advance_lanes.lower(*arguments).compile().memory_analysis()
+    if used is not None:  # not all backends say
+        tile.of.memory = used.temp_size_in_bytes + used.argument_size_in_bytes
+    lanes, _, _ = advance_lanes(*arguments)
+    jax.block_until_ready(score_lanes(tile.form, settings.splits, which, lanes))
 
 
 def run_tiles(
@@ -209,17 +215,18 @@ def run_tiles(
 
 def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
     """The tile after one more segment, its scores on the host; on all splits after the last."""
-    began, first, device = time.perf_counter(), tile.t, worker.device
-    if tile.lanes is None:
-        tile.lanes = init_lanes(tile.form, tile.on(device))
+    began, first, which = time.perf_counter(), tile.t, tile.on(worker.device)
     stop = settings.next_stop(first)
-    tile.lanes, t, scores = _advance(tile, tile.lanes, first, stop, settings, device)
+    lanes = tile.lanes
+    lanes = init_lanes(tile.form, which) if lanes is None else _on(lanes, worker.device)
+    arguments = _arguments(tile, which, lanes, first, stop, settings)
+    tile.lanes, t, scores = advance_lanes(*arguments)
     tile.scores = tile.read(scores)
     tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
     tile.t = int(np.max(t))
     tile.stopped = tile.t < stop
     if tile.finished(settings.steps):
-        score_tile(tile, settings, device)
+        _score(tile, which, settings)
     end, lives = time.perf_counter(), tile.reasons == ALIVE
     useful = np.maximum(np.where(lives, tile.t, tile.died) - first, 0).sum()
     tile.segments.append(
@@ -230,20 +237,31 @@ def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
     )  # fmt: skip
 
 
-def score_tile(tile: Tile, settings: Settings, device: Any = None) -> None:
+def score_tile(tile: Tile, settings: Settings) -> None:
     """Puts the scores of the tile's trials on every split of the settings into tile.final."""
-    device = device or worker_devices()[0]
-    lanes = jax.device_put(tile.lanes, device)
-    final = tile.read(score_lanes(tile.form, settings.splits, tile.on(device), lanes))
+    device = worker_devices()[0]
+    tile.lanes = _on(tile.lanes, device)
+    _score(tile, tile.on(device), settings)
+
+
+def _score(tile: Tile, which: Which, settings: Settings) -> None:
+    final = tile.read(score_lanes(tile.form, settings.splits, which, tile.lanes))
     tile.final = {split: _loss_first(final[split]) for split in settings.splits}
 
 
-def _advance(tile: Tile, lanes: Any, start: int, stop: int, settings: Settings, device: Any) -> Any:
+def _on(lanes: Any, device: Any) -> Any:
+    """The lanes on a device; those of a CPU are where all its workers find them."""
+    there = device.platform == "cpu" and isinstance(lanes.died, jax.Array)
+    return lanes if there else jax.device_put(lanes, device)
+
+
+def _arguments(
+    tile: Tile, which: Which, lanes: Any, start: int, stop: int, settings: Settings
+) -> tuple:
+    """Of `advance_lanes`."""
     tol = None if settings.tol is None else np.float32(settings.tol)
-    return advance_lanes(
-        tile.form, settings.split, tile.on(device), jax.device_put(lanes, device),
-        np.int32(start), np.int32(stop), np.float32(settings.diverge_above), tol,
-    )  # fmt: skip
+    above = np.float32(settings.diverge_above)
+    return tile.form, settings.split, which, lanes, np.int32(start), np.int32(stop), above, tol
 
 
 def _loss_first(scores: dict[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
     try:
         for _ in run_tiles([tile], settings):
             watch.note(tile)
-            bar.advance(tile.t - (watch.steps[-2] if len(watch.steps) > 1 else 0), **watch.last())
+            bar.advance(tile.t - (watch.steps[-2] if len(watch.steps) > 1 else 0), watch.last)
             if tile.stopped:
                 return "converged"
             if watch.patience is not None and watch.waited >= watch.patience:

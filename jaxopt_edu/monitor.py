@@ -1,5 +1,6 @@
 """What JAX says of itself: compilations counted from its own events, versions, devices."""
 
+import functools
 import platform
 import threading
 from importlib import metadata
@@ -64,6 +65,7 @@ def versions() -> dict[str, str]:
     return found | {name: _version(name) for name in packages}
 
 
+@functools.cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)

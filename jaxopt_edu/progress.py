@@ -1,7 +1,11 @@
 """A progress bar where there is a terminal and tqdm; nothing elsewhere."""
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
+
+EVERY = 0.1  # seconds from one look at the figures to the next
 
 
 class Progress:
@@ -12,6 +16,7 @@ class Progress:
 
     def __init__(self, total: int, show: bool | None, unit: str = " steps"):
         self._bar: Any = None
+        self._shown = 0.0
         if show is False or (show is None and not sys.stderr.isatty()):
             return
         try:
@@ -25,11 +30,14 @@ class Progress:
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
 
-    def advance(self, steps: int, **figures: Any) -> None:
-        """Steps done since the last call, and what to show beside the bar."""
-        if self._bar is not None:
-            self._bar.set_postfix(figures, refresh=False)
-            self._bar.update(steps)
+    def advance(self, steps: int, figures: Callable[[], dict[str, Any]] = dict) -> None:
+        """Steps done since the last call; figures() are shown beside the bar now and then."""
+        if self._bar is None:
+            return
+        if time.perf_counter() - self._shown > EVERY:
+            self._bar.set_postfix(figures(), refresh=False)
+            self._shown = time.perf_counter()
+        self._bar.update(steps)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -1,5 +1,7 @@
 """How many lanes one program carries."""
 
+import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +47,18 @@ def makespan(width: int, work: Work, workers: int) -> float:
     """
     rounds = [steps * -(-groups * -(-lanes // width) // workers) for groups, lanes, steps in work]
     return sum(rounds) * (width + OVERHEAD)
+
+
+def program_memory() -> float:
+    """The bytes that one program may take: its share of what the device, or the machine, has."""
+    devices = worker_devices()
+    stats = devices[0].memory_stats() if devices[0].platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return SHARE * stats["bytes_limit"]
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names:
+        return math.inf
+    return SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / len(devices)
 
 
 @jax.jit

@@ -1,5 +1,7 @@
 """Studies that were never run, of any shape, for the tests of pictures and reports."""
 
+import dataclasses
+
 import numpy as np
 
 from jaxopt_edu.sweep import Study
@@ -46,3 +48,59 @@ def made_up(n, numbers=2, choices=(), dead=(), mode="min", evaluations=5, scored
         np.linspace(100 / evaluations, 100, evaluations).astype(int), "loss", mode, "validation",
         100, 0, (4,) * len(batches), INFO,
     )  # fmt: skip
+
+
+def halved(study, rungs=(10, 40), keep=4, brackets=1, repeats=1):
+    """The study as if all but a keep-th of the trials alive had been stopped at each rung.
+
+    brackets: the trials take turns to skip the first 0, 1, ... rungs. It has a timeline of two
+    workers, and so many lanes for each trial.
+    """
+    n, sign = len(study), 1 if study.mode == "min" else -1
+    evaluations = np.unique([*rungs, *study.evaluations])
+    final = study.curves["loss"][:, -1:]
+    fall = (
+        np.log(evaluations[-1] / evaluations)
+        * (0.3 + 0.02 * np.modf(np.arange(n) * 0.618)[0])[:, None]
+    )
+    died = study.columns["status"] == "diverged"
+    curve = np.where(np.isfinite(final), final, study.curves["loss"][:, :1]) + sign * fall
+    curve[died] = np.nan
+    bracket, columns = np.arange(n) % brackets, dict(study.columns)
+    status, steps = columns["status"].astype(object), np.where(died, 5, columns["steps"])
+    for k, rung in enumerate(rungs):
+        for mine in (np.flatnonzero((bracket == b) & (steps > rung)) for b in range(k + 1)):
+            scores = sign * curve[mine, np.flatnonzero(evaluations == rung)[0]]
+            stopped = mine[np.argsort(scores)][-(-len(mine) // keep) :]
+            status[stopped], steps[stopped] = "stopped", rung
+            curve[np.ix_(stopped, evaluations > rung)] = np.nan
+    scored = np.isfinite(curve)
+    last = curve[np.arange(n), curve.shape[1] - 1 - np.argmax(scored[:, ::-1], axis=1)]
+    columns["validation_loss"] = np.where(status == "diverged", np.nan, last)
+    columns |= {"status": status.astype(str), "steps": steps}
+    if brackets > 1:
+        columns = {"bracket": bracket} | columns
+    lanes = curve[:, None] + 0.02 * np.linspace(-1, 1, repeats)[:, None]
+    return dataclasses.replace(
+        study, columns=columns, curves={"loss": curve}, evaluations=evaluations, rungs=rungs,
+        repeats=tuple((0, fold) for fold in range(repeats)), lanes={"loss": lanes},
+        timeline=timeline(study, steps, evaluations),
+        info=study.info | {"executed_lane_steps": 123_456, "useful_lane_steps": 120_000},
+    )  # fmt: skip
+
+
+def timeline(study, steps, evaluations, width=8):
+    """Segments of two workers in turn, as long as they have steps."""
+    rows, clock = [], [0.0, 0.3]
+    for first, last in zip((0, *evaluations), evaluations, strict=False):
+        for structure, batch in enumerate(study.batches):
+            trials = batch.trials[steps[batch.trials] > first]
+            for start in range(0, len(trials), width):
+                alive = int(np.sum(steps[trials[start : start + width]] >= last))
+                worker = int(np.argmin(clock))
+                began = clock[worker]
+                clock[worker] += 0.01 * (last - first) * (1 + 0.5 * structure)
+                rows.append((worker, began, clock[worker] - 0.002, first, last - first, width,
+                             alive, structure))  # fmt: skip
+    names = ("worker", "start", "end", "first", "steps", "width", "alive", "structure")
+    return {name: np.array(x) for name, x in zip(names, zip(*rows, strict=True), strict=True)}

@@ -23,6 +23,7 @@ KINDS = {
     "plain": {"space": TWO},
     "halving": {"space": TWO, "rungs": jo.halving(2, 2500)},
     "population": {"space": BASE, "rungs": jo.population(3500)},
+    "tpe": {"space": TWO, "sampler": jo.optuna("tpe", batch=4, n_startup_trials=4)},
     "folds": {"space": TWO, "trials": 6, "folds": 3, "rungs": jo.hyperband(2, 2500)},
 }
 

@@ -70,6 +70,36 @@ def test_results_are_kept_unless_told(tmp_path, capsys):
     assert (tmp_path / "mine/trials.csv").read_text() != before
 
 
+def test_a_store_is_resumed_shown_and_guarded(tmp_path, capsys):
+    arguments = ["sweep", "wine", *SMALL, "--store", "mine", "--halving", "2", "--folds", "2"]
+    assert main(arguments) == 0
+    first = (tmp_path / "mine/trials.csv").read_bytes()
+    out = capsys.readouterr().out
+    assert "stopped" in out and "executed lane-steps" in out
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["compilations"]["engine"] == 0
+    assert (tmp_path / "mine/trials.csv").read_bytes() == first
+    assert main([*arguments, "--seeds", "2"]) == 2
+    assert "seeds was 1, now 2" in capsys.readouterr().err
+
+
+def test_report_and_compare_read_stores(tmp_path, capsys):
+    for name, more in (("a", ["--population"]), ("b", ["--sampler", "sobol"])):
+        assert main(["sweep", "wine", *SMALL, "--optimizer", "adam", "--out", name, *more]) == 0
+    (tmp_path / "a/report.html").unlink()
+    capsys.readouterr()
+    assert main(["report", "a"]) == 0
+    assert "winner: trial" in capsys.readouterr().out
+    assert (tmp_path / "a/report.html").exists()
+    assert main(["compare", "a", "b"]) == 0
+    out = capsys.readouterr().out
+    assert "validation_loss" in out and "lane-steps" in out
+    assert main(["compare", "a", "b", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"a", "b"}
+    assert main(["report", "."]) == 2
+    assert "holds no sweep" in capsys.readouterr().err
+
+
 def test_fit_trains_one(capsys):
     assert main(["fit", "diabetes", "--model", "linear", "--steps", "50"]) == 0
     out = capsys.readouterr().out
@@ -118,6 +148,9 @@ def test_list_names_things(what, member, capsys):
         (["sweep", "wine", "--hidden", "a"], "--hidden a"),
         (["fit", "wine", "--optimizer", "adam,sgd"], "fit runs one"),
         (["fit", "wine", "--space", "learning_rate=uniform(0,1)"], "is not a number"),
+        (["sweep", "wine", "--halving", "1"], "halving: eta = 1"),
+        (["sweep", "wine", "--first", "10"], "--first 10: there are no rungs"),
+        (["sweep", "wine", "--folds", "1"], "folds = 1"),
         (["race", "rosenbrok"], "rosenbrock"),
         (["race", "rosenbrock", "--optimizers", "adm"], "adam"),
     ],
@@ -156,8 +189,8 @@ def test_ctrl_c_writes_what_there_is(tmp_path):
         finally:
             child.kill()
     assert child.returncode == 130, seen
-    assert b"interrupted; what there is is in out" in seen
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == FILES
+    assert b"interrupted: --store out goes on" in seen
+    assert set(FILES) <= {p.name for p in (tmp_path / "out").iterdir()}
     rows = list(csv.DictReader((tmp_path / "out/trials.csv").read_text().splitlines()))
     assert {row["status"] for row in rows} <= {"interrupted", "diverged"}
     assert any(float(row["validation_loss"] or "nan") > 0 for row in rows)

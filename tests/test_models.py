@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.models.layers import ACTIVATIONS, dropout
+from jaxopt_edu.models.layers import ACTIVATIONS, dropout, product
 
 KEY = jax.random.key(0)
 X = jax.random.normal(jax.random.key(1), (5, 4))
@@ -78,3 +78,26 @@ def test_wrong_inputs_are_named():
             model.apply(model.init(KEY), X)
     with pytest.raises(ValueError, match="wanted .inputs, hidden..., outputs"):
         jo.models.MLP((3,)).init(KEY)
+
+
+def test_the_product_of_a_dense_layer_has_the_derivatives_of_a_product():
+    kx, kw, kg = jax.random.split(KEY, 3)
+    with jax.enable_x64(True):
+        x, w = (jax.random.normal(k, s, float) for k, s in ((kx, (3, 5, 4)), (kw, (3, 4, 2))))
+        tangents = tuple(jax.random.normal(kg, a.shape, float) for a in (x, w))
+
+        def loss(f):
+            return lambda x, w: jnp.sum(jnp.sin(f(x, w)))
+
+        for x_axis in (0, None):
+            ours, plain = (jax.vmap(f, (x_axis, 0)) for f in (product, jnp.matmul))
+            args = (x if x_axis == 0 else x[0], w)
+            moved = (tangents[0] if x_axis == 0 else tangents[0][0], tangents[1])
+            for derivative in (
+                lambda f, a=args, m=moved: jax.jvp(f, a, m),
+                lambda f, a=args: jax.grad(loss(f), (0, 1))(*a),
+                lambda f, a=args: jax.hessian(loss(f), (0, 1))(*a),
+            ):
+                got, want = jax.tree.leaves(derivative(ours)), jax.tree.leaves(derivative(plain))
+                for g, e in zip(got, want, strict=True):
+                    np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)

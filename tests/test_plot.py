@@ -198,7 +198,7 @@ def test_the_pictures_of_a_real_study(experiment):
 @pytest.mark.parametrize("rate", [0.1, 1e6])
 def test_the_history_of_a_run(experiment, rate):
     run = fit(dataclasses.replace(experiment, optimizer=sgd(rate)), steps=20)
-    figure = plot.plot_history(run)
+    figure = plot.plot_run(run)
     assert pixels(figure).shape[:2] == (800, 1200)
     text = words(figure)
     assert f"after {run.steps} steps" in text and "training loss" in text

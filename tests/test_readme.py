@@ -8,7 +8,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_python_blocks_run():
+def test_python_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one of them writes a store
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert blocks
     space: dict = {}

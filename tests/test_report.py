@@ -1,14 +1,14 @@
-"""The report: complete, self-contained, escaped; and a browser draws and sorts it."""
+"""The report: complete, self-contained, escaped, and true to the study."""
 
-import base64
 import dataclasses
 import html.parser
+import json
 import re
-import shutil
-import subprocess
+import sys
 
+import numpy as np
 import pytest
-from studies import made_up
+from studies import halved, made_up
 
 from jaxopt_edu import data, losses
 from jaxopt_edu.experiment import Training
@@ -19,22 +19,38 @@ from jaxopt_edu.space import log_uniform, one_of
 from jaxopt_edu.sweep import sweep
 
 VOID = {"meta", "img"}
+STUDIES = {
+    "one trial": lambda: made_up(1),
+    "all dead": lambda: made_up(4, dead=range(4)),
+    "nothing scored": lambda: made_up(3, scored=False),
+    "nothing swept": lambda: made_up(3, numbers=0),
+    "no number": lambda: made_up(20, numbers=0, choices=(3, 2), dead=(1, 2)),
+    "accuracy": lambda: made_up(30, mode="max", dead=(0,)),
+    "halved": lambda: halved(made_up(64, choices=(2,), dead=(1, 5)), repeats=3),
+    "brackets": lambda: halved(made_up(40, numbers=1, mode="max"), brackets=3),
+}
 
 
 class Page(html.parser.HTMLParser):
-    """The tags, rows and text of a page; an error where a tag is not closed in its order."""
+    """The tags, rows, scripts and text of a page; an error where a tag is not closed in order."""
 
     def __init__(self, text):
         super().__init__()
         self.open, self.links, self.rows, self.words = [], [], [], []
+        self.places, self.scripts = [], {}
         self.feed(text)
         self.close()
         assert not self.open
 
     def handle_starttag(self, tag, attributes):
-        self.links += [v for k, v in attributes if k in ("src", "href")]
+        attributes = dict(attributes)
+        self.links += [v for k, v in attributes.items() if k in ("src", "href")]
         if tag == "tr":
             self.rows.append([])
+        if tag == "script":
+            self.scripts[attributes.get("id", len(self.scripts))] = ""
+        if attributes.get("class") == "chart":
+            self.places.append(attributes["id"])
         if tag not in VOID:
             self.open.append(tag)
 
@@ -42,9 +58,18 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, text):
+        if self.open and self.open[-1] == "script":
+            self.scripts[list(self.scripts)[-1]] += text
+            return
         self.words.append(text)
         if {"td", "th"} & set(self.open):
             self.rows[-1].append(text)
+
+    @property
+    def charts(self):
+        """The charts by name, of those with views the first."""
+        charts = json.loads(self.scripts["charts"])
+        return {chart["name"]: (chart["views"] or [chart])[0] for chart in charts}
 
 
 @pytest.fixture(scope="module")
@@ -76,59 +101,74 @@ def test_the_page_says_everything_about_a_study(study, page):
 
 
 def test_the_page_needs_nothing_from_elsewhere(page):
-    links = Page(page).links
-    assert len(links) == 2
-    for link in links:
-        head, picture = link.split(",")
-        assert head == "data:image/png;base64"
-        assert base64.b64decode(picture, validate=True).startswith(b"\x89PNG")
-    assert not re.search(r"https?://|@import|url\(|<link|<iframe", page)
+    parsed = Page(page)
+    assert not parsed.links
+    assert "default-src 'none'" in page and "connect-src" not in page
+    plotly = max(parsed.scripts.values(), key=len)
+    own = page.replace(plotly, "")
+    assert len(own) < 0.1 * len(page)
+    assert not re.search(r"https?://|@import|url\(|<link|<iframe", own)
 
 
 def test_names_are_escaped():
-    evil = "<script>alert('&\"')</script>"
+    evil = "</script><script>alert('&\"')</script>"
     study = made_up(6, numbers=0, choices=(2,), dead=(1,))
-    study.columns["part0"][:] = evil
-    text = report_html(dataclasses.replace(study, metric="loss", info={evil: {evil: evil}}))
+    study.columns["part0"][:] = [evil, "kind"] * 3
+    text = report_html(dataclasses.replace(study, info={evil: {evil: evil}}))
     assert evil not in text and "<script>alert" not in text
-    assert evil in "".join(Page(text).words)
+    parsed = Page(text)
+    assert evil in "".join(parsed.words)
+    [panel] = [v for k, v in parsed.charts["slices"]["layout"].items() if k == "xaxis"]
+    assert html.unescape(panel["ticktext"][0]) == evil and "<" not in panel["ticktext"][0]
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [dict(n=1), dict(n=4, dead=range(4)), dict(n=3, scored=False), dict(n=3, numbers=0)],
-    ids=str,
-)
-def test_odd_studies_have_a_page(shape):
-    study = made_up(**shape)
-    words = " ".join(Page(report_html(study)).words)
-    scored = shape.get("scored", True) and not shape.get("dead")
+@pytest.mark.parametrize("shape", STUDIES)
+def test_every_shape_of_study_has_a_page(shape):
+    study = STUDIES[shape]()
+    parsed = Page(report_html(study))
+    words = " ".join(parsed.words)
+    scored = "validation_loss" in study.columns and study.diverged < len(study)
     assert ("No trial reached a score" in words) == (not scored)
+    assert list(parsed.charts) == parsed.places
+    assert {"parallel", "history"} <= set(parsed.places)
+    assert ("curves" in parsed.places) == bool(study.curves)
+    assert ("rungs" in parsed.places) == ("timeline" in parsed.places) == bool(study.rungs)
+    assert ("divergence" in parsed.places) == bool(study.diverged and study.swept)
+    for trace in (trace for chart in parsed.charts.values() for trace in chart["data"]):
+        if trace["type"] == "scatter":
+            assert len(trace["x"]) == len(trace["y"]) == len(trace.get("customdata", trace["x"]))
 
 
-# ----------------------------------------------------------------------------------- a browser
-
-CLICK = """<script>
-const table = [...document.querySelectorAll("table.sortable")].at(-1);
-const column = [...table.tHead.rows[0].cells].findIndex(c => c.innerText == "%s");
-const shown = () => [...table.tBodies[0].rows].map(r => r.cells[0].dataset.v).join(" ");
-const click = () => { table.tHead.rows[0].cells[column].firstElementChild.click(); return shown() };
-document.title = [click(), click()].join(";");
-</script>"""
+def test_the_best_of_many_trials_are_listed():
+    study = made_up(2100, numbers=1, dead=range(0, 2100, 9))
+    parsed = Page(report_html(study))
+    assert "The best 2,000 trials" in parsed.words
+    order = json.loads(parsed.scripts["order"])
+    assert order == study.order[:2000].tolist()
+    assert len(parsed.charts["parallel"]["data"][0]["line"]["color"]) == 2000
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not on the PATH")
-def test_a_click_sorts_with_empty_cells_last(study, page, tmp_path):
-    file = tmp_path / "report.html"
-    file.write_text(page.replace("</body>", CLICK % "validation_loss" + "</body>"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    options = [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    done = subprocess.run(
-        [*command, *options, f"file://{file}"], capture_output=True, text=True, check=True
-    )
-    up, down = re.search(r"<title>(.*?)</title>", done.stdout).group(1).split(";")
-    up, down = ([int(trial) for trial in order.split()] for order in (up, down))
-    alive = len(study) - study.diverged
-    assert up[:alive] == study.order[:alive].tolist()
-    assert down[:alive] == up[:alive][::-1]
-    assert set(up[alive:]) == set(down[alive:]) == set(study.order[alive:].tolist())
+def test_parallel_coordinates_hold_the_numbers_of_the_table():
+    study = made_up(40, numbers=2, choices=(2,), dead=(3,))
+    study.columns["optimizer.number1"][5] = np.nan
+    parsed = Page(report_html(study))
+    order = json.loads(parsed.scripts["order"])
+    axes = {axis["label"]: axis for axis in parsed.charts["parallel"]["data"][0]["dimensions"]}
+    lacking = {"optimizer.number0": [], "optimizer.number1": [5], "validation loss": [3]}
+    for name, without in lacking.items():
+        axis, column = axes[name], name.replace(" ", "_")
+        expected = np.log10(study.columns[column][order])
+        having = ~np.isin(order, without)
+        shown = np.array(axis["values"])
+        if name != "validation loss":  # which is drawn at the end of its axis if it is far off
+            np.testing.assert_allclose(shown[having], expected[having], atol=2e-4)
+        words = dict(zip(axis["tickvals"], axis["ticktext"], strict=True))
+        assert {words[x] for x in shown[~having].tolist()} <= {"none", "no score"}
+        assert axis["range"][0] <= shown.min() and shown.max() <= axis["range"][1]
+        assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+
+
+def test_without_plotly_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(ImportError, match=r"pip install 'jaxopt_edu\[cli\]'"):
+        report_html(made_up(2))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -219,3 +220,53 @@ def test_widths_follow_the_work():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
+    from jaxopt_edu.sweep import course
+
+    wide = jo.sweep(BASE, 16, steps=8)
+    [width] = wide.tiles
+    assert width == 8
+    monkeypatch.setattr(course, "program_memory", lambda: 0)
+    assert jo.sweep(BASE, 16, steps=8).tiles == (1,)
+    monkeypatch.undo()
+
+    def exhausted(tiles, settings, until):
+        for tile in run_tiles(tiles, settings, until):
+            if tile.width > 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+            yield tile
+
+    run_tiles = course.run_tiles
+    monkeypatch.setattr(course, "run_tiles", exhausted)
+    narrow = jo.sweep(BASE, 16, steps=8)
+    assert narrow.tiles == (2,)
+    assert "out of memory with 8 lanes in a tile: now 4" in capfd.readouterr().err
+    monkeypatch.undo()
+    assert columns(narrow) == columns(jo.sweep(BASE, 16, steps=8, tile=2))
+
+
+def test_a_sampler_of_several_objectives_is_told_them_all():
+    asked = []
+
+    class Asking(type(jo.sobol().start([], 0, 0, "min"))):
+        def tell(self, scores, **more):
+            asked.append((scores, more))
+
+    @dataclasses.dataclass(frozen=True)
+    class Told(jo.Random):
+        def start(self, groups, trials, seed, mode):
+            given = super().start(groups, trials, seed, mode)
+            asking = Asking(given._columns, trials)
+            asking.batch = 4
+            assert mode == ["min", "max"]
+            return asking
+
+    metrics = {"metric": ("loss", "accuracy"), "mode": ("min", "max")}
+    study = jo.sweep(BASE, 8, steps=8, tile=4, sampler=Told(), **metrics)
+    assert [len(scores) for scores, _ in asked] == [4, 4]
+    got = np.concatenate([scores for scores, _ in asked])
+    np.testing.assert_array_equal(got[:, 0], study.columns["validation_loss"])
+    np.testing.assert_array_equal(got[:, 1], -study.columns["validation_accuracy"])
+    assert study.metric == "loss"

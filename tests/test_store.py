@@ -57,7 +57,7 @@ def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
     assert not (store / "lanes").exists()
 
 
-@pytest.mark.parametrize("kind", ["plain", "population"])
+@pytest.mark.parametrize("kind", ["plain", "population", "tpe"])
 def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, monkeypatch):
     from jaxopt_edu.sweep import course
 

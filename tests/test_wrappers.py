@@ -17,6 +17,7 @@ from transform_cases import (
     steps,
 )
 
+import jaxopt_edu as jo
 from jaxopt_edu.core import EmptyState
 from jaxopt_edu.value import pytree
 
@@ -151,3 +152,14 @@ def test_low_precision_gradients_are_accumulated_in_float32():
     g, p = jnp.ones((300, 1), jnp.bfloat16), jnp.ones(1, jnp.bfloat16)
     u, state = run(dataclasses.replace(transform, use_grad_mean=False), g, p)
     assert state.acc_grads.dtype == jnp.float32 and u[-1] == 300
+
+
+def test_a_list_of_numbers_is_one_for_each_layer():
+    params = jo.models.MLP((3, 2, 1)).init(jax.random.key(0))
+    grads = jax.tree.map(jnp.ones_like, params)
+    opt = jo.sgd([0.1, 0.2])
+    first, second = opt.update(grads, opt.init(params), params)[0]
+    assert float(first["w"][0, 0]) == pytest.approx(-0.1)
+    assert float(second["b"][0]) == pytest.approx(-0.2)
+    with pytest.raises(ValueError, match=r"learning_rate = \(0.1, 0.2\) is no tree that ends"):
+        jo.sgd((0.1, 0.2)).update(grads, opt.init(params), params)

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -37,7 +37,27 @@ def dense_init(key: Array, fan_in: int, fan_out: int, scheme: str, gain: Any) ->
 
 def dense(layer: dict[str, Array], x: Array) -> Array:
     """x w + b"""
-    return x @ layer["w"] + layer["b"]
+    return product(x, layer["w"]) + layer["b"]
+
+
+@jax.custom_jvp
+def product(x: Array, w: Array) -> Array:
+    """x w for x (n, inputs) and w (inputs, outputs).
+
+    Its derivative is the usual one, but x^T is laid out in memory before it is a factor of the
+    gradient of w, x^T g: XLA's fast kernels for a CPU take no transposed left factor, and without
+    them this product took as long as all the rest of a training step (jax 0.10.2).
+    """
+    return x @ w
+
+
+@product.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, w = primals
+    dx, dw = tangents
+    transposed = lax.optimization_barrier(x.T)
+    x_dw = lax.dot_general(transposed, dw, (((0,), (0,)), ((), ())))
+    return product(x, w), dx @ w + x_dw
 
 
 def dropout(key: Array, x: Array, rate: Any) -> Array:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxopt_edu.models.layers import check_input
+from jaxopt_edu.models.layers import check_input, product
 from jaxopt_edu.value import pytree, static
 
 
@@ -36,4 +36,5 @@ class Linear:
 
     def apply(self, params, x, key=None):
         check_input(x, self.inputs, "Linear")
-        return x @ params["w"] + params.get("b", 0)
+        w = params["w"]
+        return (x @ w if w.ndim == 1 else product(x, w)) + params.get("b", 0)

@@ -1,9 +1,26 @@
-"""Pictures of a study, a run and a race, as matplotlib figures; nothing global is touched."""
+"""Pictures of studies, runs, races and explanations, as matplotlib figures of their own."""
 
-from jaxopt_edu.plot.curves import plot_curves, plot_history
+from jaxopt_edu.plot.bars import plot_bars, plot_waterfall
+from jaxopt_edu.plot.beeswarm import plot_beeswarm
+from jaxopt_edu.plot.contour import plot_contour
+from jaxopt_edu.plot.curves import plot_curves, plot_run
+from jaxopt_edu.plot.dependence import plot_dependence
+from jaxopt_edu.plot.divergence import plot_divergence
 from jaxopt_edu.plot.figure import save
-from jaxopt_edu.plot.importance import importance
+from jaxopt_edu.plot.heat_map import plot_heat_map
+from jaxopt_edu.plot.history import plot_history
+from jaxopt_edu.plot.importance import importance, plot_importance
 from jaxopt_edu.plot.landscape import plot_landscape
+from jaxopt_edu.plot.parallel import plot_parallel
+from jaxopt_edu.plot.pareto import plot_pareto
 from jaxopt_edu.plot.race import plot_race
+from jaxopt_edu.plot.rungs import plot_rungs
+from jaxopt_edu.plot.slices import plot_slices
+from jaxopt_edu.plot.timeline import plot_timeline
 
-__all__ = ["importance", "plot_curves", "plot_history", "plot_landscape", "plot_race", "save"]
+__all__ = [
+    "importance", "plot_bars", "plot_beeswarm", "plot_contour", "plot_curves", "plot_dependence",
+    "plot_divergence", "plot_heat_map", "plot_history", "plot_importance", "plot_landscape",
+    "plot_parallel", "plot_pareto", "plot_race", "plot_run", "plot_rungs", "plot_slices",
+    "plot_timeline", "plot_waterfall", "save",
+]  # fmt: skip

@@ -17,12 +17,27 @@ from jaxopt_edu.plot.figure import (
     new_figure,
     plain,
     scale_scores,
+    scale_steps,
     sign,
     star,
     tidy,
 )
-from jaxopt_edu.plot.scores import diverged, ranked, score_name, show_number
+from jaxopt_edu.plot.scores import (
+    STOPPED,
+    by_status,
+    diverged,
+    ranked,
+    score_name,
+    show_number,
+)
 from jaxopt_edu.sweep import Study
+
+RING: dict[str, Any] = {
+    "color": "#555555",
+    "markersize": 3.5,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.7,
+}
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +48,8 @@ def plot_curves(study: Study) -> "Figure":
     """The learning curves of all trials by rank, dark is good, the best one bold.
 
     Diverged trials are dotted up to where they end, with a cross above the axes at that step.
+    Trials stopped at a rung (a dashed line) end there with a ring. Where a trial has several
+    lanes, the band of the best is what its lanes span.
     """
     figure = new_figure()
     axes = figure.add_subplot()
@@ -47,10 +64,17 @@ def plot_curves(study: Study) -> "Figure":
     lines.set_alpha(float(np.clip(30 / max(len(alive), 1), 0.25, 0.8)))
     if len(alive) > 1:
         _rank_bar(figure, axes, lines)
+    for rung in study.rungs:
+        axes.axvline(rung, color="#888888", linewidth=0.8, linestyle="--", zorder=1)
+    stopped = by_status(study).get(STOPPED, alive[:0])
+    ends = _draw_ends(axes, study, np.intersect1d(stopped, alive), (low, high))
     _mark_best(axes, study, alive[:1])
     mark_deaths(axes, study.columns["steps"][dead])
-    axes.set(xlim=(0, study.steps), xlabel="step", ylabel=plain(score_name(study)))
+    scale_steps(axes, study)
+    axes.set_ylabel(plain(score_name(study)))
     signs = [best_sign(study, linestyle="-", linewidth=2.6)]
+    if ends:
+        signs.append(sign("o", f"stopped at a rung ({ends:,})", **RING))
     if len(dead):
         signs.append(sign("x", f"the step at which a trial diverged ({len(dead)})", color=DEAD))
     key(figure, signs)
@@ -77,6 +101,16 @@ def _draw(axes: "Axes", study: Study, trials: np.ndarray, bounds: tuple[float, f
     return axes.add_collection(LineCollection(points, linewidths=1.1), autolim=False)
 
 
+def _draw_ends(axes: "Axes", study: Study, trials: np.ndarray, bounds: tuple[float, float]) -> int:
+    """A ring at the last score of each of some trials; how many have one."""
+    curves = np.clip(_curves(study, trials), *bounds)
+    scored = np.isfinite(curves)
+    curves, scored = curves[scored.any(axis=1)], scored[scored.any(axis=1)]
+    last = scored.shape[1] - 1 - np.argmax(scored[:, ::-1], axis=1)
+    axes.plot(study.evaluations[last], curves[np.arange(len(last)), last], "o", **RING)
+    return len(last)
+
+
 def _rank_bar(figure: "Figure", axes: "Axes", lines: Any) -> None:
     """What the colours of the curves mean."""
     from matplotlib.cm import ScalarMappable
@@ -96,6 +130,9 @@ def _mark_best(axes: "Axes", study: Study, best: np.ndarray) -> None:
         if not len(steps):
             continue
         axes.plot(steps, curve, color=BEST, linewidth=2.6)
+        if len(study.repeats) > 1:
+            lanes = study.lanes[study.metric][trial][:, np.isin(study.evaluations, steps)]
+            axes.fill_between(steps, lanes.min(axis=0), lanes.max(axis=0), color=BEST, alpha=0.25)
         axes.add_line(star()).set(data=(steps[-1:], curve[-1:]), clip_on=False, zorder=5)
         axes.annotate(
             f"trial {trial}", (steps[-1], curve[-1]), (-14, 10), textcoords="offset points",
@@ -107,7 +144,7 @@ def _mark_best(axes: "Axes", study: Study, best: np.ndarray) -> None:
 # --------------------------------------------------------------------------------------- a run
 
 
-def plot_history(run: Run) -> "Figure":
+def plot_run(run: Run) -> "Figure":
     """The scores of a run over its steps: the losses in one panel, each other score in its own."""
     figure = new_figure()
     history = {name: x for name, x in run.history.items() if name != "step"}

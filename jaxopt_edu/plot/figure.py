@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxopt_edu.plot.scores import best_line, ranked
+from jaxopt_edu.plot.scores import best_line, by_status, ranked
 from jaxopt_edu.sweep import Study
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ INCHES, DPI = (9.6, 6.4), 125  # 1200 x 800 pixels
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^vPXp"
 BEST, DEAD = "#D55E00", "#555555"
+# what became of a trial: colour, marker, whether it is filled
+LOOKS = {
+    "finished": ("#0072B2", "o", True),
+    "stopped": ("#56B4E9", "o", False),
+    "interrupted": ("#E69F00", "s", False),
+    "diverged": (DEAD, "x", True),
+}
 
 
 def new_figure() -> "Figure":
@@ -99,6 +106,47 @@ def best_sign(study: Study, **style: Any) -> Any:
     return star(best_line(study), **style) if len(ranked(study)) else sign("", best_line(study))
 
 
+def nothing(figure: "Figure", words: str) -> None:
+    """Says in the middle of an empty page why there is nothing to see."""
+    figure.text(0.5, 0.5, plain(words), ha="center", va="center", fontsize=13, color=DEAD)
+
+
+def status_signs(study: Study, ink: str = "") -> list[Any]:
+    """What became of how many trials, for the key."""
+    signs = []
+    for status, trials in by_status(study).items():
+        colour, marker, filled = LOOKS[status]
+        colour = ink or colour
+        face = colour if filled else "white"
+        words = f"{status} ({len(trials):,})"
+        signs.append(sign(marker, words, color=colour, markerfacecolor=face))
+    return signs
+
+
+def points(axes: "Axes", study: Study, x: np.ndarray, y: np.ndarray, ink: str = "") -> None:
+    """Trials as points that show what became of them; the diverged are left to `mark_deaths`.
+
+    ink: a colour for all, over a map.
+    """
+    size = float(np.clip(90 / np.sqrt(len(study)), 2.2, 7))
+    for status, those in by_status(study).items():
+        colour, marker, filled = LOOKS[status]
+        colour = ink or colour
+        if status != "diverged":
+            axes.plot(
+                x[those], y[those], marker, color=colour, markersize=size, alpha=0.8,
+                markerfacecolor=colour if filled else "none", linestyle="",
+            )  # fmt: skip
+
+
+def mark_best(axes: "Axes", study: Study, x: np.ndarray, y: np.ndarray) -> None:
+    """A star where the best trial lies, if that is within the axes."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for best in ranked(study)[:1]:
+        if left <= x[best] <= right and bottom <= y[best] <= top:
+            axes.add_line(star()).set(data=(x[[best]], y[[best]]), clip_on=False, zorder=5)
+
+
 def tidy(axes: "Axes") -> None:
     """A light grid, and no box."""
     axes.grid(True, color="#dddddd", linewidth=0.6)
@@ -158,6 +206,28 @@ def log_ticks(axis: Any, low: float, high: float, most: float = 1e3) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < most * low else (1, 3)))
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def steps_in_logs(study: Study) -> bool:
+    """Whether the steps of a study are best shown by their logarithm: where rungs came early."""
+    return bool(study.rungs) and study.steps >= 8 * study.rungs[0]
+
+
+def step_ends(study: Study) -> tuple[float, float]:
+    """The ends of an axis of steps: of a logarithmic one, from before the first that is shown."""
+    if not steps_in_logs(study):
+        return 0.0, study.steps * 1.02
+    ended = study.columns["steps"][study.columns["steps"] > 0]
+    return min([*study.rungs, *study.evaluations, *ended]) / 1.5, study.steps * 1.08
+
+
+def scale_steps(axes: "Axes", study: Study) -> None:
+    """Scales the horizontal axis for the steps of a study."""
+    low, high = step_ends(study)
+    if steps_in_logs(study):
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis, low, high)
+    axes.set(xlim=(low, high), xlabel="step")
 
 
 def scale_scores(axes: "Axes", scores: np.ndarray, mode: str, cut: float = 0.05) -> Any:

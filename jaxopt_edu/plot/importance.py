@@ -1,11 +1,19 @@
 """Which hyperparameters the ranking of a study depends on."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from jaxopt_edu.plot.scores import costs, present
+from jaxopt_edu.plot.figure import COLOURS, headline, new_figure, nothing, plain, tidy
+from jaxopt_edu.plot.scores import costs, present, score_name, title_of
 from jaxopt_edu.sweep import Study
+from jaxopt_edu.sweep.record import DIVERGED
 
-MOST_BINS = 8
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_BINS, MOST_BARS = 8, 20
+CLEAR = 0.05  # a share below this is none to speak of
 
 
 def importance(study: Study, trials: np.ndarray | None = None) -> dict[str, float]:
@@ -22,14 +30,56 @@ def importance(study: Study, trials: np.ndarray | None = None) -> dict[str, floa
     Source: Kelley 1935, An unbiased correlation ratio measure (PNAS 21), for the share; Saltelli
         et al. 2008, Global Sensitivity Analysis, chapter 4, for first-order effects.
     """
+    return _shares(study, costs(study), trials)
+
+
+def importance_of_divergence(study: Study) -> dict[str, float]:
+    """The same for whether a trial diverged instead of its score."""
+    return _shares(study, (study.columns["status"] == DIVERGED).astype(float), None)
+
+
+def plot_importance(study: Study) -> "Figure":
+    """The shares of `importance` as bars, the largest on top."""
+    figure = new_figure()
+    shares = dict(list(importance(study).items())[:MOST_BARS])
+    headline(figure, importance_title(study))
+    if not shares:
+        nothing(figure, "nothing was swept")
+        return figure
+    axes = figure.add_subplot()
+    tidy(axes)
+    axes.grid(False, axis="y")
+    places = np.arange(len(shares))
+    axes.barh(places, list(shares.values()), 0.65, color=COLOURS[0])
+    for place, share in zip(places, shares.values(), strict=True):
+        axes.annotate(f"{share:.0%}", (share, place), (5, 0), textcoords="offset points",
+                      va="center")  # fmt: skip
+    axes.set_yticks(places, [plain(title_of(name)) for name in shares])
+    axes.tick_params("y", length=0)
+    axes.set(ylim=(max(len(shares), 4) - 0.4, -0.6), xlim=(0, 1.08))
+    axes.set_xlabel("share of the variance of the ranks that it explains by itself, beyond chance")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+    return figure
+
+
+def importance_title(study: Study) -> str:
+    """What one sees."""
+    largest = next(iter(importance(study).items()), ("", 0.0))
+    if largest[1] < CLEAR:
+        return f"No hyperparameter by itself explains the {score_name(study)}"
+    return f"The {score_name(study)} depends most on {title_of(largest[0])}"
+
+
+def _shares(study: Study, costs: np.ndarray, trials: np.ndarray | None) -> dict[str, float]:
+    """The share of the ranks of some costs that each hyperparameter explains."""
     from scipy.stats import rankdata
 
     trials = np.arange(len(study)) if trials is None else trials
-    judged = trials[~np.isnan(costs(study)[trials])]
+    judged = trials[~np.isnan(costs[trials])]
     shares = {}
     for name in study.swept:
         having = judged[present(study.columns[name][judged])]
-        ranks = rankdata(costs(study)[having])
+        ranks = rankdata(costs[having])
         shares[name] = _explained(ranks, _bins(study.columns[name][having]))
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

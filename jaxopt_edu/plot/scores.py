@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.record import DIVERGED
+from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED
+
+STOPPED = "stopped"
+STATUSES = (FINISHED, STOPPED, INTERRUPTED, DIVERGED)
 
 
 def final_scores(study: Study) -> np.ndarray:
@@ -31,6 +34,35 @@ def diverged(study: Study) -> np.ndarray:
     """The trials that diverged, the first to do so first."""
     dead = np.flatnonzero(study.columns["status"] == DIVERGED)
     return dead[np.argsort(study.columns["steps"][dead], kind="stable")]
+
+
+def by_status(study: Study) -> dict[str, np.ndarray]:
+    """The trials by what became of them, in a fixed order, without what became of none."""
+    found = {s: np.flatnonzero(study.columns["status"] == s) for s in STATUSES}
+    return {status: trials for status, trials in found.items() if len(trials)}
+
+
+def score_columns(study: Study) -> list[str]:
+    """The columns of the table that are scores."""
+    others = (*study.swept, "bracket", "status", "steps", "reason")
+    return [name for name in study.columns if name not in others]
+
+
+def direction(study: Study, name: str) -> str:
+    """Whether a small score is good: min, for losses and errors, or max.
+
+    What ranks goes by the mode of the study.
+    """
+    if name == f"{study.split}_{study.metric}":
+        return study.mode
+    return "min" if name.endswith(("loss", "error", "norm", "steps", "seconds")) else "max"
+
+
+def thinned(trials: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of some trials: the first, and others at even distances."""
+    if len(trials) <= most:
+        return trials
+    return trials[np.linspace(0, len(trials) - 1, most).astype(int)]
 
 
 def is_number(study: Study, name: str) -> bool:

@@ -2,6 +2,9 @@
 
 from jaxopt_edu.sweep.files import save_study
 from jaxopt_edu.sweep.intervals import Interval
+from jaxopt_edu.sweep.optuna import Optuna, optuna
+from jaxopt_edu.sweep.optuna_space import from_distribution, to_distribution
+from jaxopt_edu.sweep.optuna_trials import importances, to_optuna
 from jaxopt_edu.sweep.population import Population, population
 from jaxopt_edu.sweep.results import load_study
 from jaxopt_edu.sweep.run import sweep
@@ -31,19 +34,25 @@ __all__ = [
     "Interval",
     "LatinHypercube",
     "MedianStopping",
+    "Optuna",
     "Population",
     "Random",
     "Sobol",
     "Study",
     "SweepInterrupted",
+    "from_distribution",
     "halving",
     "hyperband",
+    "importances",
     "latin_hypercube",
     "load_study",
     "median_stopping",
+    "optuna",
     "population",
     "sample",
     "save_study",
     "sobol",
     "sweep",
+    "to_distribution",
+    "to_optuna",
 ]

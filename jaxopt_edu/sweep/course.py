@@ -10,16 +10,15 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine import Settings, Structure, Tile, compile_tiles, run_tiles, score_tile
-from jaxopt_edu.monitor import devices, versions
+from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep import exchange
 from jaxopt_edu.sweep.lanes import LaneRows, pack, places, put_lanes, to_rows
-from jaxopt_edu.sweep.record import DIVERGED, STOPPED, Record
+from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import Store
-from jaxopt_edu.widths import tile_width
-from jaxopt_edu.workers import worker_devices
+from jaxopt_edu.widths import program_memory, tile_width
 
 
 @dataclass
@@ -35,10 +34,12 @@ class Course:
     record: Record
     rungs: Any
     repeats: Sequence[tuple[int, int | None]]  # (seed, fold) of each lane of a trial
+    objectives: Sequence[tuple[str, int]]  # (score, sign) of all that a sampler is told
     seed: int
     tile: int | None
     store: Store | None
     bar: Progress
+    most: int | None  # lanes in a tile
     batches: dict[int, Batch] = field(default_factory=dict)  # by their place in the space
     structures: dict[int, Structure] = field(default_factory=dict)
     widths: dict[int, int] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Course:
     stage: int = 0
     asked: int = 0  # trials
     compiling: float = 0.0  # seconds
+    compiled: Compilations = field(default_factory=Compilations)
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -93,15 +95,10 @@ class Course:
     def _prepare(self, batches: list[Batch]) -> None:
         """Widths and compiled programs of structures that are new."""
         new = [batch for batch in batches if batch.place not in self.structures]
-        for batch in new:
-            if batch.place not in self.widths:
-                work = self._work(len(batch.trials))
-                lone = batch.template if self.repeats[0][1] is None else batch.template.fold(0)
-                self.widths[batch.place] = self.tile or tile_width(lone, work)
-            width = self.widths[batch.place]
-            folded = self.repeats[0][1] is not None
-            self.structures[batch.place] = Structure(batch.template, width, folded)
-        if new:
+        while new:
+            for batch in new:
+                width = self._width(batch)
+                self.structures[batch.place] = Structure(batch.template, width, self._folded)
             self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
             all_go = np.ones(self.record.trials, bool)
             firsts = [self._pack([batch], all_go)[0] for batch in new]
@@ -109,6 +106,28 @@ class Course:
             for _ready in compile_tiles(firsts, self.settings):
                 pass
             self.compiling += time.perf_counter() - began
+            new = [batch for batch in new if self._halved(batch)]
+
+    def _width(self, batch: Batch) -> int:
+        """How many lanes a tile of a structure has; as it was where a store says so."""
+        if batch.place not in self.widths:
+            lone = batch.template.fold(0) if self._folded else batch.template
+            width = self.tile or tile_width(lone, self._work(len(batch.trials)))
+            self.widths[batch.place] = min(width, self.most or width)
+        return self.widths[batch.place]
+
+    def _halved(self, batch: Batch) -> bool:
+        """Halves the width of a structure whose program would not fit into memory."""
+        structure, width = self.structures[batch.place], self.widths[batch.place]
+        if self.tile is not None or width == 1 or structure.memory <= program_memory():
+            return False
+        self.widths[batch.place] = width // 2
+        self.bar.say(f"{width} lanes of {_name(batch)} want {structure.memory / 2**30:.1f} GiB")
+        return True
+
+    @property
+    def _folded(self) -> bool:
+        return self.repeats[0][1] is not None
 
     def _work(self, trials: int) -> list[tuple[int, int, int]]:
         """(groups of lanes that share tiles, lanes of a group, steps) of each stage."""
@@ -117,15 +136,18 @@ class Course:
         return [(groups, n, length) for n, length in stages]
 
     def _tell(self, batches: list[Batch]) -> None:
-        if self.asked < self.plan.total or self.plan.batch < self.plan.total:
+        if self.plan.asking is not None:
             trials = np.sort(np.concatenate([batch.trials for batch in batches]))
             lanes = self.record.lanes(self.asked)[self.record.metric][trials].mean(1)
-            ends = self.record.ends(self.asked)
+            ends, means = self.record.ends(self.asked), self.record.means(self.asked)
+            split, more = self.settings.split, means | {k: ends[k] for k in ("steps", "reason")}
+            scores = np.stack([s * means[f"{split}_{name}"] for name, s in self.objectives], 1)
             self.plan.tell(
-                self.record.scores(self.asked)[trials],
+                scores[trials, 0] if len(self.objectives) == 1 else scores[trials],
                 steps=np.asarray(self.settings.stops),
                 curves=self.record.sign * lanes,
                 states=ends["status"][trials],
+                attributes={k: x[trials] for k, x in more.items()},
             )
 
     # ------------------------------------------------------------------------------ a stage
@@ -150,7 +172,7 @@ class Course:
         numbers = {id(tile): i for i, tile in self._mine()}
         for tile in run_tiles((tile for _, tile in self._mine()), self.settings, end):
             segment = self.record.note(tile)
-            self.bar.advance(segment.steps * len(tile.trials), **self.record.figures())
+            self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
             if tile.finished(self.settings.steps):
                 tile.lanes = None
             if self.store is not None:
@@ -236,47 +258,6 @@ class Course:
         """Writes the record of all stages so far."""
         if self.store is not None and jax.process_index() == 0:
             self.store.write_record(self, finished)
-
-    def about(self) -> dict[str, Any]:
-        """What its results are, besides the record, for JSON."""
-        settings, brackets = self.settings, getattr(self.rungs, "brackets", None)
-        return {
-            "stops": list(settings.stops),
-            "split": settings.split,
-            "splits": list(settings.splits),
-            "names": list(settings.names),
-            "metric": self.record.metric,
-            "mode": "min" if self.record.sign == 1 else "max",
-            "seed": self.seed,
-            "repeats": [list(repeat) for repeat in self.repeats],
-            "rungs": list(stops_of(self.rungs, settings.steps)),
-            "brackets": brackets and brackets(self.asked, settings.steps).tolist(),
-            "trials": self.plan.total,
-            "asked": self.asked,
-            "tiles": [self.widths[place] for place in sorted(self.batches)],
-            "info": self._info(),
-        }
-
-    def _info(self) -> dict[str, Any]:
-        """How it ran."""
-        timeline, ends = self.record.timeline(), self.record.ends(self.asked)
-        useful, workers = int(timeline["useful"].sum()), len(worker_devices())
-        running = float((timeline["end"] - timeline["start"]).sum()) / workers
-        return {
-            "trials": self.asked,
-            "diverged": int((ends["status"] == DIVERGED).sum()),
-            "stopped": int((ends["status"] == STOPPED).sum()),
-            "seconds": time.perf_counter() - self.record.began,
-            "compile_seconds": self.compiling,
-            "model_steps": useful,
-            "model_steps_per_second": useful / max(running, 1e-9),
-            "useful_lane_steps": useful,
-            "executed_lane_steps": int((timeline["width"] * timeline["steps"]).sum()),
-            "workers": workers,
-            "processes": exchange.processes(),
-            "devices": devices(),
-            "versions": versions(),
-        }
 
     def stop(self) -> None:
         """After Ctrl-C: keeps lanes that were on their way, and scores them as they are."""

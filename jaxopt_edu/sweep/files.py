@@ -2,12 +2,13 @@
 
 import csv
 import io
-import math
 import os
 import shutil
 import warnings
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jaxopt_edu.describe import describe, unnamed, write_json, write_text
 from jaxopt_edu.sweep.study import Study
@@ -33,10 +34,17 @@ def as_csv(study: Study) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["trial", *study.columns])
-    columns = [x.tolist() for x in study.columns.values()]
-    for i, row in enumerate(zip(*columns, strict=True)):
-        writer.writerow([i, *("" if _absent(v) else v for v in row)])
+    columns = [_cells(x) for x in study.columns.values()]
+    writer.writerows(zip(range(len(study)), *columns, strict=True))
     return out.getvalue()
+
+
+def _cells(column: np.ndarray) -> list:
+    """Python values, None where there is none: csv leaves such cells empty."""
+    cells = column.astype(object)
+    if column.dtype.kind == "f":
+        cells[np.isnan(column)] = None
+    return cells.tolist()
 
 
 def best_json(study: Study) -> dict[str, Any]:
@@ -69,10 +77,6 @@ def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
         "tiles": list(study.tiles),
     }
     return {"format": 1, "arguments": arguments or asked, **asked, **study.info}
-
-
-def _absent(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def new_directory(parent: str | Path, name: str) -> Path:

@@ -138,10 +138,6 @@ class Record:
 
     # ------------------------------------------------------------------------------ the results
 
-    def scores(self, count: int) -> np.ndarray:
-        """The signed final scores that a sampler is told; of stopped trials their last ones."""
-        return self.sign * self.means(count)[f"{self.settings.split}_{self.metric}"]
-
     def lanes(self, count: int) -> dict[str, np.ndarray]:
         """The curves of all lanes by score: (trials, repeats, evaluations)."""
         found = {k: x for k, x in self.arrays.items() if k.startswith(CURVE)}

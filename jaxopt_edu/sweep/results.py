@@ -18,7 +18,7 @@ __all__ = ["load_study"]
 
 
 def as_study(space: Any, batches: list[Batch], record: Record, about: dict[str, Any]) -> Study:
-    """The study of a record; about is what `Course.about` says."""
+    """The study of a record; about is what `about.about` says."""
     settings, n = record.settings, about["asked"]
     brackets = about["brackets"]
     columns = record.table(batches, None if brackets is None else np.array(brackets, int))

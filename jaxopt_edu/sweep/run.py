@@ -1,7 +1,10 @@
 """`sweep`: many trainings with different hyperparameters, one compiled program per structure."""
 
 import contextlib
+import functools
 import os
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +22,7 @@ from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep import exchange
+from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.results import as_study
@@ -34,8 +38,8 @@ def sweep(
     *,
     steps: int,
     seed: int = 0,
-    metric: str = "loss",
-    mode: str = "min",
+    metric: str | Sequence[str] = "loss",
+    mode: str | Sequence[str] = "min",
     rungs: Rungs | None = None,
     folds: int | None = None,
     seeds: int = 1,
@@ -54,6 +58,7 @@ def sweep(
     steps: training steps of each trial. seed: of the samples, the initial weights and the order of
         the data; the latter two are common to all trials.
     metric, mode: the score that ranks, on the validation split (training where there is none).
+        Of several, the first ranks, and all are told to a sampler for several objectives.
     rungs: where trials are compared and the worse ones stopped: `halving`, `hyperband`,
         `median_stopping`; or, with `population`, go on from the state of better ones.
     folds, seeds: every trial is trained on each of so many folds of the training and validation
@@ -90,29 +95,47 @@ def sweep(
         "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
         "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
-    check_mode(mode)
+    metrics, modes = _objectives(metric, mode)
     _check_repeats(folds, seeds)
-    with Compilations() as compiled, contextlib.ExitStack() as stack:
-        planned = _planned(space, trials, seed, sampler, mode, folds)
-        settings = _settings(planned, steps, metric, tile, eval_every, diverge_above, rungs)
-        writes = jax.process_index() == 0
-        files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
-        exchange.barrier()
-        which = range(folds) if folds else [None]
-        repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
-        record = Record(planned.total, len(repeats), settings, metric, mode)
+    which = range(folds) if folds else [None]
+    repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
+    writes = jax.process_index() == 0
+
+    def start(files: Store | None, most: int | None) -> Course:
+        planned = _planned(space, trials, seed, sampler, modes, folds)
+        settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, rungs)
+        record = Record(planned.total, len(repeats), settings, metrics[0], modes[0])
+        signs = [1 if one == "min" else -1 for one in modes]
         expected = _lane_steps(planned, rungs, len(repeats), steps)
         bar = Progress(expected, progress if writes else False)
-        course = Course(planned, settings, record, rungs, repeats, seed, tile, files, bar)
-        finished = files is not None and _restore(course, files)
-        interrupted = _run(course, finished)
-    about = course.about()
-    about["info"] |= {"compilations": compiled.as_dict(), "interrupted": interrupted}
+        return Course(
+            planned, settings, record, rungs, repeats, list(zip(metrics, signs, strict=True)),
+            seed, tile, files, bar, most,
+        )  # fmt: skip
+
+    start(None, None)  # what is wrong with the arguments is said before a store is made
+    with Compilations() as compiled, contextlib.ExitStack() as stack:
+        files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
+        exchange.barrier()
+        course, interrupted = _run(functools.partial(start, files), files, compiled)
+    told = about(course)
+    told["info"]["interrupted"] = interrupted
     batches = [course.batches[place] for place in sorted(course.batches)]
-    study = as_study(space, batches, record, about)
+    study = as_study(space, batches, course.record, told)
     if interrupted:
         raise SweepInterrupted(study)
     return study
+
+
+def _objectives(metric: Any, mode: Any) -> tuple[list[str], list[str]]:
+    """The scores, the first of which ranks, and the mode of each."""
+    metrics = [metric] if isinstance(metric, str) else list(metric)
+    modes = [mode] * len(metrics) if isinstance(mode, str) else list(mode)
+    if len(modes) != len(metrics):
+        raise ValueError(f"mode = {mode!r}: wanted one for each metric of {metrics}")
+    for one in modes:
+        check_mode(one)
+    return metrics, modes
 
 
 def _check_repeats(folds: int | None, seeds: int) -> None:
@@ -123,10 +146,10 @@ def _check_repeats(folds: int | None, seeds: int) -> None:
 
 
 def _planned(
-    space: Any, trials: int | None, seed: int, sampler: Any, mode: str, folds: int | None
+    space: Any, trials: int | None, seed: int, sampler: Any, modes: list[str], folds: int | None
 ) -> Plan:
     """The plan, of experiments whose data are split into folds where that was asked for."""
-    planned = plan(space, trials, seed, sampler, mode)
+    planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
     if folds is not None:
         planned.transform = lambda experiment: _folded(experiment, folds)
     return planned
@@ -141,7 +164,7 @@ def _folded(experiment: Any, folds: int) -> Any:
 def _settings(
     planned: Plan,
     steps: int,
-    metric: str,
+    metrics: list[str],
     tile: int | None,
     eval_every: int | None,
     diverge_above: float,
@@ -153,7 +176,8 @@ def _settings(
         lone = template.fold(0) if planned.transform is not None else template
         if planned.transform is not None:
             template.check()
-        splits, names = check_run(lone, steps, metric, tile)
+        for metric in metrics:
+            splits, names = check_run(lone, steps, metric, tile)
     split = ranking_split(splits)
     final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
     every = max(segment_length(template, steps, eval_every) for template in templates)
@@ -195,18 +219,36 @@ def _stored_batch(planned: Plan, place: int, columns: dict[str, np.ndarray]) -> 
     return planned.structure(place, trials, columns)
 
 
-def _run(course: Course, finished: bool) -> bool:
-    """Runs the course to its end; whether Ctrl-C ended it early."""
-    if finished:
-        return False
-    try:
-        course.run()
-        course.save(finished=True)
-        return False
-    except KeyboardInterrupt:
-        course.stop()
-        if not any(name.startswith("final/") for name in course.record.arrays):
-            raise KeyboardInterrupt("sweep interrupted before its first evaluation") from None
-        return True
-    finally:
-        course.bar.close()
+def _run(
+    start: Callable[[int | None], Course], files: Store | None, compiled: Compilations
+) -> tuple[Course, bool]:
+    """Runs a course to its end; (it, whether Ctrl-C ended it early).
+
+    Where memory does not suffice it starts anew with tiles half as wide: results depend on the
+    width, so no lane may have gone a part of its way at another.
+    """
+    most: int | None = None
+    while True:
+        course = start(most)
+        course.compiled = compiled
+        finished = files is not None and _restore(course, files)
+        try:
+            if not finished:
+                course.run()
+                course.save(finished=True)
+            return course, False
+        except KeyboardInterrupt:
+            course.stop()
+            if not any(name.startswith("final/") for name in course.record.arrays):
+                raise KeyboardInterrupt("sweep interrupted before its first evaluation") from None
+            return course, True
+        except jax.errors.JaxRuntimeError as error:
+            widest = max(course.widths.values())
+            if "RESOURCE_EXHAUSTED" not in str(error) or widest == 1 or exchange.processes() > 1:
+                raise
+            most = widest // 2
+            print(f"out of memory with {widest} lanes in a tile: now {most}", file=sys.stderr)
+            if files is not None:
+                files.clear()
+        finally:
+            course.bar.close()

@@ -35,7 +35,7 @@ class Asking(Protocol):
 
 
 class Sampler(Protocol):
-    def start(self, groups: list[Group], trials: int, seed: int, mode: str) -> Asking: ...
+    def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> Asking: ...
 
 
 def axes(groups: list[Group]) -> list[Axis]:

@@ -91,7 +91,7 @@ class Plan:
             self.asking.tell(scores, **more)
 
 
-def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: str = "min") -> Plan:
+def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:
     """How the trials of a space, of a list of experiments, or of a batch are made."""
     sampler = as_sampler(sampler)
     if trials is not None and trials < 1:

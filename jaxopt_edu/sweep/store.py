@@ -24,6 +24,7 @@ import numpy as np
 from jaxopt_edu.describe import describe, write_json
 from jaxopt_edu.engine import Segment, Tile
 from jaxopt_edu.programs import ALIVE
+from jaxopt_edu.sweep.about import about as about_course
 from jaxopt_edu.sweep.lanes import put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
@@ -48,7 +49,7 @@ class Store:
         record = course.record
         about = {
             "format": FORMAT,
-            **course.about(),
+            **about_course(course),
             "stage": course.stage,
             "finished": finished,
             "seconds": time.perf_counter() - record.began,
@@ -69,6 +70,11 @@ class Store:
                 path.unlink(missing_ok=True)
         if finished and (self.directory / LANES).exists():
             (self.directory / LANES).rmdir()
+
+    def clear(self) -> None:
+        """Deletes all but what was asked."""
+        for path in [self.directory / RESULTS, *(self.directory / LANES).glob("*")]:
+            path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------------------- the lanes
 

@@ -9,6 +9,7 @@ from jaxopt_edu.fit import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.schedules import join_schedules
 from jaxopt_edu.sweep.intervals import Interval, interval
+from jaxopt_edu.sweep.optuna_trials import to_optuna
 from jaxopt_edu.sweep.record import DIVERGED, FINISHED
 from jaxopt_edu.sweep.rerun import rerun
 from jaxopt_edu.sweep.rungs import Copy
@@ -186,6 +187,10 @@ class Study:
         frame = pandas.DataFrame(self.columns)
         frame.index.name = "trial"
         return frame.iloc[self.order]
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> Any:
+        """The study as one of Optuna's, with every trial: see `jo.to_optuna`."""
+        return to_optuna(self, storage, study_name)
 
     def place(self, trial: int) -> tuple[int, int]:
         """Which of the batches holds a trial, and where in it."""

@@ -1,0 +1,21 @@
+"""Why a model predicts what it predicts: for one example, and over all of them.
+
+predict is any function from (n, d) to (n,) or (n, k) that JAX can trace, such as `run.predict` or
+`lambda x: jax.nn.softmax(run.predict(x))`. Nothing here is compiled for you: wrap a call that comes
+again in `jax.jit`. At most `chunk` rows go to predict at once, however many there are to be
+computed (but no fewer than one background set).
+"""
+
+from jaxopt_edu.explain.dependence import PartialDependence, partial_dependence
+from jaxopt_edu.explain.exact import shapley
+from jaxopt_edu.explain.gradients import IntegratedGradients, integrated_gradients
+from jaxopt_edu.explain.importance import PermutationImportance, permutation_importance
+from jaxopt_edu.explain.kernel import kernel_shapley
+from jaxopt_edu.explain.permutation import PermutationShapley, permutation_shapley
+from jaxopt_edu.explain.surrogate import Lime, lime
+
+__all__ = [
+    "IntegratedGradients", "Lime", "PartialDependence", "PermutationImportance",
+    "PermutationShapley", "integrated_gradients", "kernel_shapley", "lime", "partial_dependence",
+    "permutation_importance", "permutation_shapley", "shapley",
+]  # fmt: skip

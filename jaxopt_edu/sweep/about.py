@@ -1,0 +1,54 @@
+"""What a course says of itself, for a study and for the file of its results."""
+
+import time
+from typing import Any
+
+from jaxopt_edu.monitor import devices, versions
+from jaxopt_edu.sweep import exchange
+from jaxopt_edu.sweep.record import DIVERGED, STOPPED
+from jaxopt_edu.sweep.rungs import stops_of
+from jaxopt_edu.workers import worker_devices
+
+
+def about(course: Any) -> dict[str, Any]:
+    """What its results are, besides the record, for JSON."""
+    settings, brackets = course.settings, getattr(course.rungs, "brackets", None)
+    return {
+        "stops": list(settings.stops),
+        "split": settings.split,
+        "splits": list(settings.splits),
+        "names": list(settings.names),
+        "metric": course.record.metric,
+        "mode": "min" if course.record.sign == 1 else "max",
+        "seed": course.seed,
+        "repeats": [list(repeat) for repeat in course.repeats],
+        "rungs": list(stops_of(course.rungs, settings.steps)),
+        "brackets": brackets and brackets(course.asked, settings.steps).tolist(),
+        "trials": course.plan.total,
+        "asked": course.asked,
+        "tiles": [course.widths[place] for place in sorted(course.batches)],
+        "info": _info(course),
+    }
+
+
+def _info(course: Any) -> dict[str, Any]:
+    """How it ran."""
+    timeline, ends = course.record.timeline(), course.record.ends(course.asked)
+    useful, workers = int(timeline["useful"].sum()), len(worker_devices())
+    running = float((timeline["end"] - timeline["start"]).sum()) / workers
+    return {
+        "trials": course.asked,
+        "diverged": int((ends["status"] == DIVERGED).sum()),
+        "stopped": int((ends["status"] == STOPPED).sum()),
+        "seconds": time.perf_counter() - course.record.began,
+        "compile_seconds": course.compiling,
+        "compilations": course.compiled.as_dict(),
+        "model_steps": useful,
+        "model_steps_per_second": useful / max(running, 1e-9),
+        "useful_lane_steps": useful,
+        "executed_lane_steps": int((timeline["width"] * timeline["steps"]).sum()),
+        "workers": workers,
+        "processes": exchange.processes(),
+        "devices": devices(),
+        "versions": versions(),
+    }
