@@ -175,8 +175,6 @@ def test_the_server_learns_the_sum_exactly_and_nothing_else():
         ones = np.unpackbits(y.view(np.uint8)).mean()
         assert abs(ones - 0.5) < 5 * 0.5 / np.sqrt(32 * len(y))
         assert abs(np.corrcoef(y, rounded[0])[0, 1]) < 5 / np.sqrt(len(y))
-    zeros = jax.tree.map(np.zeros_like, updates)  # what all send does not tell the update either
-    assert not np.any(received[0] == np.asarray(mask(jax.random.key(0), zeros))[0] + 0 * rounded[0])
     one = np.asarray(mask(jax.random.key(1), updates))[0]
     assert np.mean(one == received[0]) < 1e-3
 
@@ -223,7 +221,7 @@ def test_a_client_that_diverges_makes_the_loss_nan_which_ends_a_run():
 def test_rates_of_clients_and_server_are_swept_in_one_program():
     space = averaging(
         optimizer=jo.sgd(jo.log_uniform(1e-3, 1.0)), server=jo.adam(jo.log_uniform(1e-3, 0.1)),
-        epochs=2, clients_per_round=6, mu=jo.uniform(0.0, 1.0),
+        mu=jo.uniform(0.0, 1.0),
     )  # fmt: skip
     study = jo.sweep(space, trials=3, steps=5, tile=2, progress=False)
     assert {"optimizer.learning_rate", "server.learning_rate", "mu"} <= set(study.columns)

@@ -94,7 +94,7 @@ def test_absent_examples_count_for_nothing_even_as_nan():
     mask = np.arange(32) % 2 == 0
     x = np.where(mask[:, None], BATCH[0], np.nan)
     some = clipped(PARAMS, (x, BATCH[1]), 1.0, mask)
-    full = clipped(PARAMS, BATCH, 1.0)
+    full = clipped(PARAMS, BATCH, 1.0, np.ones(32, bool))
     for a, b in zip(jax.tree.leaves(some), jax.tree.leaves(full), strict=True):
         np.testing.assert_allclose(a[mask], b[mask], rtol=1e-5, atol=1e-6)
         assert not np.asarray(a)[~mask].any()
@@ -246,10 +246,9 @@ def private(**changes):
     return privacy.PrivateTraining(**usual | changes)
 
 
-@pytest.mark.parametrize("optimizer", [jo.sgd(0.1, momentum=0.9), jo.adam(1e-2)])
-def test_without_noise_and_clipping_it_is_gradient_descent(optimizer):
+def test_without_noise_and_clipping_it_is_gradient_descent():
     own = {"max_norm": 1e6, "noise_multiplier": 0.0, "batch_size": None, "microbatch": 300}
-    more = {"optimizer": optimizer, "regularizer": jo.L2(1e-2)}
+    more = {"optimizer": jo.sgd(0.1, momentum=0.9), "regularizer": jo.L2(1e-2)}
     ours = private(**own, **more)
     plain = jo.Training(ours.model, LOSS, data=DIGITS, **more)
     mine, theirs = after(ours, 20), after(plain, 20)
@@ -309,7 +308,7 @@ def test_an_empty_batch_steps_along_the_noise_alone():
 
 def test_one_program_sweeps_noise_clip_and_rate():
     space = private(
-        optimizer=jo.adam(jo.log_uniform(1e-3, 1e-1)),
+        optimizer=jo.sgd(jo.log_uniform(1e-3, 1e-1)),
         max_norm=jo.log_uniform(0.1, 10.0), noise_multiplier=jo.uniform(0.0, 2.0),
     )  # fmt: skip
     study = jo.sweep(space, trials=3, steps=10, tile=2, progress=False)

@@ -97,24 +97,7 @@ class FedAvg:
         draw_key, local_key, noise_key, mask_key = random.split(random.fold_in(key, t), 4)
 
         def sums(chosen, present):
-            keys = jax.vmap(lambda k: random.fold_in(local_key, k))(chosen)
-            rows, sizes = self.clients.take(chosen)
-            alone = jax.vmap(self.train_alone, in_axes=(None, 0, 0, 0))
-            params, losses = alone(state.params, rows, sizes, keys)
-            updates = tree.map(lambda p, p_t: tree.wide(p) - p_t, params, state.params)
-            if self.max_norm is None:
-                largest = jnp.max(jnp.asarray(self.clients.sizes))
-                weights = jnp.where(present, sizes.astype(losses.dtype) / largest, 0)
-            else:
-                updates = clip_each(updates, self.max_norm, present)
-                weights = present.astype(losses.dtype)
-            loss = jnp.sum(jnp.where(weights > 0, weights * losses, 0))
-            weighted = jax.vmap(_share)(weights, updates)
-            if self.secure is None:
-                total = tree.map(lambda x: jnp.sum(x, axis=0), weighted)
-            else:  # those who are trained side by side share masks, new ones in every round
-                total = self.secure(random.fold_in(mask_key, chosen[0]), weighted)
-            return total, jnp.sum(weights), loss
+            return self.add_up(state.params, chosen, present, local_key, mask_key)
 
         total, weight, loss = sum_over(sums, *self.draw(draw_key))
         loss = jnp.where(weight > 0, loss / jnp.where(weight > 0, weight, 1), state.loss)
@@ -127,6 +110,28 @@ class FedAvg:
         updates, server = self.server.update(gradient, state.server, state.params)
         params = apply_updates(state.params, updates)
         return FedState(params, server, loss.astype(state.loss.dtype))
+
+    def add_up(
+        self, p_t: Any, chosen: Array, present: Array, local_key: Array, mask_key: Array
+    ) -> tuple[Any, Array, Array]:
+        """Sums over some clients: of their weighted updates, their weights, and weighted losses."""
+        keys = jax.vmap(lambda k: random.fold_in(local_key, k))(chosen)
+        rows, sizes = self.clients.take(chosen)
+        alone = jax.vmap(self.train_alone, in_axes=(None, 0, 0, 0))
+        params, losses = alone(p_t, rows, sizes, keys)
+        updates = tree.map(lambda p, start: tree.wide(p) - start, params, p_t)
+        if self.max_norm is None:
+            largest = jnp.max(jnp.asarray(self.clients.sizes))
+            weights = jnp.where(present, sizes.astype(losses.dtype) / largest, 0)
+        else:
+            updates = clip_each(updates, self.max_norm, present)
+            weights = present.astype(losses.dtype)
+        weighted = jax.vmap(_share)(weights, updates)
+        if self.secure is None:
+            total = tree.map(lambda x: jnp.sum(x, axis=0), weighted)
+        else:  # those who are trained side by side share masks, new ones in every round
+            total = self.secure(random.fold_in(mask_key, chosen[0]), weighted)
+        return total, jnp.sum(weights), jnp.sum(_share(weights, losses))
 
     def train_alone(self, p_t: Any, rows: Array, size: Array, key: Array) -> tuple[Any, Array]:
         """The params of a client after its epochs, and the loss of its last batch.
@@ -234,5 +239,5 @@ fed_avg = recipe("fed_avg", FedAvg)
 
 
 def _share(weight: Array, update: Any) -> Any:
-    """What a client adds to the sum; nothing where its weight is 0, even if its update is NaN."""
+    """weight times update; nothing where the weight is 0, even if the update is NaN."""
     return tree.map(lambda x: jnp.where(weight > 0, weight * x, 0), update)
