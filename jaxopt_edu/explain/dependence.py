@@ -7,7 +7,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxopt_edu.explain.inputs import CHUNK, check_count, chunked, examples, output_of
+from jaxopt_edu.explain.inputs import (
+    CHUNK,
+    check_count,
+    chunked,
+    examples,
+    in_chunks,
+    one_program,
+    output_of,
+)
 from jaxopt_edu.tree import wide
 
 
@@ -19,6 +27,7 @@ class PartialDependence(NamedTuple):
     individual: Array
 
 
+@one_program
 def partial_dependence(
     predict: Callable,
     x: ArrayLike,
@@ -66,7 +75,7 @@ def partial_dependence(
         raise ValueError(f"grid has shape {grid.shape}: wanted (g,), values of the feature")
 
     def curve(value):
-        return predict(x.at[:, feature].set(value))
+        return in_chunks(predict, x.at[:, feature].set(value), chunk)
 
     individual = chunked(curve, grid, chunk // n)
     average = jnp.mean(wide(individual), 1).astype(dtype)

@@ -9,9 +9,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import all_coalitions, check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK
+from jaxopt_edu.explain.inputs import CHUNK, one_program
 
 
+@one_program
 def shapley(predict: Callable, x: ArrayLike, background: ArrayLike, *, chunk: int = CHUNK) -> Array:
     """The Shapley values of all features: their fair shares in what is predicted.
 

@@ -15,6 +15,7 @@ from jaxopt_edu.explain.inputs import (
     chunked,
     exact_products,
     examples,
+    one_program,
     output_of,
 )
 from jaxopt_edu.tree import wide
@@ -27,6 +28,7 @@ class IntegratedGradients(NamedTuple):
     gap: Array
 
 
+@one_program
 def integrated_gradients(
     predict: Callable,
     x: ArrayLike,

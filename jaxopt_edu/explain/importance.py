@@ -15,6 +15,8 @@ from jaxopt_edu.explain.inputs import (
     chunked,
     draw_orders,
     examples,
+    in_chunks,
+    one_program,
     output_of,
 )
 from jaxopt_edu.tree import root
@@ -28,6 +30,7 @@ class PermutationImportance(NamedTuple):
     importances: Array
 
 
+@one_program
 def permutation_importance(
     predict: Callable,
     x: ArrayLike,
@@ -83,14 +86,14 @@ def permutation_importance(
             f"wanted integers of shape (repeats, {n})"
         )
     sign = 1 if mode == "max" else -1
-    score = metric(predict(x), y)
+    score = metric(in_chunks(predict, x, chunk), y)
     if jnp.shape(score) != ():
         raise ValueError(f"metric returns shape {jnp.shape(score)}: wanted one number")
 
     def lost(pair):
         j, order = pair
         shuffled = x.at[:, j].set(x[order, j])
-        return sign * (score - metric(predict(shuffled), y))
+        return sign * (score - metric(in_chunks(predict, shuffled, chunk), y))
 
     j, r = jnp.divmod(jnp.arange(d * len(orders)), len(orders))
     importances = chunked(lost, (j, orders[r]), chunk // n).reshape(d, -1)

@@ -1,12 +1,17 @@
 """What all explanations share: checks of their arguments, and a loop in chunks."""
 
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CHUNK = 2**14  # rows that go to predict at once, unless told otherwise
 
@@ -67,6 +72,25 @@ def check_key(key: Any, given: Any, name: str) -> None:
 def draw_orders(key: Any, count: int, n: int) -> Array:
     """Random orders of n things, (count, n), each order as likely as any other."""
     return random.permutation(key, jnp.tile(jnp.arange(n), (count, 1)), axis=1, independent=True)
+
+
+def one_program(f: Callable[P, T]) -> Callable[P, T]:
+    """f, compiled anew at each call: what predict refers to may have changed since the last one."""
+    signature = inspect.signature(f)
+
+    @functools.wraps(f)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        given: dict[str, Any] = signature.bind(*args, **kwargs).arguments
+        x = jnp.asarray(given.pop("x"))
+        explain: Any = functools.partial(f, **given)
+        return jax.jit(lambda x: explain(x=x))(x)
+
+    return run
+
+
+def in_chunks(predict: Callable, x: Array, chunk: int) -> Array:
+    """predict(x), of no more rows at once than chunk."""
+    return predict(x) if len(x) <= chunk else chunked(lambda row: predict(row[None])[0], x, chunk)
 
 
 def exact_products() -> Any:

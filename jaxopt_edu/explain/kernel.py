@@ -10,9 +10,10 @@ from jax import Array, random
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import all_coalitions, check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders
+from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders, one_program
 
 
+@one_program
 def kernel_shapley(
     predict: Callable,
     x: ArrayLike,

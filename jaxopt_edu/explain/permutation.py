@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders
+from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders, one_program
 from jaxopt_edu.tree import root
 
 
@@ -20,6 +20,7 @@ class PermutationShapley(NamedTuple):
     standard_errors: Array
 
 
+@one_program
 def permutation_shapley(
     predict: Callable,
     x: ArrayLike,

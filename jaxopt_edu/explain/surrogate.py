@@ -16,6 +16,8 @@ from jaxopt_edu.explain.inputs import (
     exact_products,
     examples,
     examples_like,
+    in_chunks,
+    one_program,
     output_of,
 )
 from jaxopt_edu.metrics import r2_score
@@ -30,6 +32,7 @@ class Lime(NamedTuple):
     score: Array
 
 
+@one_program
 def lime(
     predict: Callable,
     x: ArrayLike,
@@ -88,7 +91,7 @@ def lime(
     pi = jnp.exp(-jnp.sum(e**2, 1) / (2 * width**2))
 
     def explain(x):
-        y = wide(predict((x + scale * e).astype(x.dtype))).reshape(len(e), -1)  # (samples, k)
+        y = wide(in_chunks(predict, (x + scale * e).astype(x.dtype), chunk)).reshape(len(e), -1)
         with exact_products():
             b, c = ridge_regression(e, y, pi, ridge)
             score = jax.vmap(r2_score, (1, 1, None))(e @ b + c, y, pi)
