@@ -21,7 +21,7 @@ TWO = dataclasses.replace(BASE, optimizer=jo.one_of(BASE.optimizer, SGD))
 RUNGS = {"halving": jo.halving(2, 25), "population": jo.population(40)}
 KINDS = {
     "plain": {"space": TWO},
-    "halving": {"space": TWO, "rungs": jo.halving(2, 2500)},
+    "halving": {"space": BASE, "rungs": jo.halving(2, 2500)},
     "population": {"space": BASE, "rungs": jo.population(3500)},
     "tpe": {"space": TWO, "sampler": jo.optuna("tpe", batch=4, n_startup_trials=4)},
     "folds": {"space": TWO, "trials": 6, "folds": 3, "rungs": jo.hyperband(2, 2500)},

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -51,13 +52,19 @@ def product(x: Array, w: Array) -> Array:
     return x @ w
 
 
-@product.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    x, w = primals
-    dx, dw = tangents
-    transposed = lax.optimization_barrier(x.T)
-    x_dw = lax.dot_general(transposed, dw, (((0,), (0,)), ((), ())))
-    return product(x, w), dx @ w + x_dw
+def _product_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (x, w), (dx, dw) = primals, tangents
+    out = product(x, w)
+    moved = jnp.zeros_like(out)
+    if not isinstance(dx, SymbolicZero):
+        moved = dx @ w
+    if not isinstance(dw, SymbolicZero):
+        transposed = lax.optimization_barrier(x.T)
+        moved = moved + lax.dot_general(transposed, dw, (((0,), (0,)), ((), ())))
+    return out, moved
+
+
+product.defjvp(_product_jvp, symbolic_zeros=True)
 
 
 def dropout(key: Array, x: Array, rate: Any) -> Array:
