@@ -10,11 +10,11 @@ import numpy as np
 
 from jaxopt_edu.workers import worker_devices
 
-CPU_BYTES = 2**20  # what the lanes of a tile may keep busy in a core's cache
+CPU_BYTES = 2**19  # what the lanes of a tile may keep busy in a core's cache
 ACCELERATOR_BYTES = 2**30
 CPU_LANES, ACCELERATOR_LANES = 32, 1024
 SHARE = 0.8  # of a device's memory that programs may take
-OVERHEAD = 2  # what a step of a tile costs besides its lanes, in lanes
+OVERHEAD = 0.5  # what a step of a tile costs besides its lanes, in lanes
 
 
 Work = Sequence[tuple[int, int, int]]

@@ -9,7 +9,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu.sweep.intervals import interval
 from jaxopt_edu.sweep.rungs import Standing
-from jaxopt_edu.widths import makespan
+from jaxopt_edu.widths import OVERHEAD, makespan
 
 WINE = jo.data.load("wine", seed=0)
 BASE = jo.Training(
@@ -197,9 +197,9 @@ def test_a_hypercube_has_one_point_in_each_interval():
 
 
 def test_widths_follow_the_work():
-    assert makespan(4, [(1, 16, 10)], 2) == 2 * 10 * 6
-    assert makespan(8, [(1, 16, 10)], 2) == 1 * 10 * 10
-    assert makespan(8, [(5, 3, 10)], 2) == 3 * 10 * 10
+    assert makespan(4, [(1, 16, 10)], 2) == 2 * 10 * (4 + OVERHEAD)
+    assert makespan(8, [(1, 16, 10)], 2) == 1 * 10 * (8 + OVERHEAD)
+    assert makespan(8, [(5, 3, 10)], 2) == 3 * 10 * (8 + OVERHEAD)
 
 
 @pytest.mark.parametrize(
