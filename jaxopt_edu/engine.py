@@ -221,9 +221,9 @@ def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
     lanes = init_lanes(tile.form, which) if lanes is None else _on(lanes, worker.device)
     arguments = _arguments(tile, which, lanes, first, stop, settings)
     tile.lanes, t, scores = advance_lanes(*arguments)
-    tile.scores = tile.read(scores)
-    tile.died, tile.reasons = tile.read(tile.lanes.died), tile.read(tile.lanes.reason)
-    tile.t = int(np.max(t))
+    told = jax.device_get((scores, tile.lanes.died, tile.lanes.reason, t))  # waits once
+    tile.scores, tile.died, tile.reasons, ends = tile.read(told)
+    tile.t = int(ends.max())
     tile.stopped = tile.t < stop
     if tile.finished(settings.steps):
         _score(tile, which, settings)
