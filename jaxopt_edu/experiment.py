@@ -122,7 +122,11 @@ class Training:
             return loss + penalty, loss
 
         grads, loss = jax.grad(objective, has_aux=True)(state.params)
-        updates, new = self.optimizer.update(grads, state.optimizer, state.params, value=loss)
+        return self.take_step(state, grads, loss, value=loss)
+
+    def take_step(self, state: TrainingState, grads: Any, loss: Array, **told: Any) -> Any:
+        """The state after the optimizer, told more by name, and the regularizer."""
+        updates, new = self.optimizer.update(grads, state.optimizer, state.params, **told)
         params = apply_updates(state.params, updates)
         if self.regularizer is not None:
             wanted = self.regularizer.needs_learning_rate

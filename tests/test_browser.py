@@ -145,6 +145,7 @@ def test_a_list_chooses_the_view_of_a_chart(page):
     page.wait_for_function(f"{title} != '{before}'")
     views.select_option(index=0)
     page.wait_for_function(f"{title} == '{before}'")
+    assert page.evaluate(title) == before
 
 
 def test_the_page_is_dark_where_the_system_is(page):

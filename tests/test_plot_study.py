@@ -51,7 +51,7 @@ def test_every_shape_of_study_draws(picture, shape):
 def test_ten_thousand_trials_are_drawn():
     study = halved(made_up(10_000, dead=range(0, 10_000, 9)))
     for picture in (plot.plot_history, plot.plot_rungs, plot.plot_contour):
-        pixels(picture(study))
+        assert pixels(picture(study)).shape[:2] == (800, 1200)
 
 
 def test_of_many_hyperparameters_those_that_matter_most_are_drawn():
@@ -67,7 +67,7 @@ def test_names_that_look_like_formulas_are_words():
     for name in ("part0", "part1"):
         study.columns[name][:] = ["$x_", "_$\\frac{", None, "_b"] * 2
     for picture in (plot.plot_parallel, plot.plot_slices, plot.plot_contour):
-        pixels(picture(study))
+        assert pixels(picture(study)).shape[:2] == (800, 1200)
 
 
 @pytest.mark.parametrize("picture", ["curves", "history", "contour", "slices", "parallel"])

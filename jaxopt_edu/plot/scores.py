@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED
+from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 
-STOPPED = "stopped"
 STATUSES = (FINISHED, STOPPED, INTERRUPTED, DIVERGED)
 
 
@@ -44,8 +43,7 @@ def by_status(study: Study) -> dict[str, np.ndarray]:
 
 def score_columns(study: Study) -> list[str]:
     """The columns of the table that are scores."""
-    others = (*study.swept, "bracket", "status", "steps", "reason")
-    return [name for name in study.columns if name not in others]
+    return list(study.score_names)
 
 
 def direction(study: Study, name: str) -> str:

@@ -7,12 +7,10 @@ import jax.numpy as jnp
 from jax import Array, random
 
 from jaxopt_edu import tree
-from jaxopt_edu.core import apply_updates
-from jaxopt_edu.experiment import Training, TrainingState
+from jaxopt_edu.experiment import Training
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
-from jaxopt_edu.regularizers import learning_rate_of
 from jaxopt_edu.value import number, pytree, static
 
 __all__ = ["PrivateTraining"]
@@ -86,6 +84,9 @@ class PrivateTraining(Training):
         noisy = add_noise(noise_key, total, self.noise_multiplier * self.max_norm)
         expected = self.data.train.examples if self.batch_size is None else self.batch_size
         grads = tree.map(lambda g, p: (g / expected).astype(p.dtype), noisy, state.params)
+        if self.regularizer is not None:
+            penalty = jax.grad(lambda p: jnp.asarray(self.regularizer.penalty(p), float))
+            grads = tree.map(lambda g, r: (g + r).astype(g.dtype), grads, penalty(state.params))
         return self.take_step(state, grads, loss_now.astype(state.loss.dtype))
 
     def draw(self, key: Array) -> tuple[Array, Any, int]:
@@ -96,20 +97,6 @@ class PrivateTraining(Training):
         among = None if isinstance(train.examples, int) else train.examples
         rows, count = poisson_sample(key, train.size, self.sample_rate, among)
         return rows, count, self.microbatch or chunk_size(self.batch_size, train.size)
-
-    def take_step(self, state: TrainingState, grads: Any, loss: Array) -> TrainingState:
-        """The state after the optimizer and the regularizer, which touch no data."""
-        if self.regularizer is not None:
-            penalty = jax.grad(lambda p: jnp.asarray(self.regularizer.penalty(p), float))
-            grads = tree.map(lambda g, r: (g + r).astype(g.dtype), grads, penalty(state.params))
-        updates, new = self.optimizer.update(grads, state.optimizer, state.params)
-        params = apply_updates(state.params, updates)
-        if self.regularizer is not None:
-            wanted = self.regularizer.needs_learning_rate
-            rate = learning_rate_of(self.optimizer, state.optimizer) if wanted else None
-            params = self.regularizer.after(params, state.params, rate)
-        norm = tree.norm(grads).astype(loss.dtype) if self.track_gradient_norm else None
-        return TrainingState(params, new, loss, norm)
 
     def check(self) -> None:
         super().check()

@@ -1,7 +1,6 @@
 """`sweep`: many trainings with different hyperparameters, one compiled program per structure."""
 
 import contextlib
-import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -101,7 +100,7 @@ def sweep(
     repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
     writes = jax.process_index() == 0
 
-    def start(files: Store | None, most: int | None) -> Course:
+    def start(most: int | None) -> Course:
         planned = _planned(space, trials, seed, sampler, modes, folds)
         settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, rungs)
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0])
@@ -110,14 +109,14 @@ def sweep(
         bar = Progress(expected, progress if writes else False)
         return Course(
             planned, settings, record, rungs, repeats, list(zip(metrics, signs, strict=True)),
-            seed, tile, files, bar, most,
+            seed, tile, None, bar, most,
         )  # fmt: skip
 
-    start(None, None)  # what is wrong with the arguments is said before a store is made
+    course = start(None)  # what is wrong with the arguments is said before a store is made
     with Compilations() as compiled, contextlib.ExitStack() as stack:
         files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
         exchange.barrier()
-        course, interrupted = _run(functools.partial(start, files), files, compiled)
+        course, interrupted = _run(course, start, files, compiled)
     told = about(course)
     told["info"]["interrupted"] = interrupted
     batches = [course.batches[place] for place in sorted(course.batches)]
@@ -220,17 +219,18 @@ def _stored_batch(planned: Plan, place: int, columns: dict[str, np.ndarray]) -> 
 
 
 def _run(
-    start: Callable[[int | None], Course], files: Store | None, compiled: Compilations
+    course: Course,
+    start: Callable[[int | None], Course],
+    files: Store | None,
+    compiled: Compilations,
 ) -> tuple[Course, bool]:
     """Runs a course to its end; (it, whether Ctrl-C ended it early).
 
     Where memory does not suffice it starts anew with tiles half as wide: results depend on the
     width, so no lane may have gone a part of its way at another.
     """
-    most: int | None = None
     while True:
-        course = start(most)
-        course.compiled = compiled
+        course.store, course.compiled, bar = files, compiled, course.bar
         finished = files is not None and _restore(course, files)
         try:
             if not finished:
@@ -246,9 +246,11 @@ def _run(
             widest = max(course.widths.values())
             if "RESOURCE_EXHAUSTED" not in str(error) or widest == 1 or exchange.processes() > 1:
                 raise
-            most = widest // 2
-            print(f"out of memory with {widest} lanes in a tile: now {most}", file=sys.stderr)
+            print(
+                f"out of memory with {widest} lanes in a tile: now {widest // 2}", file=sys.stderr
+            )
+            course = start(widest // 2)
             if files is not None:
                 files.clear()
         finally:
-            course.bar.close()
+            bar.close()

@@ -64,7 +64,7 @@ class _Cube:
     """Samplers of the unit cube, pushed through the distributions."""
 
     def points(self, n: int, d: int, seed: int) -> ndarray:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} gives no points")
 
     def start(self, groups, trials, seed, mode):
         found = axes(groups)

@@ -17,7 +17,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -252,12 +252,12 @@ def _text(value: Any) -> np.ndarray:
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     """Writes arrays, whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            _savez(file, arrays)
+            np.savez(file, **arrays)
         os.replace(temporary, path)
     except OSError as error:
         os.unlink(temporary)
@@ -265,10 +265,6 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def _savez(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -73,6 +73,12 @@ class Study:
         return tuple(names)
 
     @property
+    def score_names(self) -> tuple[str, ...]:
+        """The columns that are scores."""
+        others = (*self.swept, "bracket", "status", "steps", "reason")
+        return tuple(name for name in self.columns if name not in others)
+
+    @property
     def diverged(self) -> int:
         """How many trials diverged."""
         return int(np.sum(self.columns["status"] == DIVERGED))
@@ -142,9 +148,7 @@ class Study:
     def scores(self, trial: int | None = None) -> dict[str, float | None]:
         """The scores of a trial (the best), as `<split>_<name>`; None where it has none."""
         row = self.row(self.best_trial if trial is None else trial)
-        others = (*self.swept, "bracket", "status", "steps", "reason")
-        names = [name for name in row if name not in others]
-        return {name: row[name] if row[name] == row[name] else None for name in names}
+        return {name: row[name] if row[name] == row[name] else None for name in self.score_names}
 
     def interval(self, trial: int, score: str | None = None, level: float = 0.95) -> Interval:
         """The mean of a score over the seeds and folds of a trial, with its interval.
