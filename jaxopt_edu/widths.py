@@ -12,7 +12,7 @@ from jaxopt_edu.workers import worker_devices
 
 CPU_BYTES = 2**19  # what the lanes of a tile may keep busy in a core's cache
 ACCELERATOR_BYTES = 2**30
-CPU_LANES, ACCELERATOR_LANES = 32, 1024
+CPU_LANES, ACCELERATOR_LANES = 256, 1024
 SHARE = 0.8  # of a device's memory that programs may take
 OVERHEAD = 0.5  # what a step of a tile costs besides its lanes, in lanes
 
@@ -24,7 +24,7 @@ def tile_width(experiment: Any, work: Work = ()) -> int:
     """How many lanes one program carries: a pure function of shapes, the backend and the work.
 
     On a CPU the states of a tile fit the cache of a core; on an accelerator there are enough of
-    them to fill it. Powers of two, at most 32 or 1024.
+    them to fill it. Powers of two, at most 256 or 1024.
     work: (groups, lanes, steps) of each stage of a run, where only lanes of one group share a
         tile; with it the width is the one with which the workers are done first, as few lanes
         would leave wide tiles half empty and cores idle.

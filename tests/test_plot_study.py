@@ -15,6 +15,7 @@ from jaxopt_edu.plot.importance import importance_of_divergence
 from jaxopt_edu.plot.parallel import parallel_axes
 from jaxopt_edu.plot.pareto import pareto_front
 from jaxopt_edu.plot.rungs import alive, at_rung, between_rungs, groups
+from jaxopt_edu.plot.scores import best_line, ranked
 from jaxopt_edu.plot.slices import medians, sliced
 from jaxopt_edu.plot.timeline import box_corners, segments
 
@@ -270,3 +271,12 @@ def test_boxes_of_the_timeline_are_as_large_as_the_work():
     text = words(plot.plot_timeline(study))
     assert "2 workers" in text and "1.03 for each one of use" in text
     assert "no timeline was recorded" in words(plot.plot_timeline(made_up(2)))
+
+
+def test_pictures_and_studies_agree_on_the_best():
+    """A trial that was stopped early may have the best score; it is not the best trial."""
+    study = halved(made_up(30))
+    stopped = np.flatnonzero(study.columns["status"] == "stopped")[0]
+    study.columns["validation_loss"][stopped] = -1.0
+    assert ranked(study)[0] == study.best_trial != stopped
+    assert f"trial {study.best_trial}," in best_line(study)

@@ -45,9 +45,9 @@ def dense(layer: dict[str, Array], x: Array) -> Array:
 def product(x: Array, w: Array) -> Array:
     """x w for x (n, inputs) and w (inputs, outputs).
 
-    Its derivative is the usual one, but x^T is laid out in memory before it is a factor of the
-    gradient of w, x^T g: XLA's fast kernels for a CPU take no transposed left factor, and without
-    them this product took as long as all the rest of a training step (jax 0.10.2).
+    Its derivative is the usual one, but x^T and w^T are laid out in memory before they are factors
+    of the gradients x^T g and g w^T: XLA's fast kernels for a CPU take no transposed factors, and
+    without them these products took as long as all the rest of a training step (jax 0.10.2).
     """
     return x @ w
 
@@ -57,11 +57,15 @@ def _product_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     out = product(x, w)
     moved = jnp.zeros_like(out)
     if not isinstance(dx, SymbolicZero):
-        moved = dx @ w
+        moved = _times(dx, lax.optimization_barrier(w.T), 1)
     if not isinstance(dw, SymbolicZero):
-        transposed = lax.optimization_barrier(x.T)
-        moved = moved + lax.dot_general(transposed, dw, (((0,), (0,)), ((), ())))
+        moved = moved + _times(lax.optimization_barrier(x.T), dw, 0)
     return out, moved
+
+
+def _times(a: Array, b: Array, axis: int) -> Array:
+    """The products of a and b summed over this axis of both."""
+    return lax.dot_general(a, b, (((axis,), (axis,)), ((), ())))
 
 
 product.defjvp(_product_jvp, symbolic_zeros=True)

@@ -23,9 +23,8 @@ def costs(study: Study) -> np.ndarray:
 
 
 def ranked(study: Study, trials: np.ndarray | None = None) -> np.ndarray:
-    """The trials (all, or of those given) that have a score, from best to worst."""
-    trials = np.arange(len(study)) if trials is None else trials
-    order = trials[np.argsort(costs(study)[trials], kind="stable")]
+    """The trials (all, or of those given) that have a score, in the order of the study."""
+    order = study.order if trials is None else study.order[np.isin(study.order, trials)]
     return order[np.isfinite(costs(study)[order])]
 
 

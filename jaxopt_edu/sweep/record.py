@@ -190,7 +190,8 @@ class Record:
         whole = steps >= self.settings.steps
         status = np.select([dead, whole, ~going], [DIVERGED, FINISHED, STOPPED], INTERRUPTED)
         why = np.asarray(REASONS)[reasons.max(1)]
-        rung = np.array([f"worse than others at step {t}" for t in steps.tolist()] or [""])
+        rungs, which = np.unique(steps, return_inverse=True)
+        rung = np.array([f"worse than others at step {t}" for t in rungs] or [""])[which]
         return {"status": status, "steps": steps, "reason": np.where(status == STOPPED, rung, why)}
 
     def timeline(self) -> dict[str, np.ndarray]:

@@ -90,7 +90,9 @@ class Study:
         Trials that went further come first, as rungs judged them better; those without a score
         are last, and ties stay in order.
         """
-        scores = self.columns[f"{self.split}_{self.metric}"] * (1 if self.mode == "min" else -1)
+        unscored = np.full(len(self), np.nan)
+        scores = self.columns.get(f"{self.split}_{self.metric}", unscored)
+        scores = scores * (1 if self.mode == "min" else -1)
         lost = ~np.isfinite(scores)
         return np.lexsort((np.where(lost, 0, scores), -self.columns["steps"], lost))
 
