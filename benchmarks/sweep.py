@@ -19,10 +19,10 @@ from _report import arguments, publish, seconds
 import jaxopt_edu as jo
 
 LOW, HIGH = 1e-4, 1e-2
-EVERY = 50  # steps from one evaluation of ours to the next
+EVALUATIONS = 20  # of a training, where a learning curve is asked for
 PROCESSES = 2
-ARMS = ("ours", "ours-one", "ours-fit", "vmap", "scan", "torch", "torch-fused", "torch-pair",
-        "optuna")  # fmt: skip
+ARMS = ("ours", "ours-curve", "ours-sgd", "ours-one", "ours-fit", "vmap", "scan", "torch",
+        "torch-fused", "torch-pair", "optuna")  # fmt: skip
 
 
 def main() -> None:
@@ -46,7 +46,8 @@ def main() -> None:
     notes += [
         "GFLOP/s counts matrix products only: forward, and backward without the gradient of the "
         "first layer's input.",
-        f"ours, ours-one and ours-fit also score 32 examples of each model every {EVERY} steps.",
+        "ours scores 32 examples of each model at the end, ours-curve at "
+        f"{EVALUATIONS} steps; the peers score nothing.",
         "compile: how much longer the first call took than the median (for eager arms: warm-up).",
         *(f"{arm.name}: {arm.what}." for arm in timed),
     ]
@@ -57,7 +58,7 @@ def workloads(quick: bool) -> tuple[int, dict[str, Work]]:
     """How many models, and what to train them on."""
     if quick:
         return 4, {"digits": digits(steps=20)}
-    return 256, {"mnist": mnist_shaped(steps=100, examples=60_000), "digits": digits(steps=1000)}
+    return 256, {"mnist": mnist_shaped(steps=200, examples=60_000), "digits": digits(steps=1000)}
 
 
 def lines(timed: list[Arm], work: Work, flops: int, peak: float) -> list:
@@ -88,6 +89,10 @@ def arms(key: str, work: Work, trials: int, options: Any) -> list[Arm]:
 
     return [
         arm("ours", trials, "jo.sweep", lambda: ours(work, trials)),
+        arm("ours-curve", trials, f"jo.sweep with a learning curve of {EVALUATIONS} points",
+            lambda: ours(work, trials, every=work.steps // EVALUATIONS)),
+        arm("ours-sgd", trials, "jo.sweep with SGD: what is left without Adam's update",
+            lambda: ours(work, trials, rule=jo.sgd)),
         arm("ours-one", some, "jo.sweep(tile=1), one model in a program",
             lambda: ours(work, some, tile=1)),
         arm("ours-fit", few, "jo.fit, one model after another", lambda: ours_fit(work, few)),
@@ -117,16 +122,16 @@ def rates(count: int) -> np.ndarray:
     return np.exp(draws).astype(np.float32)
 
 
-def ours(work: Work, trials: int, tile: int | None = None) -> Any:
-    space = experiment(work, jo.adam(jo.log_uniform(LOW, HIGH)))
-    run = {"trials": trials, "steps": work.steps, "eval_every": EVERY, "tile": tile}
+def ours(work: Work, trials: int, every: int | None = None, rule: Any = jo.adam, **run: Any) -> Any:
+    space = experiment(work, rule(jo.log_uniform(LOW, HIGH)))
+    run |= {"trials": trials, "steps": work.steps, "eval_every": every or work.steps}
     return lambda: jo.sweep(space, **run, progress=False)
 
 
 def ours_fit(work: Work, trials: int) -> Any:
     lean = experiment(work, jo.adam(1e-3))
     each = [jo.replace(lean, **{"optimizer.learning_rate": float(r)}) for r in rates(trials)]
-    run = {"steps": work.steps, "eval_every": EVERY}
+    run = {"steps": work.steps, "eval_every": work.steps}
     return lambda: [jo.fit(e, **run, progress=False).state.loss for e in each]
 
 
