@@ -106,3 +106,53 @@ def test_the_product_of_a_dense_layer_has_the_derivatives_of_a_product():
                 got, want = jax.tree.leaves(derivative(ours)), jax.tree.leaves(derivative(plain))
                 for g, e in zip(got, want, strict=True):
                     np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
+
+
+def test_a_padded_network_trains_like_the_narrow_one_within_it():
+    wide = jo.models.MLP((4, 8, 6, 3), "softplus", units=5)  # softplus(0) is not 0
+    narrow = jo.models.MLP((4, 5, 5, 3), "softplus")
+    x, y = X, jnp.arange(5) % 3
+
+    def train(model, params):
+        rule = jo.adamw(0.01)
+
+        def loss(params):
+            return jnp.mean(
+                jo.losses.softmax_cross_entropy_with_integer_labels(model.apply(params, x), y)
+            )
+
+        def step(carry, _):
+            params, state = carry
+            updates, state = rule.update(jax.grad(loss)(params), state, params)
+            return (jo.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, rule.init(params)), length=20)[0][0]
+
+    def cut(params):
+        sizes = [(4, 5), (5, 5), (5, 3)]
+        return [
+            {"w": layer["w"][:m, :n], "b": layer["b"][:n]}
+            for layer, (m, n) in zip(params, sizes, strict=True)
+        ]
+
+    with jax.enable_x64(True):
+        start = wide.init(KEY)
+        end = jax.jit(train)(wide, start)
+        alone = jax.jit(train)(narrow, cut(start))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11), cut(end), alone)
+    for layer, (m, n) in zip(end, [(4, 5), (5, 5), (5, 3)], strict=True):
+        assert not layer["w"][m:].any() and not layer["w"][:, n:].any() and not layer["b"][n:].any()
+
+
+def test_the_units_of_a_network_are_a_number():
+    """Networks of many widths are one batch; their initial weights have the right variance."""
+    batch = jax.vmap(lambda n: jo.models.MLP((400, 300, 3), units=n))(jnp.array([100, 300]))
+    for scheme, narrower in (("he", 3), ("glorot", 303 / 103)):
+        model = jo.replace(batch, initial=scheme)
+        _, last = jax.vmap(lambda model: model.init(KEY))(model)
+        ratio = jnp.var(last["w"][0, :100]) / jnp.var(last["w"][1])
+        np.testing.assert_allclose(ratio, narrower, rtol=0.3)
+    with pytest.raises(ValueError, match="units = 9: the largest hidden layer has 8"):
+        jo.models.MLP((4, 8, 3), units=9)
+    with pytest.raises(ValueError, match="the largest hidden layer has 8"):
+        jo.models.MLP((4, 8, 3), units=jo.int_uniform(2, 16))

@@ -4,16 +4,19 @@ from itertools import pairwise
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax import Array
 
 from jaxopt_edu.models.layers import (
     ACTIVATIONS,
     VARIANCES,
     check_input,
     dense,
-    dense_init,
     dropout,
+    layer_init,
+    readout,
 )
-from jaxopt_edu.value import number, pytree, static
+from jaxopt_edu.value import check, number, pytree, static
 
 
 @pytree
@@ -27,8 +30,12 @@ class MLP:
         gain sqrt(2 / (fan_in + fan_out)) (glorot) or gain sqrt(1 / fan_in) (lecun); biases 0.
     dropout: the probability that a hidden unit is left out of a training step; None: no dropout
         in the program at all.
-    Errors: ValueError for fewer than two sizes, an unknown activation or initial, another number
-        of features in x.
+    units: how many units of each hidden layer there are, at most its size; the others are padding,
+        whose weights start and stay at zero. So networks of many widths are one program, which
+        costs what the widest costs: cheaper than a program for each width where they are many or
+        the trainings are short. None: all, and no padding in the program.
+    Errors: ValueError for fewer than two sizes, an unknown activation or initial, more units than
+        the largest hidden layer has, another number of features in x.
     Source: He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010; LeCun et al. 1998; Srivastava
         et al. 2014.
 
@@ -42,23 +49,50 @@ class MLP:
     dropout: Any = number(0, 1, default=None, smooth=False)
     initial: str = static(default="he", among=VARIANCES)
     gain: Any = number(0, default=1.0)
+    units: Any = number(1, default=None, smooth=False)
+
+    def __post_init__(self):
+        check(self)
+        most = max(self.sizes[1:-1], default=0)
+        ends = self.units.bounds() if hasattr(self.units, "bounds") else (self.units,)
+        if any(isinstance(x, int | float) and x > most for x in ends):
+            raise ValueError(f"units = {self.units}: the largest hidden layer has {most}")
 
     def init(self, key):
         layers = list(pairwise(self.sizes))
         if not layers:
             raise ValueError(f"MLP: sizes = {self.sizes}: wanted (inputs, hidden..., outputs)")
-        keys = jax.random.split(key, len(layers))
-        return [
-            dense_init(k, *fans, self.initial, self.gain)
-            for k, fans in zip(keys, layers, strict=True)
+        keys, fans = jax.random.split(key, len(layers)), list(pairwise(self.counts))
+        params = [
+            layer_init(k, shape, fan, self.initial, self.gain)
+            for k, shape, fan in zip(keys, layers, fans, strict=True)
         ]
+        for layer, (rows, columns) in zip(params, fans, strict=True):
+            if self.units is not None:
+                fan_in, fan_out = layer["w"].shape
+                layer["w"] *= live(fan_in, rows)[:, None] * live(fan_out, columns)
+        return params
 
     def apply(self, params, x, key=None):
         check_input(x, self.sizes[0], "MLP")
         *hidden, last = params
         for i, layer in enumerate(hidden):
             x = ACTIVATIONS[self.activation](dense(layer, x))
+            if self.units is not None:
+                x *= live(x.shape[1], self.units).astype(x.dtype)
             if key is not None and self.dropout is not None:
                 x = dropout(jax.random.fold_in(key, i), x, self.dropout)
-        out = dense(last, x)
-        return out[:, 0] if self.sizes[-1] == 1 else out
+        return readout(last, x)
+
+    @property
+    def counts(self) -> list:
+        """How many units each layer has, padding excluded."""
+        inputs, *hidden, outputs = self.sizes
+        if self.units is not None:
+            hidden = [jnp.minimum(self.units, n) for n in hidden]
+        return [inputs, *hidden, outputs]
+
+
+def live(size: int, count: Any) -> Array:
+    """1 for the first units, so many as there are; 0 for padding."""
+    return (jnp.arange(size) < count).astype(float)
