@@ -50,6 +50,15 @@ def test_quick(script, tmp_path):
     assert all(f"{arm}: skipped: torch is not installed" in done.stdout for arm in absent)
 
 
+@pytest.mark.parametrize("script", ["halving", "overhead", "diverge"])
+def test_quick_of_our_own(script, tmp_path):
+    done = run(script, "--quick", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    [report], [record] = tmp_path.glob("*.md"), tmp_path.glob("*.json")
+    assert report.read_text() in done.stdout
+    assert json.loads(record.read_text())["results"]["rows"]
+
+
 def test_counts_the_products_of_a_step(monkeypatch):
     """Forward 2 b sum(m n), as much for the weights' gradients, and the inputs' but the first."""
     monkeypatch.syspath_prepend(BENCHMARKS)
