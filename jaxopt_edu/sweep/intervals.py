@@ -18,13 +18,15 @@ class Interval(NamedTuple):
 
 
 def intervals(
-    values: ndarray, folds: int | None, level: float = 0.95
+    values: ndarray, folds: float | None, level: float = 0.95
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Means along the last axis of (..., n) values, and their lower and upper bounds.
 
     Formula: m -+ t s sqrt(1/n + c), s the standard deviation, t the quantile (1 + level) / 2 of
         Student's distribution with n - 1 degrees of freedom; c = 0 over seeds. The training parts
-        of K folds overlap, so their scores are not independent: c = 1 / (K - 1).
+        of K folds overlap, so their scores are not independent: c = 1 / (K - 1), the number of
+        examples held out over that of those trained on. (Of folds that hold out another share c,
+        folds is 1 + 1 / c.)
     NaN bounds for a single value.
     Errors: ValueError unless level is in (0, 1).
     Source: Nadeau & Bengio 2003 (Machine Learning), Inference for the generalization error.
@@ -45,6 +47,6 @@ def intervals(
     return mean, mean - half, mean + half
 
 
-def interval(values: ndarray, folds: int | None, level: float = 0.95) -> Interval:
+def interval(values: ndarray, folds: float | None, level: float = 0.95) -> Interval:
     """`intervals` of one row of values."""
     return Interval(*(float(x) for x in intervals(values, folds, level)))

@@ -103,13 +103,15 @@ def l1_path(
     numbers = as_numbers(columns.get(k, np.full(n, x)) for k, x in named_numbers(space).items())
     structure = Structure(space, tile or tile_width(space, [(1, n, steps)]))
     tiles = structure.tiles(numbers, np.arange(n), seed=seed)
-    for one in run_tiles(tiles, settings):
-        dead = np.flatnonzero(one.reasons != ALIVE)
-        if len(dead):
-            raise ArithmeticError(
-                f"at penalty {penalties[one.trials[dead[0]]]} the training diverged at step "
-                f"{one.died[dead[0]]}: {REASONS[one.reasons[dead[0]]]}; lower the learning rate"
-            )
+    for _ in run_tiles(tiles, settings):
+        pass
+    reasons = np.concatenate([one.reasons for one in tiles])
+    if (reasons != ALIVE).any():
+        i = int(np.argmax(reasons != ALIVE))
+        raise ArithmeticError(
+            f"at penalty {penalties[i]} the training diverged ({REASONS[reasons[i]]}): "
+            "lower the learning rate"
+        )
     found = [(one.read(one.lanes.state.params), one.final[split]) for one in tiles]
     params, scores = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
     norms = np.linalg.norm(params["w"].reshape(n, experiment.model.inputs, -1), axis=-1)
