@@ -426,7 +426,7 @@ def test_with_numbers_names_what_a_loss_does_not_take():
 
 
 def test_the_focal_loss_of_two_classes_is_the_one_of_yes_or_no():
-    x, y = np.linspace(-30, 30, 13), np.arange(13) % 2
+    x, y = np.linspace(-6, 6, 13), np.arange(13) % 2
     with jax.enable_x64(True):
         two = losses.softmax_focal_loss_with_integer_labels(
             np.stack([np.zeros(13), x], 1), y, gamma=1.5
@@ -450,6 +450,6 @@ def test_class_weights_multiply_and_are_numbers():
     with pytest.raises(TypeError, match="targets are float32: wanted integers"):
         weighted(x, x)
     with pytest.raises(ValueError, match="the loss has shape"):
-        weighted(jnp.zeros((2, 3)), jnp.zeros((2, 3), int)[0])
+        losses.class_weighted(lambda x, y: jnp.mean(x), (1.0, 1.0))(x, y)
     with pytest.raises(ValueError, match=r"weights = .* is outside \[0"):
         losses.class_weighted(losses.sigmoid_binary_cross_entropy, (1.0, -1.0))
