@@ -11,12 +11,14 @@ from sklearn.model_selection import (
     GridSearchCV,
     KFold,
     LeaveOneOut,
+    ShuffleSplit,
     StratifiedKFold,
     cross_val_score,
 )
 from sklearn.utils.class_weight import compute_class_weight
 
 import jaxopt_edu as jo
+from jaxopt_edu.sweep.intervals import effective_folds, interval
 
 LOG_LOSS = jo.losses.sigmoid_binary_cross_entropy
 
@@ -70,9 +72,12 @@ def test_k_fold_scores_are_those_of_scikit_learn(patients):
             assert len(found) == len(folds)
         closed = jo.ridge_leave_one_out(*pool, 5.0)
         np.testing.assert_allclose(closed.errors**2, -theirs, rtol=1e-9)
-    assert found.overlap == pytest.approx(1 / 60)
     mean, low, high = found.interval()
-    assert low < mean < high and mean == found.means["loss"]
+    assert mean == found.means["loss"]
+    assert high - low == pytest.approx(np.diff(interval(found.scores["loss"], 61)[1:])[0], rel=1e-9)
+    shuffled = ShuffleSplit(7, test_size=0.5).split(pool.x)
+    k = effective_folds(ridge(patients, 5.0).folded(shuffled), 7)
+    assert k == pytest.approx(1 + 30 / 31)
     assert repr(found).startswith("CrossValidation(61 folds: loss ")
     with pytest.raises(ValueError, match="unknown score 'los'; did you mean 'loss'"):
         found.interval("los")

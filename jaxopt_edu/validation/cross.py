@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.checks import check_numbers
-from jaxopt_edu.data.folds import Folds, as_folds
+from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.sweep import Interval, Study, sweep
-from jaxopt_edu.sweep.intervals import interval
 from jaxopt_edu.value import nearest
 
 __all__ = ["CrossValidation", "cross_validate"]
@@ -21,12 +20,10 @@ class CrossValidation:
 
     scores: score name -> (folds,), of each fold on the examples that it left out; NaN where its
         training diverged.
-    overlap: examples left out for each one that was trained on: 1 / (K - 1) for K folds.
     study: the sweep of one trial that it was, with learning curves and the scores on the test part.
     """
 
     scores: dict[str, np.ndarray]
-    overlap: float
     study: Study
 
     def __len__(self) -> int:
@@ -48,11 +45,11 @@ class CrossValidation:
         """The mean of a score, with an interval that allows for training parts that overlap.
 
         See `jaxopt_edu.sweep.intervals`. It is about experiments like this one, trained on as
-        many examples as a fold has.
+        many examples as in a fold.
         """
         if name not in self.scores:
             raise ValueError(f"unknown score {name!r}; {nearest(name, self.scores)}")
-        return interval(self.scores[name], 1 + 1 / self.overlap, level)
+        return self.study.interval(0, f"{self.study.split}_{name}", level)
 
 
 def cross_validate(
@@ -106,12 +103,4 @@ def cross_validate(
     )  # fmt: skip
     split = f"{study.split}_"
     found = {k.removeprefix(split): x[0] for k, x in study.finals.items() if k.startswith(split)}
-    return CrossValidation(found, _overlap(study), study)
-
-
-def _overlap(study: Study) -> float:
-    """Examples left out for each one that was trained on."""
-    data = getattr(study.batches[0].template, "data", None)
-    if not isinstance(data, Folds):
-        return 1 / (len(study.repeats) - 1)
-    return float(np.mean([len(held) / len(train) for train, held in data.pairs()]))
+    return CrossValidation(found, study)
