@@ -321,7 +321,24 @@ def test_the_l1_path_is_the_lasso_s(patients):
     np.testing.assert_allclose(path.params["w"], theirs.T, atol=1e-6)
     np.testing.assert_array_equal(path.norms > 0, theirs.T != 0)
     assert path.kept(0) == () and len(path.kept(11)) >= 8
+    assert path.residuals.max() < 1e-8
     assert "12 penalties: 0 of 10 features at 1 to" in repr(path)
+
+
+def test_the_l1_path_of_logistic_regression_keeps_the_features_of_scikit_learn(tumours):
+    C = np.array([0.02, 0.05])
+    with jax.enable_x64(True):
+        experiment = jo.Training(
+            model=jo.models.Linear(30), loss=LOG_LOSS, optimizer=jo.sgd(0.28), data=tumours
+        )
+        path = jo.l1_path(experiment, 1 / (C * len(tumours.pool.y)), steps=10_000)
+    for i in range(2):
+        theirs = LogisticRegression(
+            C=C[i], l1_ratio=1, solver="saga", tol=1e-9, max_iter=100_000
+        ).fit(*tumours.pool)
+        np.testing.assert_array_equal(path.norms[i] > 0, theirs.coef_[0] != 0)
+        np.testing.assert_allclose(path.params["w"][i], theirs.coef_[0], atol=1e-4)
+    assert set(path.kept(0)) < set(path.kept(1)) and path.residuals.max() < 1e-4
 
 
 def test_several_outputs_are_grouped_and_selections_can_be_loaded():

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxopt_edu import tree
 from jaxopt_edu.checks import check_numbers, check_run, evaluations
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.engine import Settings, Structure, as_numbers, run_tiles
@@ -18,6 +20,7 @@ from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import SGD
 from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
 from jaxopt_edu.regularizers import L1, proximal
+from jaxopt_edu.shapes import weighted_mean
 from jaxopt_edu.value import nearest
 from jaxopt_edu.widths import tile_width
 
@@ -34,6 +37,8 @@ class L1Path:
     norms: (penalties, features), the norm of a feature's weights over the outputs; exactly 0 where
         the feature was dropped. params: those of the models, with a leading axis over penalties.
     scores: score name -> (penalties,), on the split that ranks: validation, or else training.
+    residuals: (penalties,), max_j |p_j - prox_r(p_j - g_j)| on all training examples, which is 0
+        at the minimum; one that is not small beside its penalty wants more steps.
     """
 
     penalties: np.ndarray
@@ -41,6 +46,7 @@ class L1Path:
     norms: np.ndarray
     params: Any
     scores: dict[str, np.ndarray]
+    residuals: np.ndarray
 
     def __repr__(self) -> str:
         ends = ((self.norms[i] > 0).sum() for i in (0, -1))
@@ -74,7 +80,8 @@ def l1_path(
         loss; the intercept is not penalised
     experiment: a `Training` of a `Linear` model by `sgd` without momentum, without a regularizer.
         On standardized features, whose weights can be compared.
-    steps: enough to converge: the zeros settle early, weights of correlated features late.
+    steps: enough to converge, which `residuals` of the result tell: where features are correlated
+        and the penalty is small it takes many.
     Units: beside l2_loss the penalty is scikit-learn's alpha of Lasso; of LogisticRegression it
         is 1 / (C n).
     Errors: TypeError for another model, ValueError for another optimizer (with momentum, proximal
@@ -115,7 +122,24 @@ def l1_path(
     found = [(one.read(one.lanes.state.params), one.final[split]) for one in tiles]
     params, scores = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
     norms = np.linalg.norm(params["w"].reshape(n, experiment.model.inputs, -1), axis=-1)
-    return L1Path(penalties, experiment.data.features, norms, params, scores)
+    residuals = np.asarray(_residuals(experiment, params, penalties.astype(norms.dtype)))
+    return L1Path(penalties, experiment.data.features, norms, params, scores, residuals)
+
+
+@jax.jit
+def _residuals(experiment: Any, params: Any, penalties: Any) -> Any:
+    """How far each model is from the minimum of mean loss + penalty, on all training examples."""
+    x, y, weights = experiment.data.train.first()
+
+    def residual(params, penalty):
+        def loss(params):
+            return weighted_mean(experiment.loss(experiment.model.apply(params, x), y), weights)
+
+        moved = L1(penalty).prox(tree.sub(params, jax.grad(loss)(params)), 1.0)
+        away = tree.leaves(tree.sub(params, moved))
+        return jnp.max(jnp.stack([jnp.max(jnp.abs(d)) for d in away]))
+
+    return jax.vmap(residual)(params, penalties)
 
 
 def _check_path(experiment: Any, penalties: ArrayLike) -> np.ndarray:
