@@ -1,6 +1,7 @@
 """Validation against scikit-learn: the same models, folds, weights and features."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.model_selection import (
 from sklearn.utils.class_weight import compute_class_weight
 
 import jaxopt_edu as jo
+from jaxopt_edu.describe import describe, rebuild
 from jaxopt_edu.sweep.intervals import effective_folds, interval
 
 LOG_LOSS = jo.losses.sigmoid_binary_cross_entropy
@@ -339,6 +341,23 @@ def test_the_l1_path_of_logistic_regression_keeps_the_features_of_scikit_learn(t
         np.testing.assert_array_equal(path.norms[i] > 0, theirs.coef_[0] != 0)
         np.testing.assert_allclose(path.params["w"][i], theirs.coef_[0], atol=1e-4)
     assert set(path.kept(0)) < set(path.kept(1)) and path.residuals.max() < 1e-4
+
+
+def test_what_is_new_in_an_experiment_can_be_written_down():
+    data = jo.data.load("breast_cancer", prepare=("standardize", jo.data.select([3, 1])))
+    experiment = jo.Training(
+        model=jo.models.Linear(2), data=data, optimizer=jo.sgd(0.1), batch_size=16, balanced=True,
+        loss=jo.losses.class_weighted(LOG_LOSS, jo.data.class_weights(data)),
+        regularizer=jo.prior(jo.proximal(jo.L1(0.1))),
+    )  # fmt: skip
+    assert list(jo.hyperparameters(experiment)) == [
+        "loss.0", "loss.1", "optimizer.learning_rate", "regularizer.weight",
+    ]  # fmt: skip
+    pairs = [(range(100), range(100, 200)), (range(50), range(90, 200))]
+    for one in (experiment, experiment.folded(pairs), experiment.folded(3)):
+        again = rebuild(json.loads(json.dumps(describe(one))))
+        assert again == one and again.data == one.data
+        assert hash(again) == hash(one)
 
 
 def test_several_outputs_are_grouped_and_selections_can_be_loaded():

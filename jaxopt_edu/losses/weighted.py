@@ -15,7 +15,8 @@ class ClassWeighted:
 
     Formula: l_i = w_{y_i} loss(x_i, y_i)
     The mean over a batch is that of these; it is not divided by the weights. Balanced weights
-    (`jo.data.class_weights`) are 1 in the mean over all examples.
+    (`jo.data.class_weights`) are 1 in the mean over all examples. The loss that a training scores
+    is weighted too, so trials with different weights are ranked by something else.
     loss: any loss of class numbers, such as softmax_cross_entropy_with_integer_labels, or
         sigmoid_binary_cross_entropy for classes 0 and 1.
     weights: one for each class, in order; each is a number of its own, to be swept and
