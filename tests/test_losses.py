@@ -451,5 +451,9 @@ def test_class_weights_multiply_and_are_numbers():
         weighted(x, x)
     with pytest.raises(ValueError, match="the loss has shape"):
         losses.class_weighted(lambda x, y: jnp.mean(x), (1.0, 1.0))(x, y)
+    with pytest.raises(TypeError, match="loss = 3: wanted a function"):
+        losses.class_weighted(3, (1.0, 1.0))
+    with pytest.raises(ValueError, match=r"weights = \(1.0,\): wanted one for each class"):
+        losses.class_weighted(losses.hinge_loss, np.ones(1).tolist())
     with pytest.raises(ValueError, match=r"weights = .* is outside \[0"):
         losses.class_weighted(losses.sigmoid_binary_cross_entropy, (1.0, -1.0))

@@ -1,12 +1,13 @@
 """Class weights: a loss in which an example counts by its class."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.core import Scalar
-from jaxopt_edu.value import number, pytree, recipe
+from jaxopt_edu.value import number, pytree
 
 
 @pytree
@@ -51,4 +52,19 @@ class ClassWeighted:
         return jnp.where(known, w.astype(losses.dtype) * losses, jnp.nan)
 
 
-class_weighted = recipe("class_weighted", ClassWeighted)
+def class_weighted(loss: Callable, weights: Iterable[Scalar]) -> ClassWeighted:
+    """A loss in which an example counts by its class: see `ClassWeighted`.
+
+    Errors: TypeError where the loss is no function; ValueError for fewer than two weights, or a
+        negative one.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.losses.class_weighted(jo.losses.hinge_loss, [1, 10])
+    ClassWeighted(loss=hinge_loss, weights=(1, 10))
+    """
+    if not callable(loss):
+        raise TypeError(f"loss = {loss!r}: wanted a function of (predictions, targets)")
+    given = tuple(weights)
+    if len(given) < 2:
+        raise ValueError(f"weights = {given}: wanted one for each class")
+    return ClassWeighted(loss, given)
