@@ -11,6 +11,7 @@ from jaxopt_edu import schedules
 from jaxopt_edu.schedules import *
 from jaxopt_edu import losses, metrics, regularizers
 from jaxopt_edu.regularizers import *
+from jaxopt_edu.prior import Prior, prior
 from jaxopt_edu import transforms
 from jaxopt_edu.transforms import *
 from jaxopt_edu import optimizers
@@ -25,20 +26,23 @@ from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import *
 from jaxopt_edu import federated, privacy
 from jaxopt_edu.interop import from_optax, to_optax
-from jaxopt_edu import explain, functions, plot, report
+from jaxopt_edu import explain
+from jaxopt_edu.validation import *
+from jaxopt_edu import functions, plot, report, validation
 from jaxopt_edu.race import race
 
 __all__ = [
     "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
-    "LatinHypercube", "Mask", "MedianStopping", "Optuna", "Population", "Random", "Rule", "Run",
-    "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
+    "LatinHypercube", "Mask", "MedianStopping", "Optuna", "Population", "Prior", "Random", "Rule",
+    "Run", "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
     "apply_updates", "chain", "choice", "data", "explain", "federated", "fit", "from_distribution",
     "from_optax", "functions", "halving", "hyperband", "hypergradient", "hyperparameters",
     "importances", "int_uniform", "latin_hypercube", "load_experiment", "load_study", "log_uniform",
     "losses", "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna",
-    "plot", "population", "privacy", "pytree", "race", "recipe", "regularizers", "replace",
-    "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
+    "plot", "population", "prior", "privacy", "pytree", "race", "recipe", "regularizers",
+    "replace", "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
     "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune", "uniform",
+    "validation",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
-    *regularizers.__all__,
+    *regularizers.__all__, *validation.__all__,
 ]  # fmt: skip

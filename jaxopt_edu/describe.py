@@ -41,8 +41,10 @@ def describe(x: Any) -> Any:
         return {"data": source_to_json(x.source)} if loaded else {"unnamed": repr(x)}
     if isinstance(x, Folds):
         data = {"data": source_to_json(x.source)} if x.source.loaded else {"unnamed": repr(x)}
-        given = {"folds": len(x), "seed": x.seed, "stratified": x.stratified}
-        return {"folds": {"of": data, **given}}
+        asked: dict = {"folds": len(x), "seed": x.seed, "stratified": x.stratified}
+        if x.given is not None:
+            asked = {"folds": [[rows.tolist() for rows in pair] for pair in x.pairs()]}
+        return {"folds": {"of": data, **asked}}
     if type(x) is tuple or type(x) is list:
         return {type(x).__name__: [describe(y) for y in x]}
     if isinstance(x, dict):

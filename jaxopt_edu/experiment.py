@@ -11,8 +11,10 @@ from jax import Array, random
 
 from jaxopt_edu import metrics, tree
 from jaxopt_edu.core import apply_updates
-from jaxopt_edu.data.batches import batch_indices
+from jaxopt_edu.data.batches import balanced_indices, batch_indices
+from jaxopt_edu.data.classes import class_counts
 from jaxopt_edu.data.folds import Folds, k_fold
+from jaxopt_edu.prior import among
 from jaxopt_edu.regularizers import learning_rate_of
 from jaxopt_edu.shapes import weighted_mean
 from jaxopt_edu.value import pytree, show, static
@@ -24,8 +26,8 @@ class Experiment(Protocol):
     t is the 0-based step; t and key are shared by all lanes of a sweep, so a lane's own randomness
     belongs in its state. Where a state has a field `loss`, it is watched for divergence at every
     step. A score is a dict of named scalars, for one of the `splits`.
-    An experiment that can be trained on folds has two more: `folded(k)` gives one whose data are
-    split into k folds, and of that `fold(i)`, i traced, the i-th.
+    An experiment that can be trained on folds has two more: `folded(folds)` gives one whose data
+    are split into folds, as `jo.data.k_fold` does, and of that `fold(i)`, i traced, the i-th.
     """
 
     def init(self, key: Array) -> Any: ...
@@ -55,6 +57,8 @@ class Training:
         Every epoch goes through the data in a new order and skips the last n % batch_size examples
         of it. The order, the initial weights and the dropout masks come from the key alone, so all
         trials of a sweep share them (common random numbers).
+    balanced: every batch has as many examples of each class, to within one, so that a rare class
+        is drawn as often as a frequent one.
     score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
         R2 for numbers.
     Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
@@ -79,6 +83,7 @@ class Training:
     batch_size: int | None = static(default=None)
     metrics: tuple[Callable, ...] | None = static(default=None)
     track_gradient_norm: bool = static(default=False)
+    balanced: bool = static(default=False)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -98,7 +103,7 @@ class Training:
         batch = self.batch_size or data.train.size
         return -(-10 * data.validation.size // (3 * batch))
 
-    def folded(self, folds: int) -> "Training":
+    def folded(self, folds: Any) -> "Training":
         """The same training with the training and validation part split into folds."""
         return dataclasses.replace(self, data=k_fold(self.data, folds))
 
@@ -115,10 +120,11 @@ class Training:
     def step(self, state, t, key):
         batch = self.batch(t, key)
         dropout_key = random.fold_in(random.fold_in(key, 1), t)
+        regularizer = among(self.regularizer, self.data.train.examples)
 
         def objective(params):
             loss = self._loss(params, *batch, dropout_key)
-            penalty = 0 if self.regularizer is None else self.regularizer.penalty(params)
+            penalty = 0 if regularizer is None else regularizer.penalty(params)
             return loss + penalty, loss
 
         grads, loss = jax.grad(objective, has_aux=True)(state.params)
@@ -128,10 +134,11 @@ class Training:
         """The state after the optimizer, told more by name, and the regularizer."""
         updates, new = self.optimizer.update(grads, state.optimizer, state.params, **told)
         params = apply_updates(state.params, updates)
-        if self.regularizer is not None:
-            wanted = self.regularizer.needs_learning_rate
+        regularizer = among(self.regularizer, self.data.train.examples)
+        if regularizer is not None:
+            wanted = regularizer.needs_learning_rate
             rate = learning_rate_of(self.optimizer, state.optimizer) if wanted else None
-            params = self.regularizer.after(params, state.params, rate)
+            params = regularizer.after(params, state.params, rate)
         norm = tree.norm(grads).astype(loss.dtype) if self.track_gradient_norm else None
         return TrainingState(params, new, loss, norm)
 
@@ -147,7 +154,11 @@ class Training:
         train = self.data.train
         if self.batch_size is None:
             return train.first()
-        index = batch_indices(random.fold_in(key, 0), t, train.examples, self.batch_size)
+        draw = random.fold_in(key, 0), t, train.examples, self.batch_size
+        if self.balanced:
+            index = balanced_indices(*draw, train.first()[1], self.data.n_classes)
+        else:
+            index = batch_indices(*draw)
         return *train.take(index), None
 
     def _loss(self, params, x, y, weights, key=None):
@@ -167,11 +178,15 @@ class Training:
                     raise ValueError(
                         f"metric {_name(f)} takes no weights, which folds of unequal size need"
                     )
-            return self.fold(0).check()
+            return self.fold(self.data.smallest).check()
         train, b = self.data.train, self.batch_size
         n = int(train.examples)
         if b is not None and not 1 <= b <= n:
             raise ValueError(f"batch_size = {b}: wanted 1 to {n}, the number of training examples")
+        if self.balanced:
+            if b is None or self.data.n_classes is None:
+                raise ValueError("balanced: wanted batches (a batch_size) of a classification")
+            class_counts(train.first()[1], self.data.n_classes)
         out = _predict.eval_shape(self.model, train.x, 0)
         classes = self.data.n_classes
         if classes and out.ndim == 2 and out.shape[1] < classes:

@@ -98,7 +98,24 @@ def test_patience_returns_the_best_state():
     assert run.evaluate("validation")["loss"] == run.history["loss"][best]
     assert len(run.history["loss"]) == best + 6
     short = jo.fit(experiment, int(run.history["step"][best]), eval_every=20)
-    assert jax.tree.all(jax.tree.map(np.array_equal, short.params, run.params))
+    assert jax.tree.all(jax.tree.map(np.array_equal, short.state, run.state))
+
+
+def test_dropout_is_off_where_a_training_is_scored():
+    experiment = jo.Training(
+        model=jo.models.MLP((13, 16, 3), dropout=0.5),
+        loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+        optimizer=jo.adam(0.01),
+        data=jo.data.load("wine", seed=0),
+    )
+    run = jo.fit(experiment, 20)
+    x, y = experiment.data.validation
+    without = dataclasses.replace(experiment.model, dropout=0.0).apply(run.params, x)
+    loss = experiment.loss(without, y).mean()
+    np.testing.assert_allclose(run.evaluate()["loss"], loss, rtol=1e-5)
+    key = jax.random.key(0)
+    dropped = experiment.model.apply(run.params, x, key=key)
+    assert np.abs(dropped - run.predict(x)).max() > 0.1
 
 
 def test_a_divergence_ends_a_run_and_is_said():

@@ -18,7 +18,10 @@ from jaxopt_edu import losses
 from jaxopt_edu.losses import weighted_mean, with_numbers
 from jaxopt_edu.names import hyperparameters, replace
 
-TOOLS = ("WithNumbers", "smooth_labels", "weighted_mean", "with_numbers")
+TOOLS = (
+    "ClassWeighted", "WithNumbers", "class_weighted", "smooth_labels", "weighted_mean",
+    "with_numbers",
+)  # fmt: skip
 LOSSES = [name for name in losses.__all__ if name not in TOOLS]
 NUMBERS = {"delta": 0.7, "alpha": 0.3, "gamma": 1.5, "label_smoothing": 0.1}
 ENDS = {"delta": (0, 1), "alpha": (0, 1), "gamma": (0, 0.5), "label_smoothing": (0, 1)}
@@ -87,8 +90,19 @@ def extremes(name):
     return x.astype(np.float32), y if kind(name) == "class" else y.astype(np.float32)
 
 
+def softmax_focal(x, y, gamma=2.0):
+    """The formula, term by term, with the probability of the label picked out."""
+    p = jax.nn.softmax(x)[jnp.arange(len(y)), y]
+    return -((1 - p) ** gamma) * jnp.log(p)
+
+
+OURS = {"softmax_focal_loss_with_integer_labels": softmax_focal}  # optax has none of that name
+
+
 def oracle(name):
     """optax's loss; label smoothing as optax spells it."""
+    if name in OURS:
+        return OURS[name]
     theirs = getattr(optax.losses, name)
     if name != "softmax_cross_entropy_with_integer_labels":
         return theirs
@@ -123,7 +137,7 @@ def close(ours, theirs, tol=1e-12):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, tol, tol), ours, theirs)
 
 
-@pytest.mark.parametrize("name", [*LOSSES, "smooth_labels"])
+@pytest.mark.parametrize("name", [n for n in (*LOSSES, "smooth_labels") if n not in OURS])
 def test_arguments_are_those_of_optax(name):
     def described(function):
         return [
@@ -409,3 +423,37 @@ def test_with_numbers_is_a_value(name):
 def test_with_numbers_names_what_a_loss_does_not_take():
     with pytest.raises(TypeError, match="huber_loss takes no number 'dleta'; did you mean 'delta'"):
         with_numbers(losses.huber_loss, dleta=0.5)
+
+
+def test_the_focal_loss_of_two_classes_is_the_one_of_yes_or_no():
+    x, y = np.linspace(-6, 6, 13), np.arange(13) % 2
+    with jax.enable_x64(True):
+        two = losses.softmax_focal_loss_with_integer_labels(
+            np.stack([np.zeros(13), x], 1), y, gamma=1.5
+        )
+        np.testing.assert_allclose(two, losses.sigmoid_focal_loss(x, y, gamma=1.5), 1e-12)
+
+
+def test_class_weights_multiply_and_are_numbers():
+    weighted = losses.class_weighted(losses.sigmoid_binary_cross_entropy, (1.0, 10.0))
+    assert hyperparameters(weighted) == {"0": 1.0, "1": 10.0}
+    assert repr(weighted) == (
+        "ClassWeighted(loss=sigmoid_binary_cross_entropy, weights=(1.0, 10.0))"
+    )
+    x, y = jnp.array([0.3, -0.2, 2.0]), jnp.array([0, 1, 2])
+    plain = losses.sigmoid_binary_cross_entropy(x, y)
+    np.testing.assert_allclose(weighted(x, y), plain * jnp.array([1, 10, jnp.nan]), rtol=1e-6)
+    grads = jax.grad(lambda w: weighted_mean(w(x[:2], y[:2])))(weighted)
+    np.testing.assert_allclose(grads.weights, plain[:2] / 2, rtol=1e-6)
+    batch = jax.vmap(lambda w: replace(weighted, **{"1": w})(x, y))(jnp.array([1.0, 10.0]))
+    np.testing.assert_array_equal(batch[1], weighted(x, y))
+    with pytest.raises(TypeError, match="targets are float32: wanted integers"):
+        weighted(x, x)
+    with pytest.raises(ValueError, match="the loss has shape"):
+        losses.class_weighted(lambda x, y: jnp.mean(x), (1.0, 1.0))(x, y)
+    with pytest.raises(TypeError, match="loss = 3: wanted a function"):
+        losses.class_weighted(3, (1.0, 1.0))
+    with pytest.raises(ValueError, match=r"weights = \(1.0,\): wanted one for each class"):
+        losses.class_weighted(losses.hinge_loss, np.ones(1).tolist())
+    with pytest.raises(ValueError, match=r"weights = .* is outside \[0"):
+        losses.class_weighted(losses.sigmoid_binary_cross_entropy, (1.0, -1.0))

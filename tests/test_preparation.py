@@ -12,11 +12,12 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 import jaxopt_edu.data as data
 from jaxopt_edu.data.pipeline import RECIPES, preparation_of, to_json
 
-PLAIN = [RECIPES[name]() for name in RECIPES if name != "on"]
+PLAIN = [RECIPES[name]() for name in RECIPES if name not in ("on", "select")]
 COMBINED = [
     data.impute("median"),
     data.impute("most_frequent"),
     data.on((0, 2), data.min_max()),
+    data.select((3, 0)),
     data.pipeline("impute", data.on((1,), data.standardize())),
     data.pipeline(),
 ]

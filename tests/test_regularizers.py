@@ -12,10 +12,12 @@ import optax
 import pytest
 from scipy.optimize import minimize_scalar
 
+import jaxopt_edu as jo
 from jaxopt_edu import regularizers
 from jaxopt_edu.core import apply_updates, chain
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.optimizers import adam, sgd
+from jaxopt_edu.prior import prior
 from jaxopt_edu.regularizers import (
     L1,
     L2,
@@ -315,3 +317,42 @@ def test_they_are_values(cls, way):
 def test_bad_numbers_are_errors(make):
     with pytest.raises(ValueError, match="outside"):
         make()
+
+
+# ------------------------------------------------------------------------------------- the prior
+
+
+@pytest.mark.parametrize("way", WAYS, ids=("penalty", "decoupled", "proximal"))
+def test_a_prior_is_the_regularizer_over_the_number_of_examples(x64, way):
+    params, new = some_params(), jax.tree.map(lambda x: x + 0.1, some_params())
+    for penalty in (L1, L2):
+        ours, plain = prior(way(penalty(7.0))).among(20), way(penalty(7.0 / 20))
+        assert ours.needs_learning_rate == plain.needs_learning_rate
+        close(ours.penalty(params), plain.penalty(params))
+        close(ours.after(new, params, 0.3), plain.after(new, params, 0.3))
+    assert hyperparameters(prior(way(L2(7.0)))) == {"weight": 7.0}
+    assert replace(prior(way(L2(7.0))), weight=8.0) == prior(way(L2(8.0)))
+
+
+def test_all_trainings_know_how_many_examples_a_prior_is_among():
+    data = jo.data.load("linear")
+    n = data.train.size
+    parts = {
+        "model": jo.models.Linear(1), "loss": jo.losses.squared_error, "data": data,
+        "optimizer": sgd(0.1), "batch_size": 8,
+    }  # fmt: skip
+    private = {"max_norm": 1.0, "noise_multiplier": 0.0}
+    clients = jo.federated.dirichlet_split(np.arange(n) % 2, 3, alpha=100.0)
+    federated = parts | {"clients": clients, "epochs": 1, "server": sgd(1.0)}
+    params = {"w": jnp.ones(1), "b": jnp.ones(())}
+    for make in (
+        lambda r: jo.Training(**parts, regularizer=r),
+        lambda r: jo.privacy.PrivateTraining(**parts, **private, regularizer=r),
+    ):
+        pair = [make(r) for r in (prior(L2(50.0 * n)), L2(50.0))]
+        state = pair[1].init(jax.random.key(0))._replace(params=params)
+        close(*(e.step(state, 0, jax.random.key(0)).params for e in pair), 1e-6)
+    pair = [jo.federated.fed_avg(**federated, regularizer=r) for r in (prior(L2(n * 5.0)), L2(5.0))]
+    close(*(e.penalty(params, params) for e in pair), 1e-6)
+    with pytest.raises(ValueError, match="wanted a penalty, not a proximal"):
+        jo.federated.fed_avg(**federated, regularizer=prior(proximal(L1(1.0)))).check()

@@ -1,10 +1,11 @@
 """Data: real ones by name, or the user's own; prepared, split, and cut into batches."""
 
-from jaxopt_edu.data.batches import batch_indices
+from jaxopt_edu.data.batches import balanced_indices, batch_indices
+from jaxopt_edu.data.classes import class_weights
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.data.load import from_arrays, load, source_to_json
-from jaxopt_edu.data.pipeline import On, Pipeline, on, pipeline
+from jaxopt_edu.data.pipeline import On, Pipeline, Select, on, pipeline, select
 from jaxopt_edu.data.preparation import (
     DropDuplicates,
     Impute,
@@ -31,9 +32,12 @@ __all__ = [
     "Part",
     "Pipeline",
     "Preparation",
+    "Select",
     "Source",
     "Standardize",
+    "balanced_indices",
     "batch_indices",
+    "class_weights",
     "datasets",
     "drop_duplicates",
     "from_arrays",
@@ -44,6 +48,7 @@ __all__ = [
     "on",
     "one_hot",
     "pipeline",
+    "select",
     "source_to_json",
     "standardize",
 ]

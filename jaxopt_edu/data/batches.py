@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
-__all__ = ["batch_indices"]
+__all__ = ["balanced_indices", "batch_indices"]
 
 ROUNDS = 24
 
@@ -41,6 +42,41 @@ def batch_indices(key: Array, t: Array | int, n: Array | int, batch_size: int) -
     first = (t - epoch * batches) * batch_size
     place = jnp.asarray(first, jnp.int32) + jnp.arange(batch_size, dtype=jnp.int32)
     return _permute(_drawn(key, epoch), place, n)
+
+
+def balanced_indices(
+    key: Array, t: Array | int, n: Array | int, batch_size: int, labels: ArrayLike, n_classes: int
+) -> Array:
+    """The rows of batch t of an order in which every class comes in its turn, equally often.
+
+    Formula: place p = t batch_size + i belongs to class k = p mod K and is the j-th of it,
+        j = p div K. The n_k rows of class k come in epochs of their own: this is row
+        pi(j mod n_k) of the class, pi the permutation that `batch_indices` draws for epoch
+        j div n_k of the class.
+    So a batch holds batch_size / K rows of each class, to within one; all rows of a class come
+    equally often, those of a small class more often than those of a large one.
+    Shapes: t () and n () may be traced; labels (n or more,) from 0 to K - 1, of which the first n
+        count -> (batch_size,) int32. t batch_size < 2^31. Every class needs a row.
+
+    >>> import jax, jaxopt_edu as jo
+    >>> labels = [0, 0, 0, 0, 1]
+    >>> rows = jo.data.balanced_indices(jax.random.key(0), 0, 5, 8, labels, 2)
+    >>> sorted(rows.tolist())
+    [0, 1, 2, 3, 4, 4, 4, 4]
+    """
+    labels = jnp.asarray(labels)
+    counted = jnp.where(jnp.arange(len(labels)) < n, labels, n_classes)
+    members = jnp.argsort(counted)  # the rows of class 0, then those of class 1, ...
+    counts = jnp.bincount(counted, length=n_classes).astype(jnp.int32)
+    place = t * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
+    k, j = place % n_classes, place // n_classes
+    first, size = (jnp.cumsum(counts) - counts)[k], counts[k]
+
+    def turn(k, j, size):
+        epoch = j // size * n_classes + k
+        return _permute(_drawn(key, epoch), j % size, size)
+
+    return members[first + jax.vmap(turn)(k, j, size)].astype(jnp.int32)
 
 
 def _permute(drawn: Array, i: Array, n: Array | int) -> Array:

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
@@ -131,6 +132,12 @@ class Data(Constant):
     features: tuple[str, ...] = static()
     targets: tuple[str, ...] = static()
 
+    @property
+    def pool(self) -> Part:
+        """The training and the validation part as one: the rows that folds are made of."""
+        pairs = zip(counted(self.train), counted(self.validation), strict=True)
+        return Part(*map(np.concatenate, pairs))
+
     def prepare(self, x: Any) -> Any:
         return real(self.source.fitted.apply(x))
 
@@ -142,3 +149,10 @@ class Data(Constant):
 
     def __repr__(self):
         return repr(self.source)
+
+
+def counted(part: Part | Rows) -> tuple[ndarray, ndarray]:
+    """Its examples and their targets without padding, on the host."""
+    x, y, weights = part.first()
+    kept = slice(None) if weights is None else np.asarray(weights) > 0
+    return np.asarray(x)[kept], np.asarray(y)[kept]

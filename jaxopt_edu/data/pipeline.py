@@ -1,6 +1,7 @@
 """Preparations combined: for some columns, one after another, and how they are written down."""
 
 import dataclasses
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxopt_edu.data.preparation import (
 )
 from jaxopt_edu.value import nearest, pytree, static
 
-__all__ = ["On", "Pipeline", "on", "pipeline"]
+__all__ = ["On", "Pipeline", "Select", "on", "pipeline", "select"]
 
 
 @pytree
@@ -73,6 +74,49 @@ def on(columns: Iterable[int], preparation: Any) -> On:
     array([[7. , 0.5]])
     """
     return On(tuple(columns), preparation_of(preparation))
+
+
+@pytree
+class Selected(Fitted):
+    """Some of the columns, in this order."""
+
+    columns: tuple[int, ...] = static()
+
+    def apply(self, x):
+        return table(x)[:, list(self.columns)]
+
+    def names(self, names):
+        return tuple(names[c] for c in self.columns)
+
+
+@pytree
+class Select(Preparation):
+    """Some columns only, such as those that a selection of features has kept."""
+
+    columns: tuple[int, ...] = static()
+
+    def fit(self, x):
+        width = table(x).shape[1]
+        wrong = [c for c in self.columns if c >= width]
+        if wrong:
+            raise ValueError(f"select: column {wrong[0]} of a table with {width} columns")
+        return Selected(self.columns)
+
+
+def select(columns: Iterable[int]) -> Select:
+    """A preparation that keeps some columns and drops the others.
+
+    Errors: TypeError where columns are no integers; ValueError where there is none, one is
+        negative or comes twice, and in `fit` for a column that x does not have.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.select([2, 0]).fit([[1.0, 2.0, 3.0]]).apply([[4.0, 5.0, 6.0]])
+    array([[6., 4.]])
+    """
+    kept = tuple(operator.index(c) for c in columns)
+    if not kept or min(kept) < 0 or len(set(kept)) < len(kept):
+        raise ValueError(f"columns = {kept}: wanted different numbers from 0, at least one")
+    return Select(kept)
 
 
 @pytree
@@ -138,6 +182,7 @@ RECIPES = {
     "one_hot": OneHot,
     "drop_duplicates": DropDuplicates,
     "on": On,
+    "select": Select,
 }
 
 

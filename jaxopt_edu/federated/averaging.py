@@ -15,6 +15,7 @@ from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.federated.clients import Clients
 from jaxopt_edu.optimizers import sgd
+from jaxopt_edu.prior import among
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
 from jaxopt_edu.shapes import weighted_mean
@@ -172,7 +173,8 @@ class FedAvg:
 
     def penalty(self, p: Any, p_t: Any) -> Array | float:
         """What a client's loss gains: the regularizer, and FedProx's pull to the global params."""
-        total = 0.0 if self.regularizer is None else self.regularizer.penalty(p)
+        regularizer = among(self.regularizer, self.data.train.examples)
+        total = 0.0 if regularizer is None else regularizer.penalty(p)
         away = tree.sub(p, p_t)
         return total if self.mu is None else total + self.mu / 2 * tree.dot(away, away)
 

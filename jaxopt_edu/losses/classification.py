@@ -69,10 +69,14 @@ def sigmoid_focal_loss(
     """
     x, y = pair(logits, labels, ("logits", "labels"))
     wrong = y * jax.nn.sigmoid(-x) + (1 - y) * jax.nn.sigmoid(x)
-    some = wrong > jnp.finfo(wrong.dtype).tiny
-    focus = jnp.where(some, jnp.where(some, wrong, 1) ** gamma, 0)
-    loss = focus * sigmoid_binary_cross_entropy(x, y)
+    loss = _focus(wrong, gamma) * sigmoid_binary_cross_entropy(x, y)
     return loss if alpha is None else (alpha * y + (1 - alpha) * (1 - y)) * loss
+
+
+def _focus(wrong: Array, gamma: Scalar) -> Array:
+    """wrong^gamma, and 0 with derivative 0 where wrong is 0."""
+    some = wrong > jnp.finfo(wrong.dtype).tiny
+    return jnp.where(some, jnp.where(some, wrong, 1) ** gamma, 0)
 
 
 # ----------------------------------------------------------------------- classes along an axis
@@ -152,6 +156,26 @@ def softmax_cross_entropy_with_integer_labels(
         loss = (1 - label_smoothing) * loss + label_smoothing * mean
     known = jnp.any(here, -1)
     return jnp.where(known, loss, jnp.where(jnp.any(mask, -1), jnp.nan, 0))
+
+
+def softmax_focal_loss_with_integer_labels(
+    logits: ArrayLike, labels: ArrayLike, *, gamma: Scalar = 2.0
+) -> Array:
+    """Softmax cross-entropy that counts an example by how wrong the model is about it.
+
+    Formula: l = -(1 - p)^gamma log p, where p = softmax(x)_y is the probability of the label
+    Shapes, Errors: as `softmax_cross_entropy_with_integer_labels`.
+    `class_weighted` adds weights of the classes, the paper's alpha.
+    Source: Lin et al. 2017, arXiv:1708.02002, equation 4, for more than two classes.
+    Agrees with: `sigmoid_focal_loss` for two classes, and the formula in NumPy; 1e-12 in float64.
+
+    >>> import jaxopt_edu as jo
+    >>> loss = jo.losses.softmax_focal_loss_with_integer_labels([0.0, 2.0], 1)
+    >>> print(f"{loss:.4f}")  # cross-entropy says 0.1269
+    0.0018
+    """
+    loss = softmax_cross_entropy_with_integer_labels(logits, labels)
+    return _focus(-jnp.expm1(-loss), gamma) * loss
 
 
 def smooth_labels(

@@ -8,6 +8,7 @@ from jax import Array, random
 
 from jaxopt_edu import tree
 from jaxopt_edu.experiment import Training
+from jaxopt_edu.prior import among
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
@@ -84,8 +85,9 @@ class PrivateTraining(Training):
         noisy = add_noise(noise_key, total, self.noise_multiplier * self.max_norm)
         expected = self.data.train.examples if self.batch_size is None else self.batch_size
         grads = tree.map(lambda g, p: (g / expected).astype(p.dtype), noisy, state.params)
-        if self.regularizer is not None:
-            penalty = jax.grad(lambda p: jnp.asarray(self.regularizer.penalty(p), float))
+        regularizer = among(self.regularizer, self.data.train.examples)
+        if regularizer is not None:
+            penalty = jax.grad(lambda p: jnp.asarray(regularizer.penalty(p), float))
             grads = tree.map(lambda g, r: (g + r).astype(g.dtype), grads, penalty(state.params))
         return self.take_step(state, grads, loss_now.astype(state.loss.dtype))
 
@@ -100,5 +102,7 @@ class PrivateTraining(Training):
 
     def check(self) -> None:
         super().check()
+        if self.balanced:
+            raise ValueError("balanced: a private training draws every record equally often")
         if self.microbatch is not None and self.microbatch < 1:
             raise ValueError(f"microbatch = {self.microbatch}: wanted at least 1 example")

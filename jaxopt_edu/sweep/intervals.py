@@ -1,12 +1,14 @@
 """Intervals of means over the seeds and folds of a trial."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 from scipy.special import stdtrit
 
-__all__ = ["Interval", "interval", "intervals"]
+from jaxopt_edu.data.folds import Folds
+
+__all__ = ["Interval", "effective_folds", "interval", "intervals"]
 
 
 class Interval(NamedTuple):
@@ -18,13 +20,14 @@ class Interval(NamedTuple):
 
 
 def intervals(
-    values: ndarray, folds: int | None, level: float = 0.95
+    values: ndarray, folds: float | None, level: float = 0.95
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Means along the last axis of (..., n) values, and their lower and upper bounds.
 
     Formula: m -+ t s sqrt(1/n + c), s the standard deviation, t the quantile (1 + level) / 2 of
         Student's distribution with n - 1 degrees of freedom; c = 0 over seeds. The training parts
-        of K folds overlap, so their scores are not independent: c = 1 / (K - 1).
+        of K folds overlap, so their scores are not independent: c = 1 / (K - 1), which is the
+        number of examples held out over that of those trained on.
     NaN bounds for a single value.
     Errors: ValueError unless level is in (0, 1).
     Source: Nadeau & Bengio 2003 (Machine Learning), Inference for the generalization error.
@@ -45,6 +48,17 @@ def intervals(
     return mean, mean - half, mean + half
 
 
-def interval(values: ndarray, folds: int | None, level: float = 0.95) -> Interval:
+def effective_folds(experiment: Any, folds: int | None) -> float | None:
+    """The K whose folds hold out as much for each example trained on as those of an experiment.
+
+    That is their number, except where they were given and hold out another share.
+    """
+    data = getattr(experiment, "data", None)
+    if folds is None or not isinstance(data, Folds) or data.given is None:
+        return folds
+    return 1 + 1 / float(np.mean([len(held) / len(train) for train, held in data.pairs()]))
+
+
+def interval(values: ndarray, folds: float | None, level: float = 0.95) -> Interval:
     """`intervals` of one row of values."""
     return Interval(*(float(x) for x in intervals(values, folds, level)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxopt_edu.describe import rebuild, unnamed
 from jaxopt_edu.engine import Settings
-from jaxopt_edu.sweep.intervals import intervals
+from jaxopt_edu.sweep.intervals import effective_folds, intervals
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.sampling import Batch
 from jaxopt_edu.sweep.store import read_asked, read_results, restore_record, stored_columns
@@ -27,7 +27,7 @@ def as_study(space: Any, batches: list[Batch], record: Record, about: dict[str, 
     ranks = f"{settings.split}_{record.metric}"
     if len(repeats) > 1:
         folds = len({fold for _, fold in repeats if fold is not None}) or None
-        _, low, high = intervals(finals[ranks], folds)
+        _, low, high = intervals(finals[ranks], effective_folds(batches[0].template, folds))
         columns = _after(columns, ranks, {f"{ranks}_low": low, f"{ranks}_high": high})
     return Study(
         space=space,

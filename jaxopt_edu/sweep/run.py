@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from jaxopt_edu.checks import (
     ranking_split,
     segment_length,
 )
+from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import describe
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
@@ -40,7 +41,7 @@ def sweep(
     metric: str | Sequence[str] = "loss",
     mode: str | Sequence[str] = "min",
     rungs: Rungs | None = None,
-    folds: int | None = None,
+    folds: int | Iterable | None = None,
     seeds: int = 1,
     sampler: Any = "random",
     store: str | os.PathLike | None = None,
@@ -61,7 +62,8 @@ def sweep(
     rungs: where trials are compared and the worse ones stopped: `halving`, `hyperband`,
         `median_stopping`; or, with `population`, go on from the state of better ones.
     folds, seeds: every trial is trained on each of so many folds of the training and validation
-        part, and with each of the seeds seed, seed + 1, ...; its scores are means, with intervals.
+        part (or on those given: `jo.data.k_fold`), and with each of the seeds seed, seed + 1, ...;
+        its scores are means, with intervals.
     sampler: random, sobol, latin_hypercube, grid (at most that many points), or a sampler such as
         `sobol()` or `optuna("tpe")`, which learns from the scores of the trials so far.
     store: a directory that holds the sweep while it runs. The same call again goes on where it
@@ -88,15 +90,18 @@ def sweep(
     >>> study.best.optimizer.learning_rate  # doctest: +ELLIPSIS
     0.100...
     """
+    folds = None if folds is None else as_folds(folds)
     asked = {
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
-        "metric": metric, "mode": mode, "rungs": describe(rungs), "folds": folds, "seeds": seeds,
-        "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
+        "metric": metric, "mode": mode, "rungs": describe(rungs), "folds": describe(folds),
+        "seeds": seeds, "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
         "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     metrics, modes = _objectives(metric, mode)
-    _check_repeats(folds, seeds)
-    which = range(folds) if folds else [None]
+    if seeds < 1:
+        raise ValueError(f"seeds = {seeds}: wanted at least 1")
+    count = len(folds) if isinstance(folds, list) else folds
+    which = range(count) if count else [None]
     repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
     writes = jax.process_index() == 0
 
@@ -137,15 +142,8 @@ def _objectives(metric: Any, mode: Any) -> tuple[list[str], list[str]]:
     return metrics, modes
 
 
-def _check_repeats(folds: int | None, seeds: int) -> None:
-    if folds is not None and folds < 2:
-        raise ValueError(f"folds = {folds}: wanted at least 2")
-    if seeds < 1:
-        raise ValueError(f"seeds = {seeds}: wanted at least 1")
-
-
 def _planned(
-    space: Any, trials: int | None, seed: int, sampler: Any, modes: list[str], folds: int | None
+    space: Any, trials: int | None, seed: int, sampler: Any, modes: list[str], folds: Any
 ) -> Plan:
     """The plan, of experiments whose data are split into folds where that was asked for."""
     planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
@@ -154,7 +152,7 @@ def _planned(
     return planned
 
 
-def _folded(experiment: Any, folds: int) -> Any:
+def _folded(experiment: Any, folds: Any) -> Any:
     if not hasattr(experiment, "folded"):
         raise TypeError(f"folds: {type(experiment).__name__} has no method folded")
     return experiment.folded(folds)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxopt_edu.fit import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.schedules import join_schedules
-from jaxopt_edu.sweep.intervals import Interval, interval
+from jaxopt_edu.sweep.intervals import Interval, effective_folds, interval
 from jaxopt_edu.sweep.optuna_trials import to_optuna
 from jaxopt_edu.sweep.record import DIVERGED, FINISHED
 from jaxopt_edu.sweep.rerun import rerun
@@ -158,7 +158,7 @@ class Study:
         score: `<split>_<name>`, by default the one that ranks.
         """
         values = self.finals[score or f"{self.split}_{self.metric}"]
-        return interval(values[trial], self.folds, level)
+        return interval(values[trial], self._k, level)
 
     def paired(
         self, trial: int, other: int | None = None, score: str | None = None, level: float = 0.95
@@ -170,7 +170,7 @@ class Study:
         """
         values = self.finals[score or f"{self.split}_{self.metric}"]
         other = self.best_trial if other is None else other
-        return interval(values[trial] - values[other], self.folds, level)
+        return interval(values[trial] - values[other], self._k, level)
 
     def rerun(self, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
         """One trial again, alone: bit for bit; or with full checks of every step (debug)."""
@@ -181,6 +181,10 @@ class Study:
         """How many folds each trial was trained on; None without."""
         folds = {fold for _, fold in self.repeats if fold is not None}
         return len(folds) or None
+
+    @property
+    def _k(self) -> float | None:
+        return effective_folds(self.batches[0].template, self.folds)
 
     def finished(self) -> np.ndarray:
         """The trials that went all steps."""
