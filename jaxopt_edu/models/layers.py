@@ -28,17 +28,33 @@ VARIANCES = {
 }
 
 
-def dense_init(key: Array, fan_in: int, fan_out: int, scheme: str, gain: Any) -> dict[str, Array]:
-    """Weights gain N(0, variance of the scheme), biases zero."""
-    deviation = VARIANCES[scheme](fan_in, fan_out) ** 0.5
+def layer_init(
+    key: Array, shape: tuple[int, ...], fans: tuple[int, int], scheme: str, gain: Any
+) -> dict[str, Array]:
+    """Weights gain N(0, variance of the scheme for these numbers of inputs and outputs), biases 0.
+
+    The last axis of the shape is that of the outputs.
+    """
+    deviation = VARIANCES[scheme](*fans) ** 0.5
     dtype = jnp.result_type(float)
-    w = gain * deviation * jax.random.normal(key, (fan_in, fan_out), dtype)
-    return {"w": w.astype(dtype), "b": jnp.zeros(fan_out, dtype)}
+    w = gain * deviation * jax.random.normal(key, shape, dtype)
+    return {"w": w.astype(dtype), "b": jnp.zeros(shape[-1], dtype)}
+
+
+def dense_init(key: Array, fan_in: int, fan_out: int, scheme: str, gain: Any) -> dict[str, Array]:
+    """Initial weights (fan_in, fan_out) and biases (fan_out,)."""
+    return layer_init(key, (fan_in, fan_out), (fan_in, fan_out), scheme, gain)
 
 
 def dense(layer: dict[str, Array], x: Array) -> Array:
     """x w + b"""
     return product(x, layer["w"]) + layer["b"]
+
+
+def readout(layer: dict[str, Array], x: Array) -> Array:
+    """The last dense layer: (n, outputs), or (n,) where outputs is 1."""
+    out = dense(layer, x)
+    return out[:, 0] if out.shape[1] == 1 else out
 
 
 @jax.custom_jvp

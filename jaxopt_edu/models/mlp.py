@@ -12,6 +12,7 @@ from jaxopt_edu.models.layers import (
     dense,
     dense_init,
     dropout,
+    readout,
 )
 from jaxopt_edu.value import number, pytree, static
 
@@ -60,5 +61,4 @@ class MLP:
             x = ACTIVATIONS[self.activation](dense(layer, x))
             if key is not None and self.dropout is not None:
                 x = dropout(jax.random.fold_in(key, i), x, self.dropout)
-        out = dense(last, x)
-        return out[:, 0] if self.sizes[-1] == 1 else out
+        return readout(last, x)
