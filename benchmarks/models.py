@@ -6,6 +6,7 @@ of the best of as many random trials, by validation loss. Five seeds, each of th
 the initial weights and the order of the data; the test accuracy of each winner, and their median.
 """
 
+import tempfile
 from typing import Any
 
 import jax
@@ -37,7 +38,14 @@ WANTED = {
 
 def main() -> None:
     options = arguments(__doc__, tuple(MODELS))
-    trials, steps, seeds = (2, 20, 2) if options.quick else (16, 2000, 5)
+    trials, steps, seeds = (2, 20, 2) if options.quick else (8, 2000, 5)
+    with tempfile.TemporaryDirectory() as directory:  # the seeds of a model share its programs
+        jax.config.update("jax_compilation_cache_dir", directory)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        work(options, trials, steps, seeds)
+
+
+def work(options: Any, trials: int, steps: int, seeds: int) -> None:
     rows = [train(name, trials, steps, seeds) for name in MODELS if name in options.arms]
     medians = {row["arm"]: float(np.median(row["test_accuracy"])) for row in rows}
     lines = [line(row, medians) for row in rows]
@@ -115,8 +123,8 @@ def deep_line(gain: float, steps: int) -> dict[str, str]:
     experiment = jo.replace(space_of(tree, 0), learning_rate=0.01, weight=1e-5)
     run = jo.fit(experiment, steps, eval_every=steps, progress=False)
     x, y = (jnp.asarray(a[:256]) for a in (experiment.data.train.x, experiment.data.train.y))
-    paths = tree.log_paths(run.params, x)
-    grads = jax.grad(lambda p: jnp.mean(experiment.loss(tree.apply(p, x), y)))(run.params)
+    paths = jax.jit(tree.log_paths)(run.params, x)
+    grads = jax.jit(jax.grad(lambda p: jnp.mean(experiment.loss(tree.apply(p, x), y))))(run.params)
     finite = all(bool(jnp.isfinite(a).all()) for a in (paths, *jax.tree.leaves(grads)))
     return {
         "gain of the splits": f"{gain:g}",
