@@ -1,7 +1,6 @@
 """Convolutions, trees, random features and the transformer: laws, and what oracles say."""
 
 import dataclasses
-import functools
 import json
 import math
 
@@ -20,7 +19,6 @@ from jaxopt_edu.models.cnn import convolution, max_pool
 from jaxopt_edu.models.transformer import attention, norm
 
 KEY = jax.random.key(0)
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 MODELS = {
     "CNN": jo.models.CNN((6, 6), 3, filters=(2, 3), hidden=(5,), dropout=0.3, gain=0.9),
     "SoftTree": jo.models.SoftTree(36, 3, depth=3, beta=1.5, gain=0.9),
@@ -40,19 +38,33 @@ DIGITS = {
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def programs_that_compile_fast():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def examples(n=4, inputs=36):
-    return jax.random.normal(jax.random.key(1), (n, inputs), float)
+    return np.random.default_rng(0).normal(size=(n, inputs))
 
 
-def nudged(params):
-    """Params away from their zeros, where a prediction would say nothing."""
+def some_params(model):
+    """Params of the right shapes, none of them 0."""
+    draw = np.random.default_rng(1)
     return jax.tree.map(
-        lambda p: p + 0.1 * jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), params
+        lambda p: draw.normal(size=p.shape, scale=0.3).astype(p.dtype),
+        jax.eval_shape(model.init, KEY),
     )
 
 
-def trained(model, x):
-    return model.apply(nudged(model.init(KEY)), x, key=jax.random.key(2))
+def predict(model, x):
+    """With dropout and without, from initial params moved away from their zeros."""
+    params = jax.tree.map(
+        lambda p: p + 0.1 * jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape),
+        model.init(KEY),
+    )
+    return model.apply(params, x, key=jax.random.key(2)), model.apply(params, x)
 
 
 def equal(got, want, tolerance=1e-12):
@@ -63,47 +75,47 @@ def equal(got, want, tolerance=1e-12):
 
 
 @every_model
-def test_every_number_vmaps_like_a_loop(model):
+def test_numbers_vmap_like_a_loop_and_have_finite_gradients(model):
     numbers, structure = jax.tree.flatten(model)
     lanes = [jax.tree.unflatten(structure, [x * s for x in numbers]) for s in (1.0, 0.6)]
+
+    def squares(model, x):
+        both = predict(model, x)
+        return jnp.sum(both[0] ** 2), both
+
     with jax.enable_x64(True):
-        batch = jax.tree.map(lambda *x: jnp.array(x), *lanes)
-        together = jit(jax.vmap(trained, (0, None)))(batch, examples())
-        one = jit(trained)
-        equal(together, jnp.stack([one(lane, examples()) for lane in lanes]))
-        assert not np.allclose(together[0], together[1])
+        batch = jax.tree.map(lambda *x: np.array(x), *lanes)
+        together = jax.jit(jax.vmap(predict, (0, None)))(batch, examples())
+        one = jax.jit(jax.grad(squares, (0, 1), has_aux=True))
+        for i, lane in enumerate(lanes):
+            grads, alone = one(lane, examples())
+            equal(together[0][i], alone[0])
+            equal(together[1][i], alone[1])
+            assert all(np.isfinite(g).all() and np.any(g) for g in jax.tree.leaves(grads))
+        assert np.allclose(*alone) != hasattr(model, "dropout")  # acts in training only
 
 
 @every_model
-def test_dtypes_are_kept_and_gradients_are_finite(model):
-    def loss(model, params, x):
-        return jnp.sum(model.apply(params, x, key=KEY) ** 2)
+def test_dtypes_are_kept(model):
+    def grads(params, x):
+        return jax.grad(lambda p: jnp.sum(numbers.apply(p, x, key=KEY) ** 2))(params)
 
-    def grads(model, x):
-        return jax.grad(loss, (0, 1, 2))(model, nudged(model.init(KEY)), x)
-
-    numbers = jax.tree.map(np.float32, model)
+    numbers = jax.tree.map(np.float32, model)  # as under vmap, not weak
     for dtype, wide in ((jnp.float32, False), (jnp.float64, True)):
         with jax.enable_x64(wide):
             x = jnp.zeros((4, 36))
             params = jax.eval_shape(model.init, KEY)
             out = jax.eval_shape(numbers.apply, params, x, KEY)
-            dtypes = {
-                v.dtype for v in jax.tree.leaves((params, out, jax.eval_shape(grads, model, x)[1:]))
-            }
-            assert dtypes == {jnp.dtype(dtype)}
-    assert all(np.isfinite(g).all() for g in jax.tree.leaves(jit(grads)(numbers, examples())))
+            found = (params, out, jax.eval_shape(grads, params, x))
+            assert {a.dtype for a in jax.tree.leaves(found)} == {jnp.dtype(dtype)}
 
 
 @every_model
-def test_dropout_acts_in_training_only(model):
-    params, x = nudged(model.init(KEY)), examples()
-    without = model.apply(params, x)
-    if not hasattr(model, "dropout"):
-        return np.testing.assert_array_equal(model.apply(params, x, key=KEY), without)
-    assert not np.allclose(model.apply(params, x, key=KEY), without)
-    calm = dataclasses.replace(model, dropout=None)
-    np.testing.assert_array_equal(calm.apply(params, x, key=KEY), without)
+def test_nothing_is_drawn_without_a_key(model):
+    params = some_params(model)
+    for key, draws in ((None, False), (KEY, hasattr(model, "dropout"))):
+        program = jax.make_jaxpr(lambda x, key=key: model.apply(params, x, key=key))(examples())
+        assert ("random_bits" in str(program)) == draws
 
 
 @every_model
@@ -142,24 +154,29 @@ def test_wrong_sizes_are_named(model, message):
 
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_a_convolution_is_that_of_flax(kernel):
-    with jax.enable_x64(True):
-        x = examples(2, 5 * 7 * 2).reshape(2, 5, 7, 2)
-        theirs = nn.Conv(3, (kernel, kernel), dtype=float, param_dtype=float)
-        params = nudged(theirs.init(KEY, x))
-        ours = {"w": params["params"]["kernel"], "b": params["params"]["bias"]}
+    draw = np.random.default_rng(1)
+    layer = {"w": draw.normal(size=(kernel, kernel, 2, 3)), "b": draw.normal(size=3)}
+    x = examples(2, 5 * 7 * 2).reshape(2, 5, 7, 2)
+    theirs = nn.Conv(3, (kernel, kernel), dtype=jnp.float64, param_dtype=jnp.float64)
+
+    def ours(x):
         h = x.transpose(3, 1, 2, 0)  # the examples last
-        equal(convolution(ours, h).transpose(3, 1, 2, 0), theirs.apply(params, x))
-        equal(max_pool(h, 2).transpose(3, 1, 2, 0), nn.max_pool(x, (2, 2), (2, 2)))
+        return [a.transpose(3, 1, 2, 0) for a in (convolution(layer, h), max_pool(h, 2))]
+
+    with jax.enable_x64(True):
+        convolved, pooled = jax.jit(ours)(x)
+        equal(convolved, theirs.apply({"params": {"kernel": layer["w"], "bias": layer["b"]}}, x))
+        equal(pooled, nn.max_pool(x, (2, 2), (2, 2)))
 
 
 def test_pixels_are_read_row_by_row_with_their_channels():
     """A 1 x 1 filter that keeps the second channel, and a block of 2 x 2 pixels."""
     model = jo.models.CNN((2, 4, 2), 2, filters=(1,), hidden=(), kernel=1)
-    x = jnp.arange(16.0).reshape(1, 16)
-    params = model.init(KEY)
-    params["convolutions"][0]["w"] = jnp.array([0.0, 1.0]).reshape(1, 1, 2, 1)
-    params["mlp"][0]["w"] = jnp.eye(2)
-    np.testing.assert_array_equal(model.apply(params, x), [[11, 15]])
+    x = np.arange(16.0, dtype=np.float32).reshape(1, 16)
+    params = jax.tree.map(np.zeros_like, some_params(model))
+    params["convolutions"][0]["w"][0, 0, 1, 0] = 1
+    params["mlp"][0]["w"][:] = np.eye(2)
+    np.testing.assert_array_equal(jax.jit(model.apply)(params, x), [[11, 15]])
 
 
 def walk(tree, params, x, node=0, level=0, place=0):
@@ -177,11 +194,9 @@ def walk(tree, params, x, node=0, level=0, place=0):
 def test_a_soft_tree_is_a_recursion():
     tree = MODELS["SoftTree"]
     with jax.enable_x64(True):
-        params, x = nudged(tree.init(KEY)), examples()
-        got = tree.apply(params, x)
-        plain = jax.tree.map(np.asarray, params)
-        want = [walk(tree, plain, row) + plain["leaves"]["b"] for row in np.asarray(x)]
-        equal(got, want)
+        params, x = some_params(tree), examples()
+        want = [walk(tree, params, row) + params["leaves"]["b"] for row in x]
+        equal(jax.jit(tree.apply)(params, x), want)
 
 
 def test_oblivious_trees_are_soft_trees_with_equal_splits_on_each_level():
@@ -189,98 +204,91 @@ def test_oblivious_trees_are_soft_trees_with_equal_splits_on_each_level():
     tree = jo.models.SoftTree(36, 3, depth=model.depth, beta=model.beta)
     levels = np.repeat(np.arange(model.depth), 2 ** np.arange(model.depth))
     with jax.enable_x64(True):
-        params, x = nudged(model.init(KEY)), examples()
+        params, x = some_params(model), examples()
         splits, leaves = params["splits"], params["leaves"]
-        total = 0
+        one, total = jax.jit(tree.apply), 0
         for t in range(model.trees):
             columns = t * model.depth + levels
-            own = leaves["w"].reshape(model.trees, -1, 3)[t]
-            total += tree.apply(
-                {
-                    "splits": {"w": splits["w"][:, columns], "b": splits["b"][columns]},
-                    "leaves": {"w": own, "b": leaves["b"]},
-                },
-                x,
-            )
-        equal(model.apply(params, x), total / model.trees)
+            same = {"w": splits["w"][:, columns], "b": splits["b"][columns]}
+            own = {"w": leaves["w"].reshape(model.trees, -1, 3)[t], "b": leaves["b"]}
+            total += one({"splits": same, "leaves": own}, x)
+        equal(jax.jit(model.apply)(params, x), total / model.trees)
 
 
 def test_a_tree_of_depth_12_does_not_underflow():
     """Splits so sharp that products of their probabilities are 0 in float32."""
-    tree = jo.models.SoftTree(36, 3, depth=12, gain=20.0)
-    params = nudged(tree.init(KEY))
+    tree = jo.models.SoftTree(36, 3, depth=12, beta=20.0)
+    params, x = some_params(tree), examples().astype(np.float32)
 
-    @jit
-    def run(params, x):
+    @jax.jit
+    def run(params):
         paths = tree.log_paths(params, x)
         grads = jax.grad(lambda p: jnp.sum(tree.apply(p, x) ** 2))(params)
-        logs = jax.grad(lambda p: jnp.mean(tree.log_paths(p, x)))(params)["splits"]
-        return paths, grads, logs
+        logs = jax.grad(lambda p: jnp.mean(tree.log_paths(p, x)))(params)
+        return paths, grads, logs["splits"]
 
-    paths, *grads = run(params, examples())
+    paths, grads, logs = run(params)
     assert paths.dtype == jnp.float32 and np.isfinite(paths).all()
     assert np.min(paths) < np.log(np.finfo(np.float32).tiny)
-    np.testing.assert_allclose(jnp.exp(paths).sum(1), 1, rtol=1e-4)
-    assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
-    assert all(np.any(g != 0, axis=0).all() for g in grads[1].values())
+    np.testing.assert_allclose(np.exp(paths).sum(1), 1, rtol=1e-4)
+    assert all(np.isfinite(g).all() for g in jax.tree.leaves((grads, logs)))
+    assert np.any(logs["w"] != 0, axis=0).all() and np.any(grads["splits"]["w"])
 
 
 def test_random_features_are_those_of_scikit_learn_and_approximate_the_kernel():
     model = jo.models.RandomFeatures(36, features=4000, gamma=0.01, seed=3)
     theirs = RBFSampler(gamma=0.01, n_components=4000, random_state=3)
     with jax.enable_x64(True):
-        x = np.asarray(examples(6))
-        ours = model.transform(x)
+        x = examples(6)
+        ours = np.asarray(model.transform(x))
         equal(ours, theirs.fit(x).transform(x))
         assert np.abs(ours @ ours.T - rbf_kernel(x, gamma=0.01)).max() < 4 / 4000**0.5
 
 
 def test_nothing_moves_the_frequencies():
-    model = MODELS["RandomFeatures"]
-    assert {k: v.shape for k, v in model.init(KEY).items()} == {"w": (20, 3), "b": (3,)}
-    x = examples()
+    model, x = MODELS["RandomFeatures"], examples()
+    shapes = jax.tree.map(jnp.shape, jax.eval_shape(model.init, KEY))
+    assert shapes == {"w": (20, 3), "b": (3,)}
     np.testing.assert_array_equal(model.transform(x), dataclasses.replace(model).transform(x))
-    other = dataclasses.replace(model, seed=1)
-    assert not np.allclose(model.transform(x), other.transform(x))
-    assert np.isfinite(
-        jax.grad(lambda g: dataclasses.replace(model, gamma=g).transform(x).sum())(0.0)
-    )
+    assert not np.allclose(model.transform(x), dataclasses.replace(model, seed=1).transform(x))
+
+
+def test_the_slope_in_gamma_is_finite_at_0():
+    model, x = MODELS["RandomFeatures"], examples()
+    out = jax.jit(lambda gamma: dataclasses.replace(model, gamma=gamma).transform(x).sum())
+    assert np.isfinite(jax.grad(out)(0.0))
 
 
 def test_attention_and_norm_are_those_of_flax():
-    model = MODELS["Transformer"]
-    heads, each = model.heads, model.width // model.heads
+    model, f64 = MODELS["Transformer"], {"dtype": jnp.float64}
+    heads, width = model.heads, model.width
     with jax.enable_x64(True):
-        block = nudged(model.init(KEY))["blocks"][0]
-        h = examples(2 * 6, model.width)
-        theirs = nn.MultiHeadDotProductAttention(heads, dtype=float, param_dtype=float)
-        w, b = (
-            block["qkv"]["w"].reshape(-1, 3, heads, each),
-            block["qkv"]["b"].reshape(3, heads, -1),
-        )
-        params = {
-            name: {"kernel": w[:, i], "bias": b[i]}
-            for i, name in enumerate(("query", "key", "value"))
-        }
-        params["out"] = {
-            "kernel": block["out"]["w"].reshape(heads, each, -1), "bias": block["out"]["b"]
-        }  # fmt: skip
-        want = theirs.apply({"params": params}, h.reshape(2, 6, -1))
-        equal(attention(block, h, 6, heads), want.reshape(h.shape))
+        block, h = some_params(model)["blocks"][0], examples(2 * 6, width)
+        w = block["qkv"]["w"].reshape(width, 3, heads, -1)
+        b = block["qkv"]["b"].reshape(3, heads, -1)
+        names = ("query", "key", "value")
+        params = {name: {"kernel": w[:, i], "bias": b[i]} for i, name in enumerate(names)}
+        out = block["out"]
+        params["out"] = {"kernel": out["w"].reshape(heads, -1, width), "bias": out["b"]}
+        theirs = nn.MultiHeadDotProductAttention(heads, **f64)
+        want = jax.jit(theirs.apply)({"params": params}, h.reshape(2, 6, width))
+        got = jax.jit(attention, static_argnums=(2, 3))(block, h, 6, heads)
+        equal(got, want.reshape(h.shape))
         layer = block["mlp_norm"]
-        flax_norm = {"params": {"scale": layer["scale"], "bias": layer["shift"]}}
-        equal(
-            norm(layer, h), nn.LayerNorm(dtype=float, use_fast_variance=False).apply(flax_norm, h)
-        )
+        renamed = {"params": {"scale": layer["scale"], "bias": layer["shift"]}}
+        want = jax.jit(nn.LayerNorm(**f64, use_fast_variance=False).apply)(renamed, h)
+        equal(jax.jit(norm)(layer, h), want)
 
 
 def test_a_transformer_without_positions_does_not_see_the_order_of_the_tokens():
     model = MODELS["Transformer"]
-    params, x = nudged(model.init(KEY)), examples()
-    turned = x.reshape(4, 6, 6)[:, ::-1].reshape(4, 36)
-    assert not np.allclose(model.apply(params, x), model.apply(params, turned))
-    params["positions"] = jnp.zeros_like(params["positions"])
-    np.testing.assert_allclose(model.apply(params, x), model.apply(params, turned), rtol=1e-4)
+    with jax.enable_x64(True):
+        params, x = some_params(model), examples()
+        turned = x.reshape(4, 6, 6)[:, ::-1].reshape(4, 36)
+        run = jax.jit(model.apply)
+        assert not np.allclose(run(params, x), run(params, turned))
+        params["positions"] = np.zeros_like(params["positions"])
+        equal(run(params, x), run(params, turned))
 
 
 # ------------------------------------------------------------------------------------- training
@@ -288,9 +296,8 @@ def test_a_transformer_without_positions_does_not_see_the_order_of_the_tokens():
 
 @pytest.mark.parametrize("name", DIGITS)
 def test_every_model_trains_from_the_command_line(name, capsys):
-    more = ["--space", "blocks=1"] if name == "transformer" else []
     arguments = ["fit", "digits", "--model", name, "--depth", "3", "--optimizer", "adam"]
-    assert main([*arguments, *more, "--steps", "40", "--eval-every", "40", "--json"]) == 0
+    assert main([*arguments, "--steps", "40", "--eval-every", "40", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["status"] == "finished"
     assert answer["scores"]["train"]["accuracy"] > 0.3  # chance: 0.1
