@@ -295,7 +295,7 @@ def test_a_transformer_without_positions_does_not_see_the_order_of_the_tokens():
 
 @pytest.mark.parametrize("name", DIGITS)
 def test_every_model_trains_from_the_command_line(name, capsys):
-    arguments = ["fit", "digits", "--model", name, "--depth", "3", "--optimizer", "adam"]
+    arguments = ["fit", "digits", "--model", name, "--depth", "2", "--batch-size", "0"]
     assert main([*arguments, "--steps", "40", "--eval-every", "40", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["status"] == "finished"
@@ -323,7 +323,6 @@ def test_models_compete_in_one_sweep():
         loss=jo.losses.softmax_cross_entropy_with_integer_labels,
         optimizer=jo.adam(jo.log_uniform(1e-2, 1e-1)),
         data=jo.data.load("iris"),
-        batch_size=16,
     )
     study = jo.sweep(space, 6, steps=30, tile=2)
     assert study.diverged == 0 and {"model.beta", "model.gamma"} <= set(study.columns)
