@@ -35,9 +35,9 @@ class CNN:
         float64.
 
     Each convolution is one matrix product over the neighbourhoods of all pixels, with the examples
-    on the last axis, where a CPU reads them side by side. XLA's own convolution, above all the
-    grouped one that convolutions with weights of their own become under vmap, takes more than ten
-    times as long there.
+    on the last axis, where a CPU reads them side by side. With XLA's own convolution, which under
+    vmap becomes a grouped one, a training step took 7 to 20 times as long there (8 x 8 and 28 x 28
+    pixels, 1 and 8 lanes, jax 0.10.2).
 
     >>> import jaxopt_edu as jo
     >>> jo.models.CNN((8, 8), 10, filters=(8, 16))
