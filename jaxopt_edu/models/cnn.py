@@ -31,8 +31,7 @@ class CNN:
     Errors: ValueError for a shape that is none or that the poolings use up, another number of
         features in x.
     Source: LeCun et al. 1998, Gradient-based learning applied to document recognition.
-    Agrees with: jax.lax.conv_general_dilated (SAME), flax.linen.Conv and max_pool: 1e-12 in
-        float64.
+    Agrees with: flax.linen.Conv (SAME) and max_pool, 1e-12 in float64.
 
     Each convolution is one matrix product over the neighbourhoods of all pixels, with the examples
     on the last axis, where a CPU reads them side by side. With XLA's own convolution, which under
