@@ -1,5 +1,6 @@
 """From the options of a command to an experiment or a search space."""
 
+import math
 from typing import Any
 
 from jaxopt_edu import data, losses, models, optimizers
@@ -63,13 +64,68 @@ def _optimizer(name: str, sampled: bool) -> Any:
 
 def _model(options: Any, loaded: Any, sampled: bool) -> Any:
     inputs, outputs = loaded.train.x.shape[1], loaded.n_classes or 1
-    if options.model == "linear":
-        return models.Linear(inputs, outputs)
+    return MODELS[options.model](inputs, outputs, options, sampled)
+
+
+def _mlp(inputs: int, outputs: int, options: Any, sampled: bool) -> Any:
+    return models.MLP((inputs, *_hidden(options), outputs), dropout=_dropout(sampled))
+
+
+def _cnn(inputs: int, outputs: int, options: Any, sampled: bool) -> Any:
+    side = _side(inputs, options)
+    hidden = _hidden(options)
+    return models.CNN((side, side), outputs, hidden=hidden, dropout=_dropout(sampled))
+
+
+def _transformer(inputs: int, outputs: int, options: Any, sampled: bool) -> Any:
+    side = _side(inputs, options)
+    return models.Transformer(inputs, outputs, tokens=side, dropout=_dropout(sampled))
+
+
+def _random_features(inputs: int, outputs: int, options: Any, sampled: bool) -> Any:
+    gamma = log_uniform(0.03 / inputs, 3 / inputs) if sampled else 0.3 / inputs
+    return models.RandomFeatures(inputs, outputs, gamma=gamma)
+
+
+def _tree(model: Any) -> Any:
+    def make(inputs, outputs, options, sampled):
+        beta = log_uniform(0.3, 3.0) if sampled else 1.0
+        return model(inputs, outputs, depth=options.depth, beta=beta)
+
+    return make
+
+
+MODELS = {
+    "linear": lambda inputs, outputs, options, sampled: models.Linear(inputs, outputs),
+    "mlp": _mlp,
+    "cnn": _cnn,
+    "soft_tree": _tree(models.SoftTree),
+    "oblivious_trees": _tree(models.ObliviousTrees),
+    "random_features": _random_features,
+    "transformer": _transformer,
+}
+
+
+def _dropout(sampled: bool) -> Any:
+    return uniform(0.0, 0.5) if sampled else None
+
+
+def _hidden(options: Any) -> tuple[int, ...]:
     try:
-        hidden = tuple(int(n) for n in options.hidden.split(",") if n.strip())
+        return tuple(int(n) for n in options.hidden.split(",") if n.strip())
     except ValueError:
         raise ValueError(f"--hidden {options.hidden}: wanted sizes such as 64 or 64,32") from None
-    return models.MLP((inputs, *hidden, outputs), dropout=uniform(0.0, 0.5) if sampled else None)
+
+
+def _side(inputs: int, options: Any) -> int:
+    """The side of the square images that the features are."""
+    side = math.isqrt(inputs)
+    if side**2 != inputs:
+        raise ValueError(
+            f"--model {options.model} wants square images, row by row; {options.data} has {inputs} "
+            "features, which is no square (in Python, a model is told its shape or tokens)"
+        )
+    return side
 
 
 def _loss(loaded: Any) -> Any:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from jaxopt_edu import commands
+from jaxopt_edu.build import MODELS
 from jaxopt_edu.sweep.samplers import SAMPLERS
 
 PROGRAM = "jaxopt-edu"
@@ -98,8 +99,9 @@ def _training_arguments(command: argparse.ArgumentParser, optimizers: str) -> No
     add = command.add_argument
     add("data", metavar="DATA", help="`list datasets` names them")
     add("--data-path", metavar="P", help="where mnist lies")
-    add("--model", default="mlp", choices=("mlp", "linear"))
-    add("--hidden", default="64", metavar="N,M", help="hidden layers of the mlp (default 64)")
+    add("--model", default="mlp", choices=tuple(MODELS), metavar="NAME", help=", ".join(MODELS))
+    add("--hidden", default="64", metavar="N,M", help="hidden layers of mlp, cnn (default 64)")
+    add("--depth", type=int, default=6, metavar="N", help="of the trees (default 6)")
     add("--optimizer", default=optimizers, metavar="A,B", help=f"(default {optimizers})")
     add("--steps", type=int, default=2000, help="training steps (default 2000)")
     add("--batch-size", type=int, default=32, metavar="B", help="0: all the data (default 32)")

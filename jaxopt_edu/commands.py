@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxopt_edu import data, functions, losses, plot, report, schedules
-from jaxopt_edu.build import OPTIMIZERS, build, rungs_of, sampler_of
+from jaxopt_edu.build import MODELS, OPTIMIZERS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
 from jaxopt_edu.names import hyperparameters, recipes
@@ -20,6 +20,7 @@ from jaxopt_edu.sweep import (
 from jaxopt_edu.sweep.files import beside, check_directory, new_directory, take_place
 
 LISTS = {
+    "models": lambda: tuple(MODELS),
     "optimizers": lambda: tuple(OPTIMIZERS),
     "schedules": lambda: tuple(recipes(schedules)),
     "losses": lambda: tuple(recipes(losses)),

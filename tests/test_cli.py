@@ -118,7 +118,8 @@ def test_race_draws_and_tells(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("what", "member"),
     [
-        ("optimizers", "adam"), ("schedules", "cosine_decay_schedule"), ("losses", "huber_loss"),
+        ("models", "cnn"), ("optimizers", "adam"),
+        ("schedules", "cosine_decay_schedule"), ("losses", "huber_loss"),
         ("datasets", "digits"), ("functions", "rosenbrock"),
     ],
 )  # fmt: skip

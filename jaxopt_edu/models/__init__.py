@@ -3,7 +3,13 @@
 With a key a model is in training (dropout acts); without one it predicts.
 """
 
+from jaxopt_edu.models.cnn import CNN
 from jaxopt_edu.models.linear import Linear
 from jaxopt_edu.models.mlp import MLP
+from jaxopt_edu.models.random_features import RandomFeatures
+from jaxopt_edu.models.transformer import Transformer
+from jaxopt_edu.models.trees import ObliviousTrees, SoftTree
 
-__all__ = ["MLP", "Linear"]
+__all__ = [
+    "CNN", "Linear", "MLP", "ObliviousTrees", "RandomFeatures", "SoftTree", "Transformer",
+]  # fmt: skip
