@@ -52,7 +52,7 @@ def work(options: Any, trials: int, steps: int, seeds: int) -> None:
     deep = deepest(20 if options.quick else 500)
     notes = [
         f"{trials} trials of {steps} steps for each model and seed; seeds 0 to {seeds - 1}.",
-        "wanted: what issue 4 asks of the medians. The machine was shared: no times are given.",
+        "wanted: what was aimed at. The machine was shared: no times are given.",
         *(f"{row['arm']}: {row['model']}." for row in rows),
     ]
     tables = {f"Test accuracy, {seeds} seeds": lines, "A soft tree of depth 12, float32": deep}

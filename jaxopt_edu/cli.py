@@ -17,43 +17,52 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog=PROGRAM, description="Optimizers as values, in batches.")
     commands_of = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    sweep = commands_of.add_parser("sweep", help="train many configurations at once")
+    def command(name: str, words: str, run: Any) -> argparse.ArgumentParser:
+        made = commands_of.add_parser(name, help=words)
+        made.set_defaults(run=run)
+        return made
+
+    _sweep_arguments(command("sweep", "train many configurations at once", commands.run_sweep))
+
+    fit = command("fit", "train one configuration", commands.run_fit)
+    _training_arguments(fit, optimizers="adam")
+    fit.add_argument("--tol", type=float, help="stop at this gradient norm")
+    fit.add_argument("--patience", type=int, help="stop after N evaluations without a better one")
+
+    again = command("report", "make the pages and pictures of a sweep again", commands.run_report)
+    again.add_argument("directory", metavar="DIR", help="where a sweep was written")
+    _json_argument(again)
+
+    two = command("compare", "two sweeps side by side", commands.run_compare)
+    two.add_argument("first", metavar="DIR")
+    two.add_argument("second", metavar="DIR")
+    _json_argument(two)
+
+    race = command("race", "paths of several optimizers on a test function", commands.run_race)
+    race.add_argument("function", metavar="FUNCTION", help="`list functions` names them")
+    race.add_argument("--optimizers", default="sgd,adam,rmsprop", metavar="A,B,C")
+    race.add_argument("--steps", type=int, default=300)
+    race.add_argument("--out", help="the picture (default runs/race-FUNCTION.png)")
+    _json_argument(race)
+
+    names = command("list", "what there is to choose from", commands.run_list)
+    names.add_argument("what", choices=sorted(commands.LISTS), metavar="|".join(commands.LISTS))
+    return root
+
+
+def _sweep_arguments(sweep: argparse.ArgumentParser) -> None:
     _training_arguments(sweep, optimizers="adam,sgd")
-    sweep.add_argument("--trials", type=int, default=256, help="configurations (default 256)")
-    sweep.add_argument(
-        "--sampler",
-        default="random",
-        metavar="NAME",
-        help=f"{', '.join(SAMPLERS)}, optuna:tpe, optuna:gp, optuna:cmaes",
-    )
-    rungs = sweep.add_mutually_exclusive_group()
-    rungs.add_argument(
-        "--halving", type=int, metavar="ETA", help="at each rung the best 1/ETA of the trials go on"
-    )
-    rungs.add_argument(
-        "--hyperband",
-        type=int,
-        nargs="?",
-        const=4,
-        metavar="ETA",
-        help="halving with several first rungs at once (ETA 4)",
-    )
-    rungs.add_argument(
-        "--median-stopping",
-        action="store_true",
-        help="stop trials that are worse than the median of the others",
-    )
-    rungs.add_argument(
-        "--population",
-        action="store_true",
-        help="the worst trials go on from the best ones' states, perturbed",
-    )
-    sweep.add_argument("--first", type=int, metavar="N", help="step of the first rung")
-    sweep.add_argument("--folds", type=int, metavar="K", help="train every trial on K folds")
-    sweep.add_argument("--seeds", type=int, default=1, metavar="K", help="... with K seeds")
-    sweep.add_argument("--metric", default="loss", help="the score that ranks (default loss)")
-    sweep.add_argument("--mode", default="min", choices=("min", "max"), help="of the metric")
-    sweep.add_argument("--tile", type=int, help="lanes in one program (default: by shapes)")
+    add = sweep.add_argument
+    samplers = f"{', '.join(SAMPLERS)}, optuna:tpe, optuna:gp, optuna:cmaes"
+    add("--trials", type=int, default=256, help="configurations (default 256)")
+    add("--sampler", default="random", metavar="NAME", help=samplers)
+    _rungs_arguments(sweep)
+    add("--first", type=int, metavar="N", help="step of the first rung")
+    add("--folds", type=int, metavar="K", help="train every trial on K folds")
+    add("--seeds", type=int, default=1, metavar="K", help="... with K seeds")
+    add("--metric", default="loss", help="the score that ranks (default loss)")
+    add("--mode", default="min", choices=("min", "max"), help="of the metric")
+    add("--tile", type=int, help="lanes in one program (default: by shapes)")
     where = sweep.add_mutually_exclusive_group()
     where.add_argument("--out", help="directory of the results (default runs/DATA-N)")
     where.add_argument(
@@ -61,38 +70,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the same, which may hold this sweep already: it is resumed or shown",
     )
-    sweep.add_argument("--overwrite", action="store_true", help="replace what --out holds")
-    sweep.set_defaults(run=commands.run_sweep)
+    add("--overwrite", action="store_true", help="replace what --out holds")
 
-    fit = commands_of.add_parser("fit", help="train one configuration")
-    _training_arguments(fit, optimizers="adam")
-    fit.add_argument("--tol", type=float, help="stop at this gradient norm")
-    fit.add_argument("--patience", type=int, help="stop after N evaluations without a better one")
-    fit.set_defaults(run=commands.run_fit)
 
-    again = commands_of.add_parser("report", help="make the pages and pictures of a sweep again")
-    again.add_argument("directory", metavar="DIR", help="where a sweep was written")
-    again.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
-    again.set_defaults(run=commands.run_report)
-
-    two = commands_of.add_parser("compare", help="two sweeps side by side")
-    two.add_argument("first", metavar="DIR")
-    two.add_argument("second", metavar="DIR")
-    two.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
-    two.set_defaults(run=commands.run_compare)
-
-    race = commands_of.add_parser("race", help="paths of several optimizers on a test function")
-    race.add_argument("function", metavar="FUNCTION", help="`list functions` names them")
-    race.add_argument("--optimizers", default="sgd,adam,rmsprop", metavar="A,B,C")
-    race.add_argument("--steps", type=int, default=300)
-    race.add_argument("--out", help="the picture (default runs/race-FUNCTION.png)")
-    race.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
-    race.set_defaults(run=commands.run_race)
-
-    names = commands_of.add_parser("list", help="what there is to choose from")
-    names.add_argument("what", choices=sorted(commands.LISTS), metavar="|".join(commands.LISTS))
-    names.set_defaults(run=commands.run_list)
-    return root
+def _rungs_arguments(sweep: argparse.ArgumentParser) -> None:
+    add = sweep.add_mutually_exclusive_group().add_argument
+    words = "at each rung the best 1/ETA of the trials go on"
+    add("--halving", type=int, metavar="ETA", help=words)
+    words = "halving with several first rungs at once (ETA 4)"
+    add("--hyperband", type=int, nargs="?", const=4, metavar="ETA", help=words)
+    words = "stop trials that are worse than the median of the others"
+    add("--median-stopping", action="store_true", help=words)
+    words = "the worst trials go on from the best ones' states, perturbed"
+    add("--population", action="store_true", help=words)
 
 
 def _training_arguments(command: argparse.ArgumentParser, optimizers: str) -> None:
@@ -115,7 +105,11 @@ def _training_arguments(command: argparse.ArgumentParser, optimizers: str) -> No
     )
     add("--seed", type=int, default=0, help="of split, samples, weights and order (default 0)")
     add("--eval-every", type=int, metavar="N", help="steps between evaluations")
-    add("--json", action="store_true", help="one line of JSON instead of a table")
+    _json_argument(command)
+
+
+def _json_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one line of JSON, not a table")
 
 
 def main(arguments: list[str] | None = None) -> int:
