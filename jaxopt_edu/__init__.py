@@ -18,10 +18,11 @@ from jaxopt_edu.optimizers import *
 from jaxopt_edu import data, models, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
+from jaxopt_edu.describe import load_experiment
+from jaxopt_edu.parallel import PeerLost
 from jaxopt_edu.fit import Run, fit
 from jaxopt_edu.hypergradient import hypergradient
 from jaxopt_edu.tune import Tuning, tune
-from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import *
 from jaxopt_edu import federated, privacy
 from jaxopt_edu.interop import from_optax, to_optax
@@ -40,5 +41,5 @@ __all__ = [
     "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
     "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune", "uniform",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
-    *regularizers.__all__,
+    *regularizers.__all__, "PeerLost",
 ]  # fmt: skip

@@ -113,16 +113,22 @@ class Training:
         return TrainingState(params, self.optimizer.init(params), first, norm)
 
     def step(self, state, t, key):
-        batch = self.batch(t, key)
-        dropout_key = random.fold_in(random.fold_in(key, 1), t)
+        grads, loss = self.gradient(state.params, self.batch(t, key), self.dropout_key(t, key))
+        return self.take_step(state, grads, loss, value=loss)
+
+    def gradient(self, params: Any, batch: tuple, key: Array) -> tuple[Any, Array]:
+        """The gradient of a batch's loss and of the penalty, and the loss."""
 
         def objective(params):
-            loss = self._loss(params, *batch, dropout_key)
+            loss = self._loss(params, *batch, key)
             penalty = 0 if self.regularizer is None else self.regularizer.penalty(params)
             return loss + penalty, loss
 
-        grads, loss = jax.grad(objective, has_aux=True)(state.params)
-        return self.take_step(state, grads, loss, value=loss)
+        return jax.grad(objective, has_aux=True)(params)
+
+    def dropout_key(self, t: Array, key: Array) -> Array:
+        """The key of the dropout masks of step t."""
+        return random.fold_in(random.fold_in(key, 1), t)
 
     def take_step(self, state: TrainingState, grads: Any, loss: Array, **told: Any) -> Any:
         """The state after the optimizer, told more by name, and the regularizer."""

@@ -1,0 +1,333 @@
+"""Laws of a training on many devices, on a stream, from a store: always the same training."""
+
+import dataclasses
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import parallel_jobs as jobs
+import pytest
+
+import jaxopt_edu as jo
+
+ROOT = Path(__file__).parent.parent
+
+
+def launch(*options, **environment):
+    """A job of local processes that runs parallel_jobs: (exit code, what it printed)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxopt_edu.launch", *map(str, options)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+@functools.cache
+def alone(name):
+    """A training without a mesh."""
+    return jobs.fit(name)
+
+
+def same(one, other):
+    """Whether two runs are equal bit for bit."""
+    assert (one.steps, one.status, one.reason) == (other.steps, other.status, other.reason)
+    for x, y in zip(
+        jax.tree.leaves((one.state, one.history, one.scores)),
+        jax.tree.leaves((other.state, other.history, other.scores)),
+        strict=True,
+    ):
+        assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+
+
+def equals_alone(out, share):
+    found = np.load(out)
+    assert found["share"] == share  # of the optimizer's state on a device
+    for name in jobs.NAMES:
+        atol = 1e-12 if name.endswith("64") else 1e-6
+        np.testing.assert_allclose(found[name], jobs.params(alone(name)), rtol=0, atol=atol)
+        scores = list(alone(name).evaluate().values())
+        np.testing.assert_allclose(found[f"{name} scores"], scores, atol=10 * atol)
+
+
+@pytest.mark.parametrize("options", [("-n", 1, "--devices", 8), ("-n", 2, "--devices", 4)])
+def test_eight_devices_equal_one(options, tmp_path):
+    code, said = launch(*options, jobs.__file__, tmp_path / "out.npz", tmp_path / "store")
+    assert code == 0, said
+    equals_alone(tmp_path / "out.npz", share=1 / 8)
+
+
+def test_two_processes_equal_one_and_a_killed_one_ends_a_job_that_can_be_started_again(tmp_path):
+    code, said = launch("-n", 2, jobs.__file__, tmp_path / "out.npz", tmp_path / "whole")
+    assert code == 0, said
+    equals_alone(tmp_path / "out.npz", share=1 / 2)
+
+    again = ("-n", 2, jobs.__file__, tmp_path / "again.npz", tmp_path / "store")
+    code, said = launch(*again, ONLY="stream", KILL="1")
+    assert code != 0
+    assert "process 1 was killed by SIGKILL" in said
+    assert "[0] jaxopt_edu: process 0 of 2 lost another process of this job after step" in said
+    assert "start all processes again: from" in said
+    code, said = launch(*again, ONLY="stream")
+    assert code == 0, said
+    whole, found = np.load(tmp_path / "out.npz"), np.load(tmp_path / "again.npz")
+    assert whole["stream"].tobytes() == found["stream"].tobytes()
+
+
+# ------------------------------------------------------------------------------------- streams
+
+
+class Torn(Exception):
+    pass
+
+
+def torn(epoch, batch):
+    """The batches of the jobs, but for an error in one epoch."""
+    epochs = iter(range(100))
+
+    def make():
+        mine = next(epochs)
+        for i, pair in enumerate(jobs.shares()):
+            if (mine, i) == (epoch, batch):
+                raise Torn
+            yield pair
+
+    return make
+
+
+def test_a_torn_stream_goes_on_at_the_right_batch(tmp_path):
+    for epoch in (2, 9):
+        with pytest.raises(Torn) as error:
+            jobs.fit("stream", batches=torn(epoch, 3), store=tmp_path)
+        assert "in batches= of jo.fit, after" in error.value.__notes__[0]
+    same(jobs.fit("stream", store=tmp_path), alone("stream"))
+    same(jobs.fit("stream", store=tmp_path, batches=[]), alone("stream"))  # finished: reads none
+
+
+def test_a_stream_of_the_training_part_is_the_training():
+    rows = jobs.DATA.train
+    stream = jobs.fit("sgd", batches=[(rows.x, rows.y)])
+    np.testing.assert_allclose(jobs.params(stream), jobs.params(alone("sgd")), atol=1e-6)
+
+
+class Seeking:
+    """An endless iterator with a state, as Grain's are, torn after so many reads."""
+
+    pairs = tuple(jobs.shares())
+
+    def __init__(self, limit):
+        self.place, self.left = 0, limit
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.left:
+            raise Torn
+        self.place, self.left = self.place + 1, self.left - 1
+        return self.pairs[(self.place - 1) % len(self.pairs)]
+
+    def get_state(self):
+        return {"place": self.place}
+
+    def set_state(self, state):
+        self.place = state["place"]
+
+
+class Loading(Seeking):
+    """An iterable with a state of its own, in bytes, as torchdata's may be."""
+
+    def __iter__(self):
+        while True:
+            yield self.__next__()
+
+    def state_dict(self):
+        return bytes([self.place])
+
+    def load_state_dict(self, state):
+        [self.place] = state
+
+
+@pytest.mark.parametrize("kind", [Seeking, Loading])
+def test_a_stream_with_a_state_is_not_read_again(kind, tmp_path):
+    with pytest.raises(Torn):
+        jobs.fit("stream", batches=kind(30), store=tmp_path)
+    same(jobs.fit("stream", batches=kind(35), store=tmp_path), alone("stream"))
+
+
+def test_a_stream_is_read_ahead_and_no_further():
+    read = []
+
+    def make():
+        for pair in jobs.shares():
+            read.append(pair)
+            yield pair
+
+    experiment = jobs.training(jo.sgd(0.1))
+    jo.fit(experiment, 8, batches=make, prefetch=1, eval_every=1)
+    assert len(read) <= 8 + 3
+
+
+X, Y = jobs.DATA.train.x, jobs.DATA.train.y
+
+
+@pytest.mark.parametrize(
+    ("batches", "error", "message"),
+    [
+        (3, TypeError, "batches = 3: wanted an iterable of pairs"),
+        ([], ValueError, "batches: there are none"),
+        (lambda: iter(()), ValueError, "batches: there are none"),
+        (iter([(X, Y)] * 7), ValueError, "they ended after 7, and an iterator cannot begin again"),
+        ([X], TypeError, "one is a ndarray: wanted pairs"),
+        ([(X, Y, Y)], TypeError, "one is a tuple: wanted pairs"),
+        ([(X[:, :5], Y)], ValueError, r"x has shape \(107, 5\): wanted \(rows, 13\)"),
+        ([(X, Y[:5])], ValueError, "107 rows in x, 5 in y"),
+        ([(X[:0], Y[:0])], ValueError, "0 rows in x, 0 in y: wanted as many, at least 1"),
+        ([(X, Y.astype(float))], TypeError, "y is float64: wanted int32"),
+        ([(X[:5], Y[:5]), (X, Y)], ValueError, "one of 107 rows after one of 5"),
+    ],
+)
+def test_bad_batches_are_named(batches, error, message):
+    with pytest.raises(error, match=message):
+        jobs.fit("stream", batches=batches)
+
+
+# ------------------------------------------------------------------------------------ the rest
+
+
+MESH = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
+PRIVATE = jo.privacy.PrivateTraining(
+    model=jo.models.Linear(13, 3), loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+    optimizer=jo.sgd(0.1), data=jobs.DATA, batch_size=16, max_norm=1.0, noise_multiplier=1.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("experiment", "given", "error", "message"),
+    [
+        (jobs.training(jo.sgd(0.1)), {"mesh": 8}, TypeError, "mesh = 8: wanted a mesh"),
+        (jobs.training(jo.sgd(0.1)), {"mesh": MESH, "tile": 4}, ValueError, "tile = 4: with mesh"),
+        (jobs.training(jo.sgd(0.1)), {"accumulate": 0}, ValueError, "accumulate = 0: wanted"),
+        (jobs.training(jo.sgd(0.1)), {"accumulate": 1.5}, ValueError, "accumulate = 1.5: wanted"),
+        (jobs.training(jo.sgd(0.1)), {"batches": [], "prefetch": 0}, ValueError, "prefetch = 0"),
+        (jobs.training(jo.sgd(0.1)), {"batches": [], "tol": 0.1}, ValueError, "tol = 0.1: not"),
+        (jobs.training(jo.sgd(0.1), 8), {"batches": []}, ValueError, "batch_size = 8: with"),
+        (PRIVATE, {"mesh": MESH}, TypeError, "mesh: PrivateTraining has a step of its own"),
+        (PRIVATE, {"accumulate": 2}, TypeError, "accumulate: PrivateTraining has a step"),
+        (PRIVATE, {"batches": []}, TypeError, "batches: PrivateTraining has a step of its own"),
+    ],
+)
+def test_bad_arguments_are_named(experiment, given, error, message):
+    with pytest.raises(error, match=message):
+        jo.fit(experiment, 10, **given)
+
+
+def test_a_step_of_its_own_goes_on_from_a_store(tmp_path):
+    whole = jo.fit(PRIVATE, 20)
+    kept = jo.fit(PRIVATE, 20, store=tmp_path)
+    np.testing.assert_allclose(jobs.params(kept), jobs.params(whole), atol=1e-6)
+    same(jo.fit(PRIVATE, 20, store=tmp_path), kept)
+
+
+def test_ways_to_end_over_a_mesh_are_those_of_a_fit():
+    line = jo.Training(
+        model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),
+        data=jo.data.load("linear"),
+    )  # fmt: skip
+    for experiment, given in (
+        (line, {"tol": 1e-4}),
+        (dataclasses.replace(line, optimizer=jo.sgd(100.0)), {}),
+        (line, {"patience": 2, "metric": "r2_score", "mode": "min"}),
+    ):
+        run = jo.fit(experiment, 2000, **given)
+        over = jo.fit(experiment, 2000, mesh=MESH, **given)
+        assert run.status != "finished"
+        assert (over.steps, over.status, over.reason) == (run.steps, run.status, run.reason)
+        for name, x in run.history.items():
+            np.testing.assert_allclose(over.history[name], x, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(jobs.params(over), jobs.params(run), rtol=1e-5, atol=1e-7)
+
+
+def test_an_interrupted_fit_goes_on_to_the_same_run(tmp_path, monkeypatch):
+    from jaxopt_edu.parallel.train import Job
+
+    def interrupted(self, way, stop):
+        if way.t >= 30:
+            signal.raise_signal(signal.SIGINT)
+        advance(self, way, stop)
+
+    advance = Job.advance
+    given = {"mesh": MESH, "store": tmp_path, "patience": 50}
+    monkeypatch.setattr(Job, "advance", interrupted)
+    part = jobs.fit("adam", **given)
+    assert part.status == "interrupted" and 30 < part.steps < 60
+    monkeypatch.undo()
+    same(jobs.fit("adam", **given), jobs.fit("adam", **given | {"store": None}))
+
+
+def test_a_store_refuses_what_it_does_not_hold(tmp_path):
+    jobs.fit("adam", store=tmp_path / "fit")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "fit").iterdir()}
+    with pytest.raises(ValueError, match="holds a fit with other arguments: accumulate was 1, now"):
+        jobs.fit("adam", store=tmp_path / "fit", accumulate=2)
+    with pytest.raises(ValueError, match=r"experiment.optimizer.learning_rate was 0.001, now 0.1"):
+        jo.fit(jobs.training(jo.adam(0.1), 30, 0.1), 60, seed=1, store=tmp_path / "fit")
+    with pytest.raises(ValueError, match="holds 'fit', but no fit"):
+        jobs.fit("adam", store=tmp_path)
+    with pytest.raises(ValueError, match=r"fit.json is a file: wanted a directory"):
+        jobs.fit("adam", store=tmp_path / "fit" / "fit.json")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "fit").iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["fit.json", "checkpoint.npz"])
+def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
+    jobs.fit("adam", store=tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        jobs.fit("adam", store=tmp_path)
+    if name == "fit.json":
+        path.write_text(json.dumps(json.loads(whole) | {"format": 99}))
+        with pytest.raises(ValueError, match="has format 99: this version reads 1"):
+            jobs.fit("adam", store=tmp_path)
+
+
+def test_launch_passes_on_arguments_and_the_first_code_that_failed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import sys; print(sys.argv[1:]); sys.exit(int(sys.argv[1]))")
+    code, said = launch(script, 3, "--x")
+    assert (code, "[0] ['3', '--x']" in said) == (3, True), said
+    code, said = launch(tmp_path / "none.py")
+    assert (code, "there is no script" in said) == (2, True)
+
+
+def test_the_python_of_docs_streams_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "streams.md").read_text()
+    space: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "streams.md", "exec"), space)
+    assert space["streamed"].evaluate()["accuracy"] > 0.9
+
+
+def test_a_quarter_of_a_gigabyte_in_less_and_from_the_right_batch(tmp_path):
+    script = ROOT / "benchmarks" / "stream.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script, "--quick", "--out", tmp_path],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    [record] = tmp_path.glob("*.json")
+    found = json.loads(record.read_text())["results"]
+    left_alone, again = found["processes"].values()
+    assert left_alone["params"] == again["params"]
+    assert again["made"] < left_alone["made"]
+    assert left_alone["extra"] < found["streamed"]
