@@ -69,6 +69,7 @@ def _join(given: argparse.Namespace) -> int:
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=HEARTBEAT,
         )
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
     sys.argv = [str(given.script), *given.arguments]
     sys.path[0] = str(given.script.resolve().parent)
     try:
@@ -77,6 +78,12 @@ def _join(given: argparse.Namespace) -> int:
         print(f"jaxopt_edu: {error}", file=sys.stderr, flush=True)
         os._exit(LOST)  # an orderly end would wait for the lost one
     return 0
+
+
+def _end_with_launcher() -> None:
+    """Ends this process when the launcher, which holds the other end of its input, is no more."""
+    os.read(0, 1)
+    os._exit(LOST)
 
 
 # -------------------------------------------------------------------------------- all of them
@@ -112,6 +119,7 @@ def _start(given: argparse.Namespace, port: int, i: int) -> subprocess.Popen:
     return subprocess.Popen(
         [*command, *given.arguments],
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
