@@ -116,7 +116,7 @@ class Training:
         grads, loss = self.gradient(state.params, self.batch(t, key), self.dropout_key(t, key))
         return self.take_step(state, grads, loss, value=loss)
 
-    def gradient(self, params: Any, batch: tuple, key: Array) -> tuple[Any, Array]:
+    def gradient(self, params: Any, batch: tuple[Any, Any, Any], key: Array) -> Any:
         """The gradient of a batch's loss and of the penalty, and the loss."""
 
         def objective(params):

@@ -157,13 +157,13 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
         for _ in run_tiles([tile], settings):
             watch.note(tile)
             bar.advance(tile.segments[-1].steps, watch.history.last)
+            if tile.reasons[0] != ALIVE:
+                return "diverged"
             if tile.stopped:
                 return "converged"
             if watch.history.waited_enough:
                 tile.stopped = True
                 return "stopped early"
-            if tile.reasons[0] != ALIVE:
-                return "diverged"
         return "finished"
     except KeyboardInterrupt:
         return "interrupted"
