@@ -1,6 +1,6 @@
 """Does a stream larger than memory train in bounded memory, and go on at the right batch?
 
-Synthetic batches of 16 MiB, made one by one, train an MLP in a process of its own, which reports
+Synthetic batches of 4 MiB, made one by one, train an MLP in a process of its own, which reports
 the most memory that it held beyond what it held before the first batch, compilation included. A
 second process is killed with SIGKILL half-way and started again; its params are compared with those
 of the one that was left alone.
@@ -24,7 +24,7 @@ from _report import arguments, publish
 
 import jaxopt_edu as jo
 
-ROWS, FEATURES, CLASSES = 4096, 1024, 10
+ROWS, FEATURES, CLASSES = 1024, 1024, 10
 BATCH = 4 * ROWS * (FEATURES + 1)  # bytes
 ALLOWED = 10**9  # bytes beyond those before the first batch
 
@@ -55,7 +55,7 @@ class Stream:
 
 def main() -> None:
     options = arguments(__doc__, ("whole", "again"))
-    steps = 16 if options.quick else 128
+    steps = 64 if options.quick else 512
     with tempfile.TemporaryDirectory() as directory:
         whole, killed = Path(directory) / "whole", Path(directory) / "killed"
         say(f"{steps} batches")
@@ -102,7 +102,7 @@ def run(steps: int, store: Path, die_at: int) -> None:
         model=jo.models.MLP((FEATURES, 128, CLASSES)),
         loss=jo.losses.softmax_cross_entropy_with_integer_labels,
         optimizer=jo.adam(1e-3),
-        data=jo.data.from_arrays(x[:512], y[:512], prepare=None),
+        data=jo.data.from_arrays(x[:256], y[:256], prepare=None),
     )
     stream = Stream(die_at)
     before = resident()

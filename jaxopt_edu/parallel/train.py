@@ -24,7 +24,7 @@ from jaxopt_edu.programs import ALIVE
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.workers import Interrupts
 
-WAIT_EVERY = 8  # steps on batches of a stream that are on their way at the same time
+WAIT_EVERY = 4  # steps on batches of a stream that are on their way at the same time
 
 
 class Ended(NamedTuple):
