@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,25 @@ def _join(given: argparse.Namespace) -> int:
     sys.path[0] = str(given.script.resolve().parent)
     try:
         runpy.run_path(str(given.script), run_name="__main__")
-    except PeerLost as error:
-        print(f"jaxopt_edu: {error}", file=sys.stderr, flush=True)
-        os._exit(LOST)  # an orderly end would wait for the lost one
+    except BaseException as error:
+        if not (isinstance(error, SystemExit) and error.code in (None, 0)):
+            _fail(error)
     return 0
+
+
+def _fail(error: BaseException) -> None:
+    """Ends this process at once, saying why: an orderly end would wait for the others."""
+    code: Any = 1
+    if isinstance(error, PeerLost):
+        print(f"jaxopt_edu: {error}", file=sys.stderr)
+        code = LOST
+    elif isinstance(error, SystemExit) and isinstance(error.code, int):
+        code = error.code
+    else:
+        traceback.print_exception(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _end_with_launcher() -> None:
@@ -148,6 +164,8 @@ def _wait(children: list[subprocess.Popen], grace: float) -> int:
         time.sleep(0.05)
     for i in waiting:
         _say(f"process {i} did not end: killed")
+    if failed:
+        _say("start it again: a fit with store= goes on from its last checkpoint")
     return failed
 
 

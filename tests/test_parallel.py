@@ -323,11 +323,19 @@ def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
             jobs.fit("sgd", store=tmp_path)
 
 
-def test_launch_passes_on_arguments_and_the_first_code_that_failed(tmp_path):
+def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("import sys; print(sys.argv[1:]); sys.exit(int(sys.argv[1]))")
-    code, said = launch(script, 3, "--x")
-    assert (code, "[0] ['3', '--x']" in said) == (3, True), said
+    script.write_text(
+        "import sys, jax; from jaxopt_edu.exchange import barrier; print(sys.argv[1:])\n"
+        "barrier('begun')\n"
+        "if jax.process_index() == 1: raise OSError('no such part')\n"
+        "try: barrier('never')\n"
+        "except jax.errors.JaxRuntimeError: sys.exit(3)\n"
+    )
+    code, said = launch("-n", 2, script, 7, "--x")
+    assert code == 1, said
+    assert "[0] ['7', '--x']" in said and "[1] OSError: no such part" in said
+    assert "launch: process 1 ended with code 1; the others have 20 s to end" in said, said
     code, said = launch(tmp_path / "none.py")
     assert (code, "there is no script" in said) == (2, True)
 
