@@ -330,12 +330,12 @@ def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed
         "barrier('begun')\n"
         "if jax.process_index() == 1: raise OSError('no such part')\n"
         "try: barrier('never')\n"
-        "except jax.errors.JaxRuntimeError: sys.exit(3)\n"
+        "except Exception: sys.exit(3)\n"
     )
     code, said = launch("-n", 2, script, 7, "--x")
-    assert code == 1, said
+    assert code in (1, 3), said  # that of the first to end
     assert "[0] ['7', '--x']" in said and "[1] OSError: no such part" in said
-    assert "launch: process 1 ended with code 1; the others have 20 s to end" in said, said
+    assert re.search("launch: process [01] ended with code [13]; the others have 20 s", said), said
     code, said = launch(tmp_path / "none.py")
     assert (code, "there is no script" in said) == (2, True)
 

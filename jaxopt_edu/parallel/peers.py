@@ -9,7 +9,8 @@ from jaxopt_edu.exchange import processes
 
 __all__ = ["PeerLost"]
 
-SIGNS = ("gloo", "nccl", "connection", "socket", "unavailable", "heartbeat", "coordination")
+TRANSPORTS = ("gloo", "nccl")
+SIGNS = (*TRANSPORTS, "connection", "socket", "unavailable", "heartbeat", "coordination")
 
 
 class PeerLost(RuntimeError):
@@ -24,13 +25,15 @@ class PeerLost(RuntimeError):
 def watched(where: Callable[[], str]) -> Iterator[None]:
     """Turns what the runtime says when a peer is lost into `PeerLost`; where() says what it means.
 
-    What JAX raises then differs with the transport: it is known by its words.
+    What JAX raises then differs with the transport and the moment (0.10.2: a JaxRuntimeError, or
+    a ValueError where a program is dispatched): it is known by its words.
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        said = str(error).splitlines()[0]
-        if processes() == 1 or not any(sign in str(error).lower() for sign in SIGNS):
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        said = str(error).splitlines()[0] if str(error) else ""
+        signs = TRANSPORTS if isinstance(error, ValueError) else SIGNS
+        if processes() == 1 or not any(sign in said.lower() for sign in signs):
             raise
         raise PeerLost(
             f"process {jax.process_index()} of {processes()} lost another process of this job "
