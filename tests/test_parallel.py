@@ -62,11 +62,14 @@ def equals_alone(out, names, share):
 
 @pytest.mark.parametrize(
     ("options", "names"),
-    [(("-n", 1, "--devices", 8), "adam"), (("-n", 2, "--devices", 4), "sgd64,stream")],
+    [(("-n", 1, "--devices", 8), "adam,stream"), (("-n", 2, "--devices", 4), "sgd64,stream")],
 )
-def test_eight_devices_equal_one(options, names, tmp_path):
-    out = tmp_path / "out.npz"
-    code, said = launch(*options, jobs.__file__, out, tmp_path / "store", names)
+def test_eight_devices_equal_one_also_where_it_began_on_one(options, names, tmp_path):
+    out, store = tmp_path / "out.npz", tmp_path / "store"
+    if options[1] == 1:
+        with pytest.raises(Torn):
+            jobs.fit("stream", batches=torn(9, 3), store=store)
+    code, said = launch(*options, jobs.__file__, out, store, names)
     assert code == 0, said
     equals_alone(out, names, share=1 / 8)
 
