@@ -71,6 +71,8 @@ def main(out, store, names):
     def mine():
         return shares(process, count, die_at=2 if die and next(epochs) == 7 else None)
 
+    if count > 1:
+        refused()
     found = {}
     for name in names.split(","):
         more = {"batches": mine, "store": store} if name == "stream" else {}
@@ -79,8 +81,17 @@ def main(out, store, names):
         found[f"{name} share"] = shared.addressable_shards[0].data.size / shared.size
         found[f"{name} scores"] = list(run.evaluate().values())
         found[name] = params(run)
-    if process == 0:
-        np.savez(out, **found)
+    if process == 0:  # what is a process's own needs no other
+        np.savez(out, predictions=run.predict(DATA.train.x), **found)
+
+
+def refused():
+    """Prints why a mesh will not do for a job of several processes."""
+    for mesh in (None, jax.make_mesh((1,), ("data",), devices=jax.local_devices()[:1])):
+        try:
+            fit("sgd", mesh=mesh, accumulate=2)
+        except ValueError as error:
+            print(error)
 
 
 if __name__ == "__main__":

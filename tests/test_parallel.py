@@ -58,6 +58,8 @@ def equals_alone(out, names, share):
         np.testing.assert_allclose(found[name], jobs.params(alone(name)), rtol=0, atol=atol)
         scores = list(alone(name).evaluate().values())
         np.testing.assert_allclose(found[f"{name} scores"], scores, rtol=0, atol=10 * atol)
+    predictions = alone(name).predict(jobs.DATA.train.x)
+    np.testing.assert_allclose(found["predictions"], predictions, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,8 @@ def test_two_processes_equal_one_and_a_killed_one_ends_a_job_that_can_be_started
     code, said = launch("-n", 2, jobs.__file__, whole, tmp_path / "whole", names)
     assert code == 0, said
     equals_alone(whole, names, share=1 / 2)
+    assert "mesh: this job has 2 processes: give a mesh of all its devices" in said
+    assert "wanted as many of each of the 2 of this job" in said
 
     again = ("-n", 2, jobs.__file__, tmp_path / "again.npz", tmp_path / "store", "stream")
     code, said = launch(*again, KILL="1")
