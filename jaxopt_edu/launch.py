@@ -5,6 +5,8 @@ script needs nothing: each process joins the job, then runs it as `__main__`.
 """
 
 import argparse
+import contextlib
+import math
 import os
 import runpy
 import signal
@@ -26,6 +28,7 @@ __all__ = ["launch", "main"]
 
 HEARTBEAT = 10  # seconds without a sign of life after which a process is taken for dead
 GRACE = 20.0  # seconds the others have to end by themselves when one has failed
+LATE = 124  # exit code of a job that took longer than it may
 LOST = 75  # exit code of a process that lost another one: try again
 
 
@@ -36,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--devices", type=int, help="virtual CPU devices of each process (1)")
     parser.add_argument("--platform", default="cpu", help="cpu, cuda, ... (cpu)")
     parser.add_argument("--grace", type=float, default=GRACE, help="seconds to end in (20)")
+    parser.add_argument("--timeout", type=float, default=math.inf, help="seconds for all (none)")
     parser.add_argument("--join", metavar="PORT:I", help=argparse.SUPPRESS)
     parser.add_argument("script", type=Path)
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -110,21 +114,21 @@ def launch(given: argparse.Namespace) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    children = [_start(given, port, i) for i in range(given.n)]
-    printers = [
-        threading.Thread(target=_print, args=(i, child.stdout), daemon=True)
-        for i, child in enumerate(children)
-    ]
-    for thread in printers:
-        thread.start()
-    try:
-        return _wait(children, given.grace)
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(_start(given, port, i)) for i in range(given.n)]
+        printers = [
+            threading.Thread(target=_print, args=(i, child.stdout), daemon=True)
+            for i, child in enumerate(children)
+        ]
         for thread in printers:
-            thread.join(timeout=1)
+            thread.start()
+        try:
+            return _wait(children, given.grace, time.monotonic() + given.timeout)
+        finally:
+            for child in children:
+                child.kill()
+            for thread in printers:
+                thread.join(timeout=1)
 
 
 def _start(given: argparse.Namespace, port: int, i: int) -> subprocess.Popen:
@@ -148,9 +152,9 @@ def _print(i: int, lines: Any) -> None:
         print(f"[{i}] {line}", end="", flush=True)
 
 
-def _wait(children: list[subprocess.Popen], grace: float) -> int:
+def _wait(children: list[subprocess.Popen], grace: float, deadline: float) -> int:
     """Waits for the end of all; the code of the first that failed, or 0."""
-    failed, deadline = 0, float("inf")
+    failed = 0
     waiting = dict(enumerate(children))
     while waiting and time.monotonic() < deadline:
         for i, child in list(waiting.items()):
@@ -159,11 +163,14 @@ def _wait(children: list[subprocess.Popen], grace: float) -> int:
                 continue
             del waiting[i]
             if code and not failed:
-                failed, deadline = code if code > 0 else 128 - code, time.monotonic() + grace
+                failed = code if code > 0 else 128 - code
+                deadline = min(deadline, time.monotonic() + grace)
                 _say(f"process {i} {_how(code)}; the others have {grace:g} s to end")
         time.sleep(0.05)
     for i in waiting:
         _say(f"process {i} did not end: killed")
+    if waiting and not failed:
+        failed = LATE
     if failed:
         _say("start it again: a fit with store= goes on from its last checkpoint")
     return failed

@@ -45,8 +45,7 @@ def asked(name):
     """An experiment by name, and what else `fit` is given."""
     tanh = jo.models.MLP((16, 16, 3), "tanh", dropout=0.1)
     return {
-        "adam": (training(jo.adam(1e-3), 30, tanh), {}),
-        "sgd": (training(jo.sgd(0.1, momentum=0.9)), {}),
+        "sgd": (training(jo.sgd(0.1, momentum=0.9), 30, tanh), {}),
         "stream": (training(jo.adam(1e-3)), {"batches": shares, "accumulate": 2}),
     }[name]
 

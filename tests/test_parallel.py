@@ -17,19 +17,26 @@ import parallel_jobs as jobs
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.launch import main
 
 ROOT = Path(__file__).parent.parent
 QUICK = "--xla_backend_optimization_level=0"  # to compile
 
 
-def launch(*options, **environment):
-    """A job of local processes that runs parallel_jobs: (exit code, what it printed)."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jaxopt_edu.launch", *map(str, options)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": QUICK} | environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
-    )  # fmt: skip
-    return done.returncode, done.stdout
+@pytest.fixture
+def launch(capfd, monkeypatch):
+    """Runs a job of local processes: (exit code, what it printed)."""
+
+    def run(*options, **environment):
+        with monkeypatch.context() as patch:
+            for name, value in (
+                environment | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": QUICK}
+            ).items():
+                patch.setenv(name, value)
+            code = main(["--timeout", "100", *map(str, options)])
+        return code, "".join(capfd.readouterr())
+
+    return run
 
 
 @functools.cache
@@ -64,9 +71,9 @@ def equals_alone(out, names, share):
 
 @pytest.mark.parametrize(
     ("options", "names"),
-    [(("-n", 1, "--devices", 8), "adam,stream"), (("-n", 2, "--devices", 4), "sgd64,stream")],
+    [(("-n", 1, "--devices", 8), "stream"), (("-n", 2, "--devices", 4), "sgd64,stream")],
 )
-def test_eight_devices_equal_one_also_where_it_began_on_one(options, names, tmp_path):
+def test_eight_devices_equal_one_also_where_it_began_on_one(options, names, tmp_path, launch):
     out, store = tmp_path / "out.npz", tmp_path / "store"
     if options[1] == 1:
         with pytest.raises(Torn):
@@ -76,7 +83,9 @@ def test_eight_devices_equal_one_also_where_it_began_on_one(options, names, tmp_
     equals_alone(out, names, share=1 / 8)
 
 
-def test_two_processes_equal_one_and_a_killed_one_ends_a_job_that_can_be_started_again(tmp_path):
+def test_two_processes_equal_one_and_the_loss_of_one_ends_a_job_that_goes_on_later(
+    tmp_path, launch
+):
     names, whole = "sgd64,stream", tmp_path / "whole.npz"
     code, said = launch("-n", 2, jobs.__file__, whole, tmp_path / "whole", names)
     assert code == 0, said
@@ -307,8 +316,9 @@ def test_a_store_refuses_what_it_does_not_hold(tmp_path):
     before = {p.name: p.read_bytes() for p in (tmp_path / "fit").iterdir()}
     with pytest.raises(ValueError, match="holds a fit with other arguments: accumulate was 1, now"):
         jobs.fit("sgd", store=tmp_path / "fit", accumulate=2)
+    changed = jo.replace(jobs.asked("sgd")[0], **{"optimizer.learning_rate": 0.2})
     with pytest.raises(ValueError, match=r"experiment.optimizer.learning_rate was 0.1, now 0.2"):
-        jo.fit(jobs.training(jo.sgd(0.2, momentum=0.9)), 60, seed=1, store=tmp_path / "fit")
+        jo.fit(changed, 60, seed=1, store=tmp_path / "fit")
     with pytest.raises(ValueError, match="holds 'fit', but no fit"):
         jobs.fit("sgd", store=tmp_path)
     with pytest.raises(ValueError, match=r"fit.json is a file: wanted a directory"):
@@ -330,7 +340,7 @@ def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
             jobs.fit("sgd", store=tmp_path)
 
 
-def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed(tmp_path):
+def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed(tmp_path, capfd):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys, jax; from jaxopt_edu.exchange import barrier; print(sys.argv[1:])\n"
@@ -339,12 +349,25 @@ def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed
         "try: barrier('never')\n"
         "except Exception: sys.exit(3)\n"
     )
-    code, said = launch("-n", 2, script, 7, "--x")
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxopt_edu.launch", "-n", "2", script, "7", "--x"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=100, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    code, said = done.returncode, done.stdout
     assert code in (1, 3), said  # that of the first to end
     assert "[0] ['7', '--x']" in said and "[1] OSError: no such part" in said
     assert re.search("launch: process [01] ended with code [13]; the others have 20 s", said), said
-    code, said = launch(tmp_path / "none.py")
-    assert (code, "there is no script" in said) == (2, True)
+    for options, message in (
+        (["none.py"], "there is no script none.py"),
+        (["-n", "0", str(script)], "-n and --devices: wanted at least 1"),
+        (["--devices", "2", "--platform", "cuda", str(script)], "not with --platform cuda"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(options)
+        assert stop.value.code == 2 and message in capfd.readouterr().err
+    script.write_text("import time; time.sleep(60)")
+    assert main(["--timeout", "0", str(script)]) == 124
 
 
 def test_the_python_of_docs_streams_runs(tmp_path, monkeypatch):
