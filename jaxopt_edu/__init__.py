@@ -19,10 +19,11 @@ from jaxopt_edu.optimizers import *
 from jaxopt_edu import data, models, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
+from jaxopt_edu.describe import load_experiment
+from jaxopt_edu.parallel import PeerLost
 from jaxopt_edu.fit import Run, fit
 from jaxopt_edu.hypergradient import hypergradient
 from jaxopt_edu.tune import Tuning, tune
-from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.sweep import *
 from jaxopt_edu import federated, privacy
 from jaxopt_edu.interop import from_optax, to_optax
@@ -33,16 +34,16 @@ from jaxopt_edu.race import race
 
 __all__ = [
     "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
-    "LatinHypercube", "Mask", "MedianStopping", "Optuna", "Population", "Prior", "Random", "Rule",
-    "Run", "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
-    "apply_updates", "chain", "choice", "data", "explain", "federated", "fit", "from_distribution",
-    "from_optax", "functions", "halving", "hyperband", "hypergradient", "hyperparameters",
-    "importances", "int_uniform", "latin_hypercube", "load_experiment", "load_study", "log_uniform",
-    "losses", "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna",
-    "plot", "population", "prior", "privacy", "pytree", "race", "recipe", "regularizers",
-    "replace", "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
-    "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune", "uniform",
-    "validation",
+    "LatinHypercube", "Mask", "MedianStopping", "Optuna", "PeerLost", "Population", "Prior",
+    "Random", "Rule", "Run", "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState",
+    "Transform", "Tuning", "apply_updates", "chain", "choice", "data", "explain", "federated",
+    "fit", "from_distribution", "from_optax", "functions", "halving", "hyperband", "hypergradient",
+    "hyperparameters", "importances", "int_uniform", "latin_hypercube", "load_experiment",
+    "load_study", "log_uniform", "losses", "median_stopping", "metrics", "models", "number",
+    "one_of", "optimizers", "optuna", "plot", "population", "prior", "privacy", "pytree", "race",
+    "recipe", "regularizers", "replace", "report", "sample", "save_study", "schedules", "sobol",
+    "space", "static", "sweep", "to_distribution", "to_optax", "to_optuna", "transforms", "tree",
+    "tune", "uniform", "validation",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__, *validation.__all__,
 ]  # fmt: skip

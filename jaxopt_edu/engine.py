@@ -246,7 +246,7 @@ def score_tile(tile: Tile, settings: Settings) -> None:
 
 def _score(tile: Tile, which: Which, settings: Settings) -> None:
     final = tile.read(score_lanes(tile.form, settings.splits, which, tile.lanes))
-    tile.final = {split: _loss_first(final[split]) for split in settings.splits}
+    tile.final = {split: loss_first(final[split]) for split in settings.splits}
 
 
 def _on(lanes: Any, device: Any) -> Any:
@@ -264,6 +264,6 @@ def _arguments(
     return tile.form, settings.split, which, lanes, np.int32(start), np.int32(stop), above, tol
 
 
-def _loss_first(scores: dict[str, Any]) -> dict[str, Any]:
+def loss_first(scores: dict[str, Any]) -> dict[str, Any]:
     """The scores with the loss in front, which JAX has put in alphabetical order."""
     return dict(sorted(scores.items(), key=lambda item: item[0] != "loss"))

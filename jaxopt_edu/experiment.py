@@ -118,23 +118,29 @@ class Training:
         return TrainingState(params, self.optimizer.init(params), first, norm)
 
     def step(self, state, t, key):
-        batch = self.batch(t, key)
-        dropout_key = random.fold_in(random.fold_in(key, 1), t)
-        regularizer = among(self.regularizer, self.data.train.examples)
+        grads, loss = self.gradient(state.params, self.batch(t, key), self.dropout_key(t, key))
+        return self.take_step(state, grads, loss, value=loss)
+
+    def gradient(self, params: Any, batch: tuple[Any, Any, Any], key: Array) -> Any:
+        """The gradient of a batch's loss and of the penalty, and the loss."""
+        regularizer = self._regularizer
 
         def objective(params):
-            loss = self._loss(params, *batch, dropout_key)
+            loss = self._loss(params, *batch, key)
             penalty = 0 if regularizer is None else regularizer.penalty(params)
             return loss + penalty, loss
 
-        grads, loss = jax.grad(objective, has_aux=True)(state.params)
-        return self.take_step(state, grads, loss, value=loss)
+        return jax.grad(objective, has_aux=True)(params)
+
+    def dropout_key(self, t: Array, key: Array) -> Array:
+        """The key of the dropout masks of step t."""
+        return random.fold_in(random.fold_in(key, 1), t)
 
     def take_step(self, state: TrainingState, grads: Any, loss: Array, **told: Any) -> Any:
         """The state after the optimizer, told more by name, and the regularizer."""
         updates, new = self.optimizer.update(grads, state.optimizer, state.params, **told)
         params = apply_updates(state.params, updates)
-        regularizer = among(self.regularizer, self.data.train.examples)
+        regularizer = self._regularizer
         if regularizer is not None:
             wanted = regularizer.needs_learning_rate
             rate = learning_rate_of(self.optimizer, state.optimizer) if wanted else None
@@ -160,6 +166,11 @@ class Training:
         else:
             index = batch_indices(*draw)
         return *train.take(index), None
+
+    @property
+    def _regularizer(self) -> Any:
+        """The regularizer as it acts on the mean loss."""
+        return among(self.regularizer, self.data.train.examples)
 
     def _loss(self, params, x, y, weights, key=None):
         return _mean(self.loss(self.model.apply(params, x, key=key), y), weights)

@@ -15,8 +15,11 @@ from jaxopt_edu.checks import (
     segment_length,
 )
 from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
+from jaxopt_edu.history import History
 from jaxopt_edu.names import replace
-from jaxopt_edu.programs import ALIVE, REASONS, Lane, named_numbers
+from jaxopt_edu.parallel.means import Means
+from jaxopt_edu.parallel.train import train
+from jaxopt_edu.programs import ALIVE, Lane, named_numbers
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.value import nearest
 
@@ -73,6 +76,11 @@ def fit(
     tile: int = 1,
     diverge_above: float = 1e4,
     progress: bool | None = None,
+    mesh: Any = None,
+    accumulate: int = 1,
+    batches: Any = None,
+    prefetch: int = 2,
+    store: Any = None,
 ) -> Run:
     """Trains one experiment for a number of steps.
 
@@ -85,8 +93,20 @@ def fit(
     eval_every: steps between evaluations; by default a twentieth of all.
     tile: lanes in the program; with that of a study the numbers of its best trial come again bit
         for bit, at the price of computing as many lanes.
+    mesh: devices that share the rows of every batch and the state of the optimizer, such as
+        jax.make_mesh((8,), ("data",)); in a job of several processes (`python -m
+        jaxopt_edu.launch`), all of its devices. The result is that of one device, to rounding.
+    accumulate: the gradient of a step is summed over so many parts of its batch, one after the
+        other, which takes less memory; each part draws its own dropout.
+    batches: an iterable of pairs (x, y), or a function that makes one, in place of the training
+        part: a batch a step, from the beginning again where it ends. In a job of several
+        processes each gives its share of every batch. See docs/streams.md.
+    prefetch: how many batches are read before their time.
+    store: a directory that is written after every evaluation; the same call goes on from there,
+        bit for bit, killed or not.
 
-    Errors: ValueError or TypeError that names the argument, before anything is compiled.
+    Errors: ValueError or TypeError that names the argument, before anything is compiled; what
+        batches raise; `PeerLost` where a process of the job is gone.
 
     >>> import jaxopt_edu as jo
     >>> experiment = jo.Training(
@@ -110,9 +130,14 @@ def fit(
     stops = evaluations(segment_length(running, steps, eval_every), steps)
     split = ranking_split(splits)
     settings = Settings(stops, split, splits, names, diverge_above, tol)
+    history = History(metric, 1 if mode == "min" else -1, patience)
+    means = Means(mesh, accumulate, batches, prefetch, store)
+    if any(means.given.values()):
+        means.check(experiment, tol, tile)
+        return Run(experiment, *train(running, settings, history, seed, means, progress), seed)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
-    watch = _Watch(metric, 1 if mode == "min" else -1, patience)
+    watch = _Watch(history)
     status = _run(lane, settings, watch, Progress(steps, progress))
     return watch.as_run(experiment, lane, status, settings)
 
@@ -131,14 +156,14 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
     try:
         for _ in run_tiles([tile], settings):
             watch.note(tile)
-            bar.advance(tile.t - (watch.steps[-2] if len(watch.steps) > 1 else 0), watch.last)
-            if tile.stopped:
-                return "converged"
-            if watch.patience is not None and watch.waited >= watch.patience:
-                tile.stopped = True
-                return "stopped early"
+            bar.advance(tile.segments[-1].steps, watch.history.last)
             if tile.reasons[0] != ALIVE:
                 return "diverged"
+            if tile.stopped:
+                return "converged"
+            if watch.history.waited_enough:
+                tile.stopped = True
+                return "stopped early"
         return "finished"
     except KeyboardInterrupt:
         return "interrupted"
@@ -149,39 +174,24 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
 class _Watch:
     """The history of a run, and the best state so far where patience asks for it."""
 
-    def __init__(self, metric: str, sign: int, patience: int | None):
-        self.metric, self.sign, self.patience = metric, sign, patience
-        self.steps: list[int] = []
-        self.rows: list[dict[str, float]] = []
-        self.best, self.waited = np.inf, 0
+    def __init__(self, history: History):
+        self.history = history
         self.best_lanes: Lane | None = None
 
     def note(self, tile: Tile) -> None:
-        self.steps.append(tile.t)
-        self.rows.append({name: float(x[0]) for name, x in tile.scores.items()})
-        score = self.sign * self.rows[-1][self.metric]
-        better = score < self.best
-        self.best, self.waited = (score, 0) if better else (self.best, self.waited + 1)
-        if better and self.patience is not None:  # the next segment takes the buffers over
+        better = self.history.note(tile.t, {n: float(x[0]) for n, x in tile.scores.items()})
+        if better and self.history.patience is not None:  # the next segment takes the buffers over
             self.best_lanes = jax.tree.map(np.array, tile.lanes)
-
-    def last(self) -> dict[str, str]:
-        return {name: f"{x:.4f}" for name, x in self.rows[-1].items()}
 
     def as_run(self, experiment: Any, tile: Tile, status: str, settings: Settings) -> Run:
         if tile.lanes is None:
             raise KeyboardInterrupt("fit interrupted before its first evaluation")
-        reason = REASONS[tile.reasons[0]]
-        if status == "converged":
-            reason = "the gradient norm fell to tol"
-        if status == "stopped early":
-            reason = f"no better {self.metric} in {self.patience} evaluations"
+        reason = self.history.why(status, tile.reasons[0])
         if self.best_lanes is not None:
             tile.lanes = self.best_lanes
         if self.best_lanes is not None or not tile.final:  # the last segment scored its own state
             score_tile(tile, settings)
-        history = {"step": np.asarray(self.steps)}
-        history |= {name: np.asarray([row[name] for row in self.rows]) for name in settings.names}
+        history = self.history.columns(settings.names)
         steps = int(tile.died[0]) if status == "diverged" else tile.t
         state = jax.tree.map(lambda x: x[0], tile.lanes.state)
         return Run(experiment, state, steps, status, reason, history, as_scores(tile), tile.seed)

@@ -156,13 +156,13 @@ def advance_lanes(
 
         def step(carry):
             t, lane = carry
-            return t + 1, _watch(lane, experiment.step(lane.state, t, key), t + 1, diverge_above)
+            return t + 1, watch(lane, experiment.step(lane.state, t, key), t + 1, diverge_above)
 
         t, lane = lax.while_loop(go_on, step, (start, lane))
         scores = experiment.score(lane.state, split)
         if hasattr(lane.state, "loss"):
             scores = scores | {TRAINING_LOSS: lane.state.loss}
-        return _inspect(lane, t), t, scores
+        return inspect(lane, t), t, scores
 
     return form.over_lanes(run, which, lanes)
 
@@ -179,7 +179,7 @@ def score_lanes(
     return form.over_lanes(score, which, lanes)
 
 
-def _watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:
+def watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:
     """The lane after a step, with the verdict on its training loss."""
     if not hasattr(state, "loss"):
         return lane._replace(state=state)
@@ -190,7 +190,7 @@ def _watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:
     return _bury(lane._replace(state=state), reason, t)
 
 
-def _inspect(lane: Lane, t: Array) -> Lane:
+def inspect(lane: Lane, t: Array) -> Lane:
     """The lane with the verdict on its whole state, which is read at the end of a segment only."""
     reason = jnp.where(tree.all_finite(lane.state), ALIVE, STATE_NOT_FINITE)
     return _bury(lane, reason, t)

@@ -17,6 +17,36 @@ class Worker(NamedTuple):
     device: Any
 
 
+class Interrupts:
+    """While entered in the main thread, Ctrl-C is heard, to be acted on between two steps.
+
+    heard: whether it was. A second one interrupts at once.
+    """
+
+    def __init__(self):
+        self._heard = threading.Event()
+        self._handler: Any = None
+
+    def __enter__(self) -> "Interrupts":
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._handler = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+    @property
+    def heard(self) -> bool:
+        return self._heard.is_set()
+
+    def _hear(self, *_: Any) -> None:
+        if self.heard:
+            raise KeyboardInterrupt
+        self._heard.set()
+
+
 class Workers:
     """Threads that run task(job, worker) on what is put in, one for each core or accelerator.
 
@@ -29,8 +59,7 @@ class Workers:
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._task = task
         self._stop = threading.Event()
-        self._heard = threading.Event()
-        self._handler: Any = None
+        self._interrupts = Interrupts()
         # JAX keeps both settings for each thread
         settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
         self._threads = [
@@ -39,16 +68,13 @@ class Workers:
         ]
 
     def __enter__(self) -> "Workers":
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._handler = signal.signal(signal.SIGINT, self._hear)
+        self._interrupts.__enter__()
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
+        self._interrupts.__exit__()
         self._stop.set()
         for _thread in self._threads:
             self._todo.put(None)
@@ -62,7 +88,7 @@ class Workers:
     def get(self) -> Any:
         """The next job that is done; raises what its task raised."""
         while True:
-            if self._heard.is_set():
+            if self._interrupts.heard:
                 raise KeyboardInterrupt
             try:
                 job, error = self._done.get(timeout=0.2)
@@ -71,11 +97,6 @@ class Workers:
             if error is not None:
                 raise error
             return job
-
-    def _hear(self, *_: Any) -> None:
-        if self._heard.is_set():
-            raise KeyboardInterrupt
-        self._heard.set()
 
     def _run(self, worker: Worker, x64: bool, precision: Any) -> None:
         with (

@@ -34,6 +34,8 @@ class PrivateTraining(Training):
         nobody knows the seed. What is not: the training loss, scores on the training part, data
         prepared from statistics of the training part. Trials of a sweep draw the same noise, and
         each of them spends: release one, trained with a seed of its own.
+    What bounds the influence of a record is its step, so `fit` refuses mesh, accumulate and batches
+        (microbatch is what saves memory here); store works.
     Gradients with respect to its numbers (`hypergradient`) exist for batch_size=None only: JAX does
         not go backwards through a loop over chunks whose number is drawn.
     Units: max_norm has the unit of the gradient of one example; noise_multiplier is a ratio.

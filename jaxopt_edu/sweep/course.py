@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu import exchange
 from jaxopt_edu.engine import Settings, Structure, Tile, compile_tiles, run_tiles, score_tile
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.sweep import exchange
 from jaxopt_edu.sweep.lanes import LaneRows, pack, places, put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import stops_of
@@ -197,7 +197,7 @@ class Course:
             self.tiles = []
         if self.store is not None:
             self._write_lanes(self.store)
-            exchange.barrier()
+            exchange.barrier("sweep")
             self.save()
         return batches
 

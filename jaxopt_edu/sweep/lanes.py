@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu import exchange
 from jaxopt_edu.engine import Structure, Tile, as_numbers, padded
 from jaxopt_edu.programs import ALIVE, named_numbers
-from jaxopt_edu.sweep import exchange
 from jaxopt_edu.sweep.sampling import Batch
 
 Where = tuple[int, int, int]  # structure, repeat, trial

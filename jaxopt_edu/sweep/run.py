@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu import exchange
 from jaxopt_edu.checks import (
     check_mode,
     check_run,
@@ -21,7 +22,6 @@ from jaxopt_edu.describe import describe
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.sweep import exchange
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
 from jaxopt_edu.sweep.record import Record
@@ -120,7 +120,7 @@ def sweep(
     course = start(None)  # what is wrong with the arguments is said before a store is made
     with Compilations() as compiled, contextlib.ExitStack() as stack:
         files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
-        exchange.barrier()
+        exchange.barrier("sweep")
         course, interrupted = _run(course, start, files, compiled)
     told = about(course)
     told["info"]["interrupted"] = interrupted

@@ -10,18 +10,16 @@ results.npz names the stage, and those of the stage before are deleted after it 
 """
 
 import contextlib
-import json
 import os
-import tempfile
 import time
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.describe import describe, write_json
+from jaxopt_edu.describe import describe
+from jaxopt_edu.disk import Asked, from_text_array, read_arrays, readable, text_array, write_arrays
 from jaxopt_edu.engine import Segment, Tile
 from jaxopt_edu.programs import ALIVE
 from jaxopt_edu.sweep.about import about as about_course
@@ -31,7 +29,8 @@ from jaxopt_edu.sweep.rungs import Copy
 
 FORMAT = 1
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
-ASKED, RESULTS, LANES, LOCK = "sweep.json", "results.npz", "lanes", ".lock"
+RESULTS, LANES = "results.npz", "lanes"
+ASKED = Asked("sweep", "sweep.json", FORMAT, others=(LANES,))
 
 
 class Store:
@@ -64,7 +63,8 @@ class Store:
         }
         arrays = {f"record/{name}": x for name, x in record.arrays.items()}
         segments = {"segments": np.array(record.segments, float)}
-        _write(self.directory / RESULTS, {"about": _text(about), **columns, **arrays, **segments})
+        told = {"about": text_array(about), **columns, **arrays, **segments}
+        write_arrays(self.directory / RESULTS, told)
         for path in (self.directory / LANES).glob("*"):
             if not path.name.startswith(f"{course.stage:05d}-"):
                 path.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ class Store:
         segments = np.array([tuple(s) for s in tile.segments], float)
         (self.directory / LANES).mkdir(exist_ok=True)
         path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
-        _write(path, {"t": np.array(tile.t), "segments": segments, **rows, **lanes})
+        write_arrays(path, {"t": np.array(tile.t), "segments": segments, **rows, **lanes})
         self._written[stage, i] = time.perf_counter()
 
     def read_lanes(
@@ -102,8 +102,8 @@ class Store:
             path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
             if not needed and not path.exists():
                 continue
-            found = read(path)
-            with _readable(path):
+            found = read_arrays(path)
+            with readable(path):
                 rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
                 tile.segments = [_segment(s) for s in found["segments"]]
                 record.put_rows(tile, rows)
@@ -136,81 +136,18 @@ def opened(directory: str | os.PathLike, asked: dict[str, Any], write: bool) -> 
         BlockingIOError where another process is writing it.
     """
     directory = Path(directory)
-    store = Store(directory)
     if not write:
-        yield store
+        yield Store(directory)
         return
-    _check_directory(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory / LOCK):
-        if (directory / ASKED).exists():
-            _compare(directory, asked)
-        else:
-            write_json(directory / ASKED, {"format": FORMAT, "asked": asked})
-        for path in [*directory.glob(".*.part"), *(directory / LANES).glob(".*.part")]:
-            path.unlink(missing_ok=True)  # of a process that was killed while it wrote
-        yield store
-
-
-def _check_directory(directory: Path) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"store {directory} is a file: wanted a directory")
-    if directory.is_dir() and not (directory / ASKED).exists():
-        others = [p.name for p in directory.iterdir() if p.name not in (LOCK, LANES)]
-        if others:
-            raise ValueError(f"store {directory} holds {others[0]!r}, but no sweep ({ASKED})")
-
-
-def _compare(directory: Path, asked: dict[str, Any]) -> None:
-    """ValueError unless the sweep in the store was asked for in the same way."""
-    there, here = read_asked(directory), json.loads(json.dumps(asked))
-    for name in [*here, *(n for n in there if n not in here)]:
-        if there.get(name) != here.get(name):
-            place, old, new = _difference(there.get(name), here.get(name), name)
-            raise ValueError(
-                f"store {directory} holds a sweep with other arguments: {place} was {old}, "
-                f"now {new}"
-            )
-
-
-def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
-    """The first place at which two JSON values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*new, *old]:
-            if old.get(key) != new.get(key):
-                return _difference(old.get(key), new.get(key), f"{place}.{key}")
-    return place, json.dumps(old), json.dumps(new)
+    with ASKED.opened(directory, asked):
+        for path in (directory / LANES).glob(".*.part"):
+            path.unlink(missing_ok=True)
+        yield Store(directory)
 
 
 def read_asked(directory: Path) -> dict[str, Any]:
     """What the sweep in a store was asked for."""
-    path = directory / ASKED
-    if not path.exists():
-        raise ValueError(f"{directory} holds no sweep: there is no {ASKED}")
-    with _readable(path):
-        found = json.loads(path.read_text())
-        version, asked = found["format"], dict(found["asked"])
-    if version != FORMAT:
-        raise ValueError(f"{path} has format {version}: this version reads {FORMAT}")
-    return asked
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that the system lets go of when the process ends, however it ends."""
-    import fcntl
-
-    with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            owner = file.read().strip() or "another process"
-            raise BlockingIOError(f"store {path.parent} is in use by {owner}") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        yield
+    return ASKED.read(directory)
 
 
 # ------------------------------------------------------------------------------ results.npz
@@ -221,9 +158,9 @@ def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
     path = directory / RESULTS
     if not path.exists():
         return None
-    arrays = read(path)
-    with _readable(path):
-        about = json.loads(bytes(arrays.pop("about")).decode())
+    arrays = read_arrays(path)
+    with readable(path):
+        about = from_text_array(arrays.pop("about"))
         if about["format"] != FORMAT:
             raise ValueError(f"it has format {about['format']}: this version reads {FORMAT}")
     return about, arrays
@@ -243,40 +180,3 @@ def stored_columns(place: str, arrays: dict[str, np.ndarray]) -> dict[str, np.nd
     """The trials of a structure, under "", and their numbers by name."""
     head = f"column/{place}/"
     return {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
-
-
-# ------------------------------------------------------------------------------------ files
-
-
-def _text(value: Any) -> np.ndarray:
-    return np.frombuffer(json.dumps(value).encode(), np.uint8)
-
-
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    """Writes arrays, whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except OSError as error:
-        os.unlink(temporary)
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def read(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file."""
-    with _readable(path), open(path, "rb") as file, np.load(file, allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Says which file it was that could not be read."""
-    try:
-        yield
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, OSError) as error:
-        raise ValueError(f"{path} is damaged or no part of a store: {error}") from error

@@ -1,4 +1,6 @@
-"""What the processes of a `jax.distributed` job tell each other: scores, and lanes that move."""
+"""What the processes of a `jax.distributed` job tell each other, and when they wait."""
+
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,7 +25,7 @@ def merged(x: np.ndarray, owned: np.ndarray) -> np.ndarray:
     if processes() == 1:
         return x
     out = x.copy()
-    for theirs, values in zip(_gather(owned), _gather(x), strict=True):
+    for theirs, values in zip(everyone(owned), everyone(x), strict=True):
         out[theirs] = values[theirs]
     return out
 
@@ -34,23 +36,30 @@ def gathered(rows: np.ndarray, counts: list[int]) -> list[np.ndarray]:
         return [rows]
     wide = np.zeros((max(counts), rows.shape[1]), np.uint8)
     wide[: len(rows)] = rows
-    return [x[:n] for x, n in zip(_gather(wide), counts, strict=True)]
+    return [x[:n] for x, n in zip(everyone(wide), counts, strict=True)]
 
 
-def barrier() -> None:
+def barrier(name: str) -> None:
     """Waits for all processes."""
     if processes() > 1:
         from jax.experimental import multihost_utils
 
-        multihost_utils.sync_global_devices("sweep")
+        multihost_utils.sync_global_devices(name)
 
 
-def _gather(x: np.ndarray) -> np.ndarray:
+def check_same(what: str, x: Any) -> None:
+    """ValueError, in all processes, unless they all have the same number."""
+    values = everyone(np.asarray(x, np.int64)).tolist()
+    if len(set(values)) > 1:
+        raise ValueError(f"{what} differs between the processes of this job: {values}")
+
+
+def everyone(x: np.ndarray) -> np.ndarray:
     """x of every process, byte for byte: (processes, *x.shape)."""
     from jax.experimental import multihost_utils
 
     flat = np.frombuffer(x.tobytes(), np.uint8)
-    if not flat.size:
+    if not flat.size or processes() == 1:
         return np.stack([x] * processes())
-    everyone = np.asarray(multihost_utils.process_allgather(flat))
-    return np.frombuffer(everyone.tobytes(), x.dtype).reshape(processes(), *x.shape)
+    found = np.asarray(multihost_utils.process_allgather(flat))
+    return np.frombuffer(found.tobytes(), x.dtype).reshape(processes(), *x.shape)
