@@ -87,10 +87,10 @@ class MLP:
     @property
     def counts(self) -> list:
         """How many units each layer has, padding excluded."""
-        inputs, *hidden, outputs = self.sizes
+        sizes: list[Any] = list(self.sizes)
         if self.units is not None:
-            hidden = [jnp.minimum(self.units, n) for n in hidden]
-        return [inputs, *hidden, outputs]
+            sizes[1:-1] = [jnp.minimum(self.units, n) for n in sizes[1:-1]]
+        return sizes
 
 
 def live(size: int, count: Any) -> Array:
