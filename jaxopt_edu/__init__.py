@@ -15,7 +15,7 @@ from jaxopt_edu import transforms
 from jaxopt_edu.transforms import *
 from jaxopt_edu import optimizers
 from jaxopt_edu.optimizers import *
-from jaxopt_edu import data, models, space
+from jaxopt_edu import augment, data, models, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fit import Run, fit
@@ -27,8 +27,12 @@ from jaxopt_edu import federated, privacy
 from jaxopt_edu.interop import from_optax, to_optax
 from jaxopt_edu import explain, functions, plot, report
 from jaxopt_edu.race import race
+from jaxopt_edu.diagnose import Diagnosis, diagnose
+from jaxopt_edu.find import BatchSizes, Rates, find_batch_size, find_learning_rate
 
 __all__ = [
+    "BatchSizes", "Diagnosis", "Rates", "augment", "diagnose", "find_batch_size",
+    "find_learning_rate",
     "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
     "LatinHypercube", "Mask", "MedianStopping", "Optuna", "Population", "Random", "Rule", "Run",
     "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",

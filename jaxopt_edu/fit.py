@@ -1,6 +1,6 @@
 """`fit`: one training, run by the same engine as a sweep, as a sweep of one lane."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -14,7 +14,15 @@ from jaxopt_edu.checks import (
     ranking_split,
     segment_length,
 )
-from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
+from jaxopt_edu.engine import (
+    Settings,
+    Structure,
+    Tile,
+    as_numbers,
+    run_tiles,
+    score_tile,
+    scores_on,
+)
 from jaxopt_edu.names import replace
 from jaxopt_edu.programs import ALIVE, REASONS, Lane, named_numbers
 from jaxopt_edu.progress import Progress
@@ -29,6 +37,7 @@ class Run:
     steps: steps taken. status: why it ended (finished, converged, stopped early, diverged,
         interrupted), reason in words.
     history: "step" and the scores of every evaluation, by name, on the split that ranks.
+    train_history: those on the training part, where `fit` was told to take them (train_curve).
     """
 
     experiment: Any
@@ -39,6 +48,7 @@ class Run:
     history: dict[str, np.ndarray]
     scores: dict[str, dict[str, float]]
     seed: int
+    train_history: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k} {v:.4g}" for k, v in next(iter(self.scores.values())).items())
@@ -70,6 +80,7 @@ def fit(
     metric: str = "loss",
     mode: str = "min",
     eval_every: int | None = None,
+    train_curve: bool = False,
     tile: int = 1,
     diverge_above: float = 1e4,
     progress: bool | None = None,
@@ -83,6 +94,8 @@ def fit(
     patience: stop after this many evaluations without a better score, and return the best state.
     metric, mode: the score that patience watches, on the validation split.
     eval_every: steps between evaluations; by default a twentieth of all.
+    train_curve: whether evaluations score the training part too (`Run.train_history`), each time at
+        the cost of a forward pass through it.
     tile: lanes in the program; with that of a study the numbers of its best trial come again bit
         for bit, at the price of computing as many lanes.
 
@@ -112,7 +125,9 @@ def fit(
     settings = Settings(stops, split, splits, names, diverge_above, tol)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
-    watch = _Watch(metric, 1 if mode == "min" else -1, patience)
+    if train_curve and "train" not in splits:
+        raise ValueError(f"train_curve: there is no split train, only {', '.join(splits)}")
+    watch = _Watch(metric, 1 if mode == "min" else -1, patience, train_curve)
     status = _run(lane, settings, watch, Progress(steps, progress))
     return watch.as_run(experiment, lane, status, settings)
 
@@ -149,16 +164,21 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
 class _Watch:
     """The history of a run, and the best state so far where patience asks for it."""
 
-    def __init__(self, metric: str, sign: int, patience: int | None):
+    def __init__(self, metric: str, sign: int, patience: int | None, train_curve: bool):
         self.metric, self.sign, self.patience = metric, sign, patience
+        self.train_curve = train_curve
         self.steps: list[int] = []
         self.rows: list[dict[str, float]] = []
+        self.train: dict[str, list[float]] = {}
         self.best, self.waited = np.inf, 0
         self.best_lanes: Lane | None = None
 
     def note(self, tile: Tile) -> None:
         self.steps.append(tile.t)
         self.rows.append({name: float(x[0]) for name, x in tile.scores.items()})
+        if self.train_curve:
+            for name, x in scores_on(tile, "train").items():
+                self.train.setdefault(name, []).append(float(x[0]))
         score = self.sign * self.rows[-1][self.metric]
         better = score < self.best
         self.best, self.waited = (score, 0) if better else (self.best, self.waited + 1)
@@ -184,4 +204,6 @@ class _Watch:
         history |= {name: np.asarray([row[name] for row in self.rows]) for name in settings.names}
         steps = int(tile.died[0]) if status == "diverged" else tile.t
         state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-        return Run(experiment, state, steps, status, reason, history, as_scores(tile), tile.seed)
+        scores = as_scores(tile)
+        train = {name: np.asarray(x) for name, x in self.train.items()}
+        return Run(experiment, state, steps, status, reason, history, scores, tile.seed, train)

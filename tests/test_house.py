@@ -12,10 +12,11 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics", "regularizers",
-    "transforms", "optimizers", "models", "data", "space", "experiment", "checks", "programs",
+    "transforms", "optimizers", "models", "data", "augment", "space", "experiment", "checks",
+    "programs",
     "workers", "engine", "widths", "monitor", "progress", "fit", "hypergradient", "tune",
     "describe", "privacy", "federated", "sweep", "interop", "explain", "functions", "race", "plot",
-    "report", "parse", "build", "commands", "cli", "__main__",
+    "diagnose", "find", "report", "parse", "build", "commands", "cli", "__main__",
 ]  # fmt: skip
 
 
