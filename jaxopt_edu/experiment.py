@@ -156,7 +156,7 @@ class Training:
         index = batch_indices(random.fold_in(key, 0), t, train.examples, self.batch_size)
         return *train.take(index), None
 
-    def augmented(self, t: Array, key: Array, x: Any, y: Any, weights: Any) -> tuple:
+    def augmented(self, t: Array, key: Array, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         """The batch of step t as the model is to see it."""
         if self.augment is not None:
             x, y = self.augment(random.fold_in(random.fold_in(key, 2), t), x, y)

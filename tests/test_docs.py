@@ -22,7 +22,7 @@ def test_the_classic_regression_finds_no_slope_and_ours_does(capsys):
 
 
 def test_a_penalty_that_comes_too_late_does_nothing(capsys):
-    told = run("classic_mlp", None, 5)
+    told = run("classic_mlp")
     without, late, with_l2 = told.values()
     assert late == without
     assert with_l2["penalty of the weights"] < 0.8 * without["penalty of the weights"]

@@ -37,9 +37,12 @@ def losses_of(loss: Any, predictions: Any, targets: Any) -> Array:
 
 
 class Augmentation:
-    """Base of the augmentations. mixes: whether an example depends on others of the batch."""
+    """Base of the augmentations."""
 
-    mixes = False
+    @property
+    def mixes(self) -> bool:
+        """Whether an example depends on others of the batch."""
+        return False
 
     def __call__(self, key: Array, x: Any, y: Any) -> tuple[Array, Any]:
         raise TypeError(f"{type(self).__name__} does not say what it does to a batch")

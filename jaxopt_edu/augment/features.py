@@ -51,7 +51,10 @@ class Mixup(Augmentation):
     """
 
     alpha: Scalar = number(0, default=0.2)
-    mixes = True
+
+    @property
+    def mixes(self):
+        return True
 
     def __call__(self, key, x, y):
         if isinstance(y, Mixed):

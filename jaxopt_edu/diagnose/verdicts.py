@@ -86,10 +86,12 @@ def diagnose(run: Run, *, neighbours_k: int = 10, seed: int = 0) -> Diagnosis:
     experiment = _checked(run, neighbours_k)
     shift, about_shift = _shift(experiment.data, seed)
     curves = _curves(run)
+    numbers: dict[str, float] = {}
+    verdicts: tuple[str, ...]
+    words: tuple[str, ...]
     if run.status == "diverged":
-        words = (f"The training diverged: {run.reason}. A smaller learning rate may help.",)
-        verdicts = ("diverged",)
-        numbers: dict[str, float] = {}
+        told = f"The training diverged: {run.reason}. A smaller learning rate may help."
+        verdicts, words = ("diverged",), (told,)
     else:
         numbers = _numbers(run, experiment, neighbours_k, seed) | _trend(run)
         found = _under(numbers) | _over(numbers, run) | _unfinished(numbers)
