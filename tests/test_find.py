@@ -7,6 +7,7 @@ import pytest
 from test_plot import pixels, words
 
 import jaxopt_edu as jo
+from jaxopt_edu.find.sizes import powers
 
 LINE = jo.Training(
     model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),
@@ -60,12 +61,12 @@ def test_a_score_to_be_large_and_a_rate_deep_in_a_chain():
 @pytest.fixture(scope="module")
 def sizes():
     space = dataclasses.replace(LINE, optimizer=jo.sgd(jo.log_uniform(1e-3, 1.0)))
-    return jo.find_batch_size(space, epochs=1, sizes=(10, 100, 600), trials=4)
+    return jo.find_batch_size(space, epochs=1, sizes=(10, 600), trials=4)
 
 
 def test_sizes_see_equally_many_examples_and_the_fastest_good_one_is_suggested(sizes):
-    assert sizes.steps == (60, 6, 1)
-    assert sizes.sizes[int(np.argmin(sizes.scores))] in (10, 100)
+    assert sizes.steps == (60, 1)
+    assert sizes.scores[0] < sizes.scores[1]
     near = sizes.scores <= sizes.scores.min() + 0.05 * (sizes.untrained - sizes.scores.min())
     fastest = np.argmin(np.where(near, sizes.seconds, np.inf))
     assert sizes.suggested == sizes.sizes[fastest]
@@ -81,9 +82,7 @@ def test_the_picture_of_the_sizes(sizes):
 
 
 def test_sizes_are_powers_of_two_up_to_half_of_the_data():
-    few = jo.data.from_arrays(np.arange(50.0)[:, None], np.arange(50.0), validation=0.2, test=0.0)
-    found = jo.find_batch_size(dataclasses.replace(LINE, data=few, optimizer=jo.sgd(0.05)), 1)
-    assert found.sizes == (8, 16) and [len(study) for study in found.studies] == [1, 1]
+    assert [powers(n) for n in (15, 16, 50, 64)] == [(), (8,), (8, 16), (8, 16, 32)]
 
 
 WRONG = {
@@ -101,7 +100,7 @@ WRONG = {
         dataclasses.replace(LINE, optimizer=jo.sgd(jo.log_uniform(0.1, 1.0))), 5
     ),
     "no training ends better than it starts": (
-        lambda: jo.find_learning_rate(LINE, 60, low=1e3, high=1e5, rates=3)
+        lambda: jo.find_learning_rate(LINE, 50, low=1e3, high=1e5, rates=16)
     ),
     "epochs = 0: wanted an integer": lambda: jo.find_batch_size(LINE, 0),
     r"sizes: 601: wanted integers from 1 to 600": lambda: jo.find_batch_size(LINE, sizes=(601,)),

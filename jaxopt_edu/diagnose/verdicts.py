@@ -217,10 +217,12 @@ def _over(n: dict[str, float], run: Run) -> dict[str, str]:
     helps = "More data, augmentation, regularization, a smaller model or `patience` may help."
     seen = []
     if gap > n["learned"] / 5 and gap > 2 * doubt:
+        lost = gap / n["learned"]
+        much = f"{lost:.0%} of what" if lost < 1 else "all that"
         seen.append(
             f"The loss is {n['train_loss']:.3g} on the training part and "
-            f"{n['validation_loss']:.3g} on the validation part: {gap / n['learned']:.0%} of "
-            "what was learned is not true of new examples."
+            f"{n['validation_loss']:.3g} on the validation part: {much} was learned is not true "
+            "of new examples."
         )
     if run.status != "stopped early" and n["risen"] > n["learned"] / 10:
         seen.append(

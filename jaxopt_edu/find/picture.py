@@ -56,14 +56,11 @@ def plot_rates(found: Any) -> "Figure":
 
 def plot_sizes(found: Any) -> "Figure":
     """The score in one panel and the time in another, over the batch size."""
-    from matplotlib.ticker import NullFormatter
-
     figure = new_figure()
     above, below = figure.subplots(2, 1, sharex=True)
     study, sizes = found.studies[0], np.asarray(found.sizes)
     order, chosen = np.argsort(sizes), found.sizes.index(found.suggested)
     scale_scores(above, found.scores, study.mode, cut=0)
-    scale_scores(below, found.seconds, "min", cut=0)
     for axes, values, words in (
         (above, found.scores, score_name(study)),
         (below, found.seconds, "seconds of work"),
@@ -74,7 +71,8 @@ def plot_sizes(found: Any) -> "Figure":
         axes.set_ylabel(plain(words))
     below.set_xscale("log")
     below.set_xticks(sizes, [str(size) for size in sizes])
-    below.xaxis.set_minor_formatter(NullFormatter())
+    below.minorticks_off()
+    below.set_ylim(0, 1.15 * found.seconds.max())
     below.set_xlabel("batch size")
     key(figure, [star(f"suggested: {found.suggested}, the fastest of those near the best score")])
     seen = found.steps[0] * found.sizes[0]

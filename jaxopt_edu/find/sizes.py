@@ -73,8 +73,8 @@ def find_batch_size(
     epochs: passes through the training part, at every size. sizes: by default the powers of two
         from 8 to half of the training part.
     metric, mode: the score that is compared, on the validation split.
-    Units: seconds are those of a core or accelerator at work: a sweep has several of them. They
-        differ from run to run, so the suggestion may, where two sizes are alike.
+    Units: seconds are those of a core or accelerator at work, evaluations included: a sweep has
+        several of them. They differ from run to run, so the suggestion may, where sizes are alike.
     Errors: ValueError or TypeError that names the argument, before anything is compiled.
 
     >>> import jaxopt_edu as jo
@@ -93,7 +93,7 @@ def find_batch_size(
         name = type(experiment).__name__
         raise TypeError(f"{name}: wanted a Training, whose batch_size is searched, without folds")
     n = experiment.data.train.size
-    sizes = tuple(sizes) if sizes is not None else _powers(n)
+    sizes = tuple(sizes) if sizes is not None else powers(n)
     if not sizes:
         raise ValueError("sizes: there are none")
     for size in sizes:
@@ -115,7 +115,7 @@ def find_batch_size(
     return BatchSizes(sizes, steps, scores, seconds, first, suggested, studies)
 
 
-def _powers(n: int) -> tuple[int, ...]:
+def powers(n: int) -> tuple[int, ...]:
     """The powers of two from 8 to n / 2."""
     return tuple(2**k for k in range(3, max(n // 2, 1).bit_length()))
 
@@ -129,14 +129,16 @@ def _any_of(space: Any) -> Any:
 
 
 def _study(experiment: Any, size: int, steps: int, trials: int, **more: Any) -> Study:
-    """The trainings of one size, scored once, at their end."""
+    """The trainings of one size, in at least five segments where there are as many steps."""
     space = dataclasses.replace(experiment, batch_size=size)
-    more |= {"steps": steps, "eval_every": steps}
+    more |= {"steps": steps, "eval_every": max(1, steps // 5)}
     if any(isinstance(x, Distribution) for x in hyperparameters(space).values()):
         return sweep(space, trials, sampler="grid", **more)
     return sweep([space], **more)
 
 
 def _seconds(study: Study) -> float:
-    """Of work for one training."""
-    return float(np.sum(study.timeline["end"] - study.timeline["start"])) / len(study)
+    """Of work for one training, by the median segment, so that a busy moment does not count."""
+    t = study.timeline
+    step = np.median((t["end"] - t["start"]) / t["steps"])
+    return float(step * study.steps * np.sum(t["first"] == 0) / len(study))
