@@ -8,16 +8,17 @@ test accuracy of that trial is reported for five seeds. One program serves all r
 The epsilon is that of one training. Choosing among many spends more, unless it is done on data of
 other people, as a study of what is possible does.
 
-    python docs/private_digits.py
+    python docs/private_digits.py [--epsilon 1 3 8 inf] [--trials 64] [--seeds 5]
 """
 
+import argparse
 import math
 
 import numpy as np
 
 import jaxopt_edu as jo
 
-STEPS, BATCH, DELTA, TRIALS, SEEDS = 150, 256, 1e-4, 64, 5
+STEPS, BATCH, DELTA = 150, 256, 1e-4
 
 
 def digits(seed: int = 0) -> jo.data.Data:
@@ -41,18 +42,18 @@ def space(noise: float) -> jo.privacy.PrivateTraining:
     )
 
 
-def row(epsilon: float) -> str:
-    """The best of a sweep at this epsilon, trained once more with five seeds."""
+def row(epsilon: float, trials: int, seeds: int) -> str:
+    """The best of a sweep at this epsilon, trained once more with each of the seeds."""
     noise = 0.0
     if epsilon < math.inf:
         rate = BATCH / len(digits().train.y)
         noise = jo.privacy.noise_multiplier(
             epsilon=epsilon, sample_rate=rate, steps=STEPS, delta=DELTA
         )
-    best = jo.sweep(space(noise), trials=TRIALS, steps=STEPS, progress=False).best
+    best = jo.sweep(space(noise), trials=trials, steps=STEPS, progress=False).best
     tests = [
         jo.fit(best, STEPS, seed=seed, progress=False).evaluate("test")
-        for seed in range(1, SEEDS + 1)
+        for seed in range(1, seeds + 1)
     ]
     accuracy = [scores["accuracy"] for scores in tests]
     pld = best.epsilon(STEPS, DELTA, accountant="pld") if noise else math.inf
@@ -63,8 +64,22 @@ def row(epsilon: float) -> str:
     )
 
 
-if __name__ == "__main__":
-    print("| epsilon (RDP) | the same by PLD | noise | rate | clip | test accuracy | five seeds |")
+def main(epsilons: list[float], trials: int = 64, seeds: int = 5) -> list[str]:
+    """Prints the table; its rows."""
+    names = ("epsilon (RDP)", "the same by PLD", "noise", "rate", "clip", "test accuracy")
+    print(f"| {' | '.join(names)} | {seeds} seeds |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
-    for epsilon in (1.0, 3.0, 8.0, math.inf):
-        print(row(epsilon), flush=True)
+    rows = []
+    for epsilon in epsilons:
+        rows.append(row(epsilon, trials, seeds))
+        print(rows[-1], flush=True)
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epsilon", type=float, nargs="+", default=[1.0, 3.0, 8.0, math.inf])
+    parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--seeds", type=int, default=5)
+    arguments = parser.parse_args()
+    main(arguments.epsilon, arguments.trials, arguments.seeds)

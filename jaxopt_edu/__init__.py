@@ -16,7 +16,7 @@ from jaxopt_edu import transforms
 from jaxopt_edu.transforms import *
 from jaxopt_edu import optimizers
 from jaxopt_edu.optimizers import *
-from jaxopt_edu import data, models, space
+from jaxopt_edu import augment, data, models, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.describe import load_experiment
@@ -31,12 +31,15 @@ from jaxopt_edu import explain
 from jaxopt_edu.validation import *
 from jaxopt_edu import functions, plot, report, validation
 from jaxopt_edu.race import race
+from jaxopt_edu.diagnose import Diagnosis, diagnose
+from jaxopt_edu.find import BatchSizes, Rates, find_batch_size, find_learning_rate
 
 __all__ = [
-    "Chain", "Constant", "Experiment", "Grid", "Halving", "Hyper", "Hyperband", "Interval",
-    "LatinHypercube", "Mask", "MedianStopping", "Optuna", "PeerLost", "Population", "Prior",
-    "Random", "Rule", "Run", "Sobol", "Study", "SweepInterrupted", "Training", "TrainingState",
-    "Transform", "Tuning", "apply_updates", "chain", "choice", "data", "explain", "federated",
+    "BatchSizes", "Chain", "Constant", "Diagnosis", "Experiment", "Grid", "Halving", "Hyper",
+    "Hyperband", "Interval", "LatinHypercube", "Mask", "MedianStopping", "Optuna", "PeerLost",
+    "Population", "Prior", "Random", "Rates", "Rule", "Run", "Sobol", "Study", "SweepInterrupted",
+    "Training", "TrainingState", "Transform", "Tuning", "apply_updates", "augment", "chain",
+    "choice", "data", "diagnose", "explain", "federated", "find_batch_size", "find_learning_rate",
     "fit", "from_distribution", "from_optax", "functions", "halving", "hyperband", "hypergradient",
     "hyperparameters", "importances", "int_uniform", "latin_hypercube", "load_experiment",
     "load_study", "log_uniform", "losses", "median_stopping", "metrics", "models", "number",

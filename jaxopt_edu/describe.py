@@ -22,7 +22,7 @@ from jaxopt_edu.value import nearest, show
 
 _CHAPTERS = (
     "", ".losses", ".metrics", ".models", ".optimizers", ".schedules", ".data", ".space", ".sweep",
-    ".privacy", ".federated",
+    ".privacy", ".federated", ".augment",
 )  # fmt: skip
 
 

@@ -244,6 +244,13 @@ def score_tile(tile: Tile, settings: Settings) -> None:
     _score(tile, tile.on(device), settings)
 
 
+def scores_on(tile: Tile, split: str) -> dict[str, np.ndarray]:
+    """The scores of the tile's trials on one more split, as far as they have come."""
+    device = worker_devices()[0]
+    lanes = _on(tile.lanes, device)
+    return loss_first(tile.read(score_lanes(tile.form, (split,), tile.on(device), lanes))[split])
+
+
 def _score(tile: Tile, which: Which, settings: Settings) -> None:
     final = tile.read(score_lanes(tile.form, settings.splits, which, tile.lanes))
     tile.final = {split: loss_first(final[split]) for split in settings.splits}

@@ -10,9 +10,11 @@ import jax.numpy as jnp
 from jax import Array, random
 
 from jaxopt_edu import metrics, tree
+from jaxopt_edu.augment import losses_of
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.classes import class_counts
+from jaxopt_edu.data.dataset import Rows
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.prior import among
 from jaxopt_edu.regularizers import learning_rate_of
@@ -59,6 +61,9 @@ class Training:
         trials of a sweep share them (common random numbers).
     balanced: every batch has as many examples of each class, to within one, so that a rare class
         is drawn as often as a frequent one.
+    augment: what happens to the examples of a step before the model sees them: (key, x, y) -> x, y,
+        as `jo.augment.noise(0.1)`. Its key is new at each step, and the same in all trials. Scores
+        are those of the examples as they are.
     score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
         R2 for numbers.
     Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
@@ -84,6 +89,7 @@ class Training:
     metrics: tuple[Callable, ...] | None = static(default=None)
     track_gradient_norm: bool = static(default=False)
     balanced: bool = static(default=False)
+    augment: Any = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -118,7 +124,8 @@ class Training:
         return TrainingState(params, self.optimizer.init(params), first, norm)
 
     def step(self, state, t, key):
-        grads, loss = self.gradient(state.params, self.batch(t, key), self.dropout_key(t, key))
+        batch = self.augmented(t, key, *self.batch(t, key))
+        grads, loss = self.gradient(state.params, batch, self.dropout_key(t, key))
         return self.take_step(state, grads, loss, value=loss)
 
     def gradient(self, params: Any, batch: tuple[Any, Any, Any], key: Array) -> Any:
@@ -167,13 +174,19 @@ class Training:
             index = batch_indices(*draw)
         return *train.take(index), None
 
+    def augmented(self, t: Array, key: Array, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """The batch of step t as the model is to see it."""
+        if self.augment is not None:
+            x, y = self.augment(random.fold_in(random.fold_in(key, 2), t), x, y)
+        return x, y, weights
+
     @property
     def _regularizer(self) -> Any:
         """The regularizer as it acts on the mean loss."""
         return among(self.regularizer, self.data.train.examples)
 
     def _loss(self, params, x, y, weights, key=None):
-        return _mean(self.loss(self.model.apply(params, x, key=key), y), weights)
+        return _mean(losses_of(self.loss, self.model.apply(params, x, key=key), y), weights)
 
     def _metrics(self) -> tuple[Callable, ...]:
         if self.metrics is not None:
@@ -190,6 +203,7 @@ class Training:
                         f"metric {_name(f)} takes no weights, which folds of unequal size need"
                     )
             return self.fold(self.data.smallest).check()
+        self._check_augment()
         train, b = self.data.train, self.batch_size
         n = int(train.examples)
         if b is not None and not 1 <= b <= n:
@@ -204,6 +218,18 @@ class Training:
             raise ValueError(
                 f"model = {show(self.model)} gives {out.shape[1]} outputs; the data have "
                 f"{classes} classes"
+            )
+
+    def _check_augment(self) -> None:
+        if self.augment is not None and not callable(self.augment):
+            raise TypeError(
+                f"augment = {show(self.augment)}: wanted (key, x, y) -> x, y, as jo.augment.noise"
+            )
+        padded = isinstance(self.data.train, Rows) and self.data.train.count is not None
+        if padded and self.batch_size is None and getattr(self.augment, "mixes", False):
+            raise ValueError(
+                f"augment = {show(self.augment)} mixes examples: on folds of unequal size, whose "
+                "padding must not be mixed in, it wants a batch_size"
             )
 
 

@@ -1,6 +1,6 @@
 """`fit`: one training, run by the same engine as a sweep, as a sweep of one lane."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -14,7 +14,15 @@ from jaxopt_edu.checks import (
     ranking_split,
     segment_length,
 )
-from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
+from jaxopt_edu.engine import (
+    Settings,
+    Structure,
+    Tile,
+    as_numbers,
+    run_tiles,
+    score_tile,
+    scores_on,
+)
 from jaxopt_edu.history import History
 from jaxopt_edu.names import replace
 from jaxopt_edu.parallel.means import Means
@@ -32,6 +40,7 @@ class Run:
     steps: steps taken. status: why it ended (finished, converged, stopped early, diverged,
         interrupted), reason in words.
     history: "step" and the scores of every evaluation, by name, on the split that ranks.
+    train_history: those on the training part, where `fit` was told to take them (train_curve).
     """
 
     experiment: Any
@@ -42,6 +51,7 @@ class Run:
     history: dict[str, np.ndarray]
     scores: dict[str, dict[str, float]]
     seed: int
+    train_history: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k} {v:.4g}" for k, v in next(iter(self.scores.values())).items())
@@ -73,6 +83,7 @@ def fit(
     metric: str = "loss",
     mode: str = "min",
     eval_every: int | None = None,
+    train_curve: bool = False,
     tile: int = 1,
     diverge_above: float = 1e4,
     progress: bool | None = None,
@@ -91,6 +102,8 @@ def fit(
     patience: stop after this many evaluations without a better score, and return the best state.
     metric, mode: the score that patience watches, on the validation split.
     eval_every: steps between evaluations; by default a twentieth of all.
+    train_curve: whether evaluations score the training part too (`Run.train_history`), each time at
+        the cost of a forward pass through it.
     tile: lanes in the program; with that of a study the numbers of its best trial come again bit
         for bit, at the price of computing as many lanes.
     mesh: devices that share the rows of every batch and the state of the optimizer, such as
@@ -132,12 +145,16 @@ def fit(
     settings = Settings(stops, split, splits, names, diverge_above, tol)
     history = History(metric, 1 if mode == "min" else -1, patience)
     means = Means(mesh, accumulate, batches, prefetch, store)
+    if train_curve and "train" not in splits:
+        raise ValueError(f"train_curve: there is no split train, only {', '.join(splits)}")
     if any(means.given.values()):
+        if train_curve:
+            raise ValueError("train_curve: not with mesh, accumulate, batches or store")
         means.check(experiment, tol, tile)
         return Run(experiment, *train(running, settings, history, seed, means, progress), seed)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
-    watch = _Watch(history)
+    watch = _Watch(history, train_curve)
     status = _run(lane, settings, watch, Progress(steps, progress))
     return watch.as_run(experiment, lane, status, settings)
 
@@ -174,12 +191,16 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
 class _Watch:
     """The history of a run, and the best state so far where patience asks for it."""
 
-    def __init__(self, history: History):
-        self.history = history
+    def __init__(self, history: History, train_curve: bool):
+        self.history, self.train_curve = history, train_curve
+        self.train: dict[str, list[float]] = {}
         self.best_lanes: Lane | None = None
 
     def note(self, tile: Tile) -> None:
         better = self.history.note(tile.t, {n: float(x[0]) for n, x in tile.scores.items()})
+        if self.train_curve:
+            for name, x in scores_on(tile, "train").items():
+                self.train.setdefault(name, []).append(float(x[0]))
         if better and self.history.patience is not None:  # the next segment takes the buffers over
             self.best_lanes = jax.tree.map(np.array, tile.lanes)
 
@@ -194,4 +215,6 @@ class _Watch:
         history = self.history.columns(settings.names)
         steps = int(tile.died[0]) if status == "diverged" else tile.t
         state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-        return Run(experiment, state, steps, status, reason, history, as_scores(tile), tile.seed)
+        scores = as_scores(tile)
+        train = {name: np.asarray(x) for name, x in self.train.items()}
+        return Run(experiment, state, steps, status, reason, history, scores, tile.seed, train)

@@ -84,8 +84,9 @@ class Layout:
 
     def learn(self, experiment: Any, state: Any, batch: tuple, t: Array, key: Array) -> Any:
         """The state after step t on a batch, whose rows the devices share."""
+        batch = self.spread(experiment.augmented(t, key, *batch))
         key = experiment.dropout_key(t, key)
-        grads, loss = self.gradient(experiment, state.params, self.spread(batch), key)
+        grads, loss = self.gradient(experiment, state.params, batch, key)
         return self.settle(experiment.take_step(state, grads, loss, value=loss))
 
     def gradient(self, experiment: Any, params: Any, batch: tuple, key: Array) -> Any:

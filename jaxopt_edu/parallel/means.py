@@ -114,6 +114,11 @@ def _check_stream(experiment: Any, tol: float | None) -> None:
         )
     if experiment.balanced:
         raise ValueError("balanced: not with batches, which are taken as they come")
+    if getattr(experiment.augment, "mixes", False):
+        raise ValueError(
+            f"augment = {show(experiment.augment)} mixes examples: not with batches, whose last "
+            "ones may be padded"
+        )
     if isinstance(experiment.regularizer, Prior):
         raise ValueError(
             f"regularizer = {show(experiment.regularizer)}: not with batches, as nobody knows how "

@@ -12,7 +12,7 @@ from jaxopt_edu.prior import among
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
-from jaxopt_edu.value import number, pytree, static
+from jaxopt_edu.value import number, pytree, show, static
 
 __all__ = ["PrivateTraining"]
 
@@ -28,6 +28,7 @@ class PrivateTraining(Training):
     With sgd it is DP-SGD, with adam DP-Adam. max_norm and noise_multiplier are numbers, so one
     program sweeps them; with noise 0 and a large max_norm it is `Training` on Poisson batches.
     batch_size: the expected one; None takes all records at every step (q = 1).
+    augment: of each example by itself; one that mixes examples (mixup) is refused.
     microbatch: how many examples are differentiated at a time. A draw that is larger takes another
         pass, so none is cut short; None: what nearly every draw fits into.
     What is private: the params and the optimizer's state at all steps, at the price `epsilon`, if
@@ -69,12 +70,15 @@ class PrivateTraining(Training):
         )  # fmt: skip
 
     def step(self, state, t, key):
-        draw_key, dropout_key, noise_key = random.split(random.fold_in(key, t), 3)
+        draw_key, dropout_key, noise_key, augment_key = random.split(random.fold_in(key, t), 4)
 
         def loss(params, example):
             x, y, row = example
-            prediction = self.model.apply(params, x[None], key=random.fold_in(dropout_key, row))
-            return jnp.mean(self.loss(prediction, y[None]))
+            x, y = x[None], y[None]
+            if self.augment is not None:
+                x, y = self.augment(random.fold_in(augment_key, row), x, y)
+            prediction = self.model.apply(params, x, key=random.fold_in(dropout_key, row))
+            return jnp.mean(self.loss(prediction, y))
 
         def sums(rows, present):
             batch = (*self.data.train.take(rows), rows)
@@ -106,5 +110,9 @@ class PrivateTraining(Training):
         super().check()
         if self.balanced:
             raise ValueError("balanced: a private training draws every record equally often")
+        if getattr(self.augment, "mixes", False):
+            raise ValueError(
+                f"augment = {show(self.augment)} mixes examples: then no record has a bounded part"
+            )
         if self.microbatch is not None and self.microbatch < 1:
             raise ValueError(f"microbatch = {self.microbatch}: wanted at least 1 example")
