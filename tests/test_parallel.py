@@ -230,6 +230,17 @@ PRIVATE = jo.privacy.PrivateTraining(
     model=jo.models.Linear(16, 3), loss=jo.losses.softmax_cross_entropy_with_integer_labels,
     optimizer=jo.sgd(0.1), data=jobs.DATA, batch_size=16, max_norm=1.0, noise_multiplier=1.0,
 )  # fmt: skip
+AUGMENTED = dataclasses.replace(
+    jobs.training(jo.sgd(0.1), 16), balanced=True,
+    augment=jo.augment.chain(jo.augment.noise(0.1), jo.augment.mixup(0.4)),
+)  # fmt: skip
+WITH_PRIOR = dataclasses.replace(jobs.training(jo.sgd(0.1)), regularizer=jo.prior(jo.L2(1.0)))
+
+
+def test_all_that_a_step_consists_of_is_there_in_parts():
+    for experiment in (AUGMENTED, WITH_PRIOR):
+        whole, parts = (jo.fit(experiment, 12, seed=3, accumulate=k).params for k in (1, 2))
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), whole, parts)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +253,15 @@ PRIVATE = jo.privacy.PrivateTraining(
         (jobs.training(jo.sgd(0.1)), {"batches": [], "prefetch": 0}, ValueError, "prefetch = 0"),
         (jobs.training(jo.sgd(0.1)), {"batches": [], "tol": 0.1}, ValueError, "tol = 0.1: not"),
         (jobs.training(jo.sgd(0.1), 8), {"batches": []}, ValueError, "batch_size = 8: with"),
+        (AUGMENTED, {"batches": []}, ValueError, "balanced: not with batches"),
+        (
+            jo.replace(AUGMENTED, balanced=False, batch_size=None),
+            {"batches": []},
+            ValueError,
+            "augment = .* mixes",
+        ),
+        (WITH_PRIOR, {"batches": []}, ValueError, "regularizer = Prior.*nobody knows"),
+        (jobs.training(jo.sgd(0.1)), {"accumulate": 2, "train_curve": True}, ValueError, "train_c"),
         (PRIVATE, {"mesh": MESH}, TypeError, "mesh: PrivateTraining has a step of its own"),
         (PRIVATE, {"accumulate": 2}, TypeError, "accumulate: PrivateTraining has a step"),
         (PRIVATE, {"batches": []}, TypeError, "batches: PrivateTraining has a step of its own"),

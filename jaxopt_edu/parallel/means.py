@@ -107,13 +107,13 @@ def _check_stream(experiment: Any, tol: float | None) -> None:
     """What needs to know all examples does not go with a stream of batches."""
     if tol is not None:
         raise ValueError(f"tol = {tol}: not with batches, whose gradients are never those of all")
+    if experiment.balanced:
+        raise ValueError("balanced: not with batches, which are taken as they come")
     if experiment.batch_size is not None:
         raise ValueError(
             f"batch_size = {experiment.batch_size}: with batches it is None, as they say "
             "themselves how many rows they have"
         )
-    if experiment.balanced:
-        raise ValueError("balanced: not with batches, which are taken as they come")
     if getattr(experiment.augment, "mixes", False):
         raise ValueError(
             f"augment = {show(experiment.augment)} mixes examples: not with batches, whose last "
