@@ -64,7 +64,7 @@ def _curves(axes: "Axes", diagnosis: Any) -> list[Any]:
     signs = []
     for name, text in shown.items():
         colour, style = styles[name]
-        look = {"color": colour, "linestyle": style, "markersize": 3.5}
+        look: dict[str, Any] = {"color": colour, "linestyle": style, "markersize": 3.5}
         axes.plot(curves["step"], curves[name], marker="o", **look)
         signs.append(sign("o", text, **look))
     for level in constant:
