@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxopt_edu.programs import (
     ALIVE,
+    MOST_STOPS,
     Form,
     Which,
     advance_lanes,
@@ -25,6 +26,8 @@ from jaxopt_edu.programs import (
     take_apart,
 )
 from jaxopt_edu.workers import Workers, worker_devices
+
+CALL = 0.1  # seconds that one call of a program should take, where there is a stop in between
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,13 @@ class Settings:
         return self.stops[-1]
 
     def next_stop(self, t: int) -> int:
-        return self.stops[int(np.searchsorted(self.stops, t, side="right"))]
+        return self.next_stops(t, self.steps, 1)[0]
+
+    def next_stops(self, t: int, until: int, most: int) -> tuple[int, ...]:
+        """The stops after step t, as far as `until`: at least one, at most so many."""
+        first = int(np.searchsorted(self.stops, t, side="right"))
+        last = int(np.searchsorted(self.stops, until, side="right"))
+        return self.stops[first : max(first + 1, min(last, first + most))]
 
 
 class Segment(NamedTuple):
@@ -78,7 +87,8 @@ class Tile:
     t: int = 0
     stopped: bool = False
     # on the host, for its trials only, after its last segment:
-    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    stops: tuple[int, ...] = ()  # the steps at which it was scored
+    scores: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (trials, stops)
     died: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     reasons: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)  # split -> scores
@@ -135,6 +145,7 @@ class Structure:
         self.form, self.constants = Form(structure, shared, width), Shared(constants)
         self._which = (as_numbers(np.full(width, x) for x in numbers), folded)
         self.memory = 0  # bytes that a program takes, known once it is compiled
+        self.at_once = 1  # stops in one call, so many that it takes about CALL seconds
 
     @functools.cached_property
     def lanes(self) -> Any:
@@ -182,7 +193,7 @@ def _compile(tile: Tile, settings: Settings, device: Any) -> None:
     """One run of each program without a step; the structure learns what memory they take."""
     which = tile.on(device)
     lanes = init_lanes(tile.form, which)
-    arguments = _arguments(tile, which, lanes, 0, 0, settings)
+    arguments = _arguments(tile, which, lanes, 0, (), settings)
     used = advance_lanes.lower(*arguments).compile().memory_analysis()
     if used is not None:  # not all backends say
         tile.of.memory = used.temp_size_in_bytes + used.argument_size_in_bytes
@@ -191,14 +202,20 @@ def _compile(tile: Tile, settings: Settings, device: Any) -> None:
 
 
 def run_tiles(
-    tiles: Iterable[Tile], settings: Settings, until: int | None = None
+    tiles: Iterable[Tile], settings: Settings, until: int | None = None, most: int = MOST_STOPS
 ) -> Iterator[Tile]:
     """Advances all tiles to a stop (the last), yielding each after each of its segments.
 
     A tile is the caller's while it is out; where the caller sets `stopped`, it does not go on.
+    most: stops in a segment.
     """
     until = settings.steps if until is None else until
-    with Workers(lambda tile, worker: _segment(tile, settings, worker)) as workers:
+
+    def advance(tile, worker):
+        stops = settings.next_stops(tile.t, until, min(most, tile.of.at_once))
+        _segment(tile, settings, stops, worker)
+
+    with Workers(advance) as workers:
         out = 0
         for tile in tiles:
             if not tile.finished(until):
@@ -213,18 +230,20 @@ def run_tiles(
                 workers.put(tile)
 
 
-def _segment(tile: Tile, settings: Settings, worker: Any) -> None:
+def _segment(tile: Tile, settings: Settings, stops: tuple[int, ...], worker: Any) -> None:
     """The tile after one more segment, its scores on the host; on all splits after the last."""
     began, first, which = time.perf_counter(), tile.t, tile.on(worker.device)
-    stop = settings.next_stop(first)
     lanes = tile.lanes
     lanes = init_lanes(tile.form, which) if lanes is None else _on(lanes, worker.device)
-    arguments = _arguments(tile, which, lanes, first, stop, settings)
+    arguments = _arguments(tile, which, lanes, first, stops, settings)
     tile.lanes, t, scores = advance_lanes(*arguments)
     told = jax.device_get((scores, tile.lanes.died, tile.lanes.reason, t))  # waits once
-    tile.scores, tile.died, tile.reasons, ends = tile.read(told)
+    scores, tile.died, tile.reasons, ends = tile.read(told)
+    tile.stops, tile.scores = stops, {name: x[:, : len(stops)] for name, x in scores.items()}
     tile.t = int(ends.max())
-    tile.stopped = tile.t < stop
+    tile.stopped = tile.t < stops[-1]
+    each = (time.perf_counter() - began) / len(stops)
+    tile.of.at_once = int(np.clip(CALL / each, 1, MOST_STOPS))
     if tile.finished(settings.steps):
         _score(tile, which, settings)
     end, lives = time.perf_counter(), tile.reasons == ALIVE
@@ -263,12 +282,15 @@ def _on(lanes: Any, device: Any) -> Any:
 
 
 def _arguments(
-    tile: Tile, which: Which, lanes: Any, start: int, stop: int, settings: Settings
+    tile: Tile, which: Which, lanes: Any, start: int, stops: tuple[int, ...], settings: Settings
 ) -> tuple:
     """Of `advance_lanes`."""
     tol = None if settings.tol is None else np.float32(settings.tol)
-    above = np.float32(settings.diverge_above)
-    return tile.form, settings.split, which, lanes, np.int32(start), np.int32(stop), above, tol
+    above, count = np.float32(settings.diverge_above), np.int32(len(stops))
+    padded_stops = np.zeros(MOST_STOPS, np.int32)
+    padded_stops[: len(stops)] = stops
+    split = settings.split
+    return tile.form, split, which, lanes, np.int32(start), padded_stops, count, above, tol
 
 
 def loss_first(scores: dict[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
     """Runs the only tile to its end; the status it ends with."""
     bar.say("compiling one structure")
     try:
-        for _ in run_tiles([tile], settings):
+        for _ in run_tiles([tile], settings, most=1):
             watch.note(tile)
             bar.advance(tile.segments[-1].steps, watch.history.last)
             if tile.reasons[0] != ALIVE:
@@ -197,7 +197,7 @@ class _Watch:
         self.best_lanes: Lane | None = None
 
     def note(self, tile: Tile) -> None:
-        better = self.history.note(tile.t, {n: float(x[0]) for n, x in tile.scores.items()})
+        better = self.history.note(tile.t, {n: float(x[0, 0]) for n, x in tile.scores.items()})
         if self.train_curve:
             for name, x in scores_on(tile, "train").items():
                 self.train.setdefault(name, []).append(float(x[0]))

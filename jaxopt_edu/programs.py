@@ -19,6 +19,7 @@ from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.value import Constant
 
+MOST_STOPS = 32  # at which one call of a program scores its lanes
 ALIVE, LOSS_NOT_FINITE, STATE_NOT_FINITE, LOSS_ABOVE = range(4)
 REASONS = ("", "loss is not finite", "state is not finite", "loss above diverge_above")
 
@@ -138,31 +139,44 @@ def advance_lanes(
     which: Which,
     lanes: Lane,
     start: Array,
-    stop: Array,
+    stops: Array,
+    count: Array,
     diverge_above: Array,
     tol: Array | None,
 ) -> tuple[Lane, Array, dict[str, Array]]:
-    """The lanes of one tile after the steps start <= t < stop, the step reached, and the scores.
+    """The lanes of one tile after the steps from start to the last of the first `count` stops.
 
+    Also the step reached, and the scores at each of these stops: (lanes, MOST_STOPS).
     With tol a lane also ends as soon as its gradient norm is not above it.
     """
     key = random.fold_in(random.key(which.seed), 1)
 
     def run(experiment, lane):
-        def go_on(carry):
-            t, lane = carry
-            ahead = t < stop
-            return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
+        def scores(lane):
+            found = experiment.score(lane.state, split)
+            last = {TRAINING_LOSS: lane.state.loss} if hasattr(lane.state, "loss") else {}
+            return found | last
 
-        def step(carry):
-            t, lane = carry
-            return t + 1, watch(lane, experiment.step(lane.state, t, key), t + 1, diverge_above)
+        def segment(k, carry):
+            def go_on(carry):
+                t, lane = carry
+                ahead = t < stops[k]
+                return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
 
-        t, lane = lax.while_loop(go_on, step, (start, lane))
-        scores = experiment.score(lane.state, split)
-        if hasattr(lane.state, "loss"):
-            scores = scores | {TRAINING_LOSS: lane.state.loss}
-        return inspect(lane, t), t, scores
+            def step(carry):
+                t, lane = carry
+                state = experiment.step(lane.state, t, key)
+                return t + 1, watch(lane, state, t + 1, diverge_above)
+
+            t, lane, table = carry
+            t, lane = lax.while_loop(go_on, step, (t, lane))
+            table = {name: table[name].at[k].set(x) for name, x in scores(lane).items()}
+            return t, inspect(lane, t), table
+
+        like = jax.eval_shape(scores, lane)
+        table = {name: jnp.zeros(MOST_STOPS, x.dtype) for name, x in like.items()}
+        t, lane, table = lax.fori_loop(0, count, segment, (start, lane, table))
+        return lane, t, table
 
     return form.over_lanes(run, which, lanes)
 

@@ -129,7 +129,7 @@ def _any_of(space: Any) -> Any:
 
 
 def _study(experiment: Any, size: int, steps: int, trials: int, **more: Any) -> Study:
-    """The trainings of one size, in at least five segments where there are as many steps."""
+    """The trainings of one size, with five evaluations where there are as many steps."""
     space = dataclasses.replace(experiment, batch_size=size)
     more |= {"steps": steps, "eval_every": max(1, steps // 5)}
     if any(isinstance(x, Distribution) for x in hyperparameters(space).values()):

@@ -46,13 +46,15 @@ class Record:
         at, dead = (tile.trials, tile.repeat), tile.reasons != ALIVE
         self.arrays["steps"][at] = np.where(dead, tile.died, tile.t)
         self.arrays["reasons"][at] = tile.reasons
-        stop = int(np.searchsorted(self.settings.stops, tile.t))
+        first = int(np.searchsorted(self.settings.stops, tile.stops[0]))
+        where = (*at, slice(first, first + len(tile.stops)))
+        gone = dead[:, None] & (tile.died[:, None] <= np.array(tile.stops))
         for name, values in tile.scores.items():
             curve = self._array(CURVE + name, len(self.settings.stops))
-            curve[(*at, stop)] = np.where(dead, np.nan, values)
+            curve[where] = np.where(gone, np.nan, values)
         self.finish(tile)
         if self.repeats == 1:
-            scores = self.sign * self.arrays[CURVE + self.metric][(*at, stop)]
+            scores = self.sign * self.arrays[CURVE + self.metric][where]
             self.best = min(self.best, np.min(scores[np.isfinite(scores)], initial=np.inf))
         self.segments.append(tuple(tile.segments[-1]))
         return tile.segments[-1]

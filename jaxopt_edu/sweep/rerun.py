@@ -43,8 +43,11 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
     for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
         tile.numbers = [np.repeat(x, width) for x in _numbers(experiment)]
         for _ in run_tiles([tile], settings, until):
-            steps.append(tile.t)
-            rows.append({name: float(x[0]) for name, x in tile.scores.items()})
+            steps += tile.stops
+            rows += [
+                {name: float(x[0, k]) for name, x in tile.scores.items()}
+                for k in range(len(tile.stops))
+            ]
     if not tile.final:
         score_tile(tile, settings)
     return _as_run(stages[-1][1], tile, steps, rows, seed)
