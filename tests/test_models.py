@@ -108,6 +108,23 @@ def test_the_product_of_a_dense_layer_has_the_derivatives_of_a_product():
                     np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
 
 
+def test_many_products_with_one_x_are_those_of_a_loop():
+    """Also where x is copied for each w, and in derivatives of derivatives."""
+    for n in (2, 50):
+        x, w = jax.random.normal(KEY, (n, 4)), jax.random.normal(KEY, (3, 4, 6))
+
+        def slope(x, w):
+            return jax.grad(lambda w: jnp.sum(jnp.sin(product(x, w))))(w)
+
+        def bend(x, w):
+            return jax.grad(lambda x: jnp.sum(slope(x, w) ** 2))(x)
+
+        for f in (product, slope, bend):
+            looped = jnp.stack([f(x, each) for each in w])
+            batched = jax.jit(jax.vmap(f, (None, 0)))(x, w)
+            np.testing.assert_allclose(batched, looped, rtol=1e-4, atol=1e-5)
+
+
 def test_a_padded_network_trains_like_the_narrow_one_within_it():
     wide = jo.models.MLP((4, 8, 6, 3), "softplus", units=5)  # softplus(0) is not 0
     narrow = jo.models.MLP((4, 5, 5, 3), "softplus")

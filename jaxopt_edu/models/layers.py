@@ -63,9 +63,11 @@ def product(x: Array, w: Array) -> Array:
 
     Its derivative is the usual one, but x^T and w^T are laid out in memory before they are factors
     of the gradients x^T g and g w^T: XLA's fast kernels for a CPU take no transposed factors, and
-    without them these products took as long as all the rest of a training step (jax 0.10.2).
+    without them these products took as long as all the rest of a training step (jax 0.10.2). And
+    under vmap over w alone, an x that is no larger than w is copied for each w: of one product with
+    all w side by side, XLA would turn every result round again.
     """
-    return x @ w
+    return _own(x, w) @ w
 
 
 def _product_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
@@ -75,7 +77,7 @@ def _product_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     if not isinstance(dx, SymbolicZero):
         moved = _times(dx, lax.optimization_barrier(w.T), 1)
     if not isinstance(dw, SymbolicZero):
-        moved = moved + _times(lax.optimization_barrier(x.T), dw, 0)
+        moved = moved + _times(lax.optimization_barrier(_own(x, w).T), dw, 0)
     return out, moved
 
 
@@ -85,6 +87,30 @@ def _times(a: Array, b: Array, axis: int) -> Array:
 
 
 product.defjvp(_product_jvp, symbolic_zeros=True)
+
+
+@jax.custom_jvp
+def _own(x: Array, w: Array) -> Array:
+    """x; where w is one of many in a batch and x is not, each has its own x, if that is small."""
+    return _spread(x, w) if x.size <= w.size else x
+
+
+@_own.defjvp
+def _own_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    return _own(*primals), tangents[0]
+
+
+@jax.custom_batching.custom_vmap
+def _spread(x: Array, w: Array) -> Array:
+    return x
+
+
+@_spread.def_vmap
+def _spread_over(size: int, batched: list, x: Array, w: Array) -> tuple[Array, bool]:
+    many_x, many_w = batched
+    if many_w and not many_x:
+        x = jnp.broadcast_to(x, (size, *x.shape))
+    return x, many_x or many_w
 
 
 def dropout(key: Array, x: Array, rate: Any) -> Array:
