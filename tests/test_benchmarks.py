@@ -11,10 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
+QUICK = "--xla_backend_optimization_level=0"  # to compile
 JAX_ARMS = {
     "step": {"ours", "ours-closed", "optax"},
     "fit": {"ours", "python-loop", "scan"},
-    "sweep": {"ours", "ours-one", "ours-fit", "vmap", "scan"},
+    "sweep": {"ours", "ours-one", "vmap"},
     "fractal": {"ours", "vmap"},
     "federated": {"ours", "loop"},
 }
@@ -23,7 +24,7 @@ JAX_ARMS = {
 def run(script, *arguments):
     return subprocess.run(
         [sys.executable, "-W", "error", BENCHMARKS / f"{script}.py", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": QUICK},
         capture_output=True,
         text=True,
     )
@@ -50,7 +51,7 @@ def test_quick(script, tmp_path):
     assert all(f"{arm}: skipped: torch is not installed" in done.stdout for arm in absent)
 
 
-@pytest.mark.parametrize("script", ["halving", "overhead", "diverge"])
+@pytest.mark.parametrize("script", ["halving", "overhead"])
 def test_quick_of_our_own(script, tmp_path):
     done = run(script, "--quick", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
