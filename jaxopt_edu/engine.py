@@ -245,7 +245,7 @@ def _segment(tile: Tile, settings: Settings, stops: tuple[int, ...], worker: Any
     each = (time.perf_counter() - began) / len(stops)
     tile.of.at_once = int(np.clip(CALL / each, 1, MOST_STOPS))
     if tile.finished(settings.steps):
-        _score(tile, which, settings)
+        tile.final = _scores(tile, which, settings.splits)
     end, lives = time.perf_counter(), tile.reasons == ALIVE
     useful = np.maximum(np.where(lives, tile.t, tile.died) - first, 0).sum()
     tile.segments.append(
@@ -258,21 +258,19 @@ def _segment(tile: Tile, settings: Settings, stops: tuple[int, ...], worker: Any
 
 def score_tile(tile: Tile, settings: Settings) -> None:
     """Puts the scores of the tile's trials on every split of the settings into tile.final."""
+    tile.final = scores_on(tile, settings.splits)
+
+
+def scores_on(tile: Tile, splits: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+    """The scores of the tile's trials on these splits, as far as they have come."""
     device = worker_devices()[0]
     tile.lanes = _on(tile.lanes, device)
-    _score(tile, tile.on(device), settings)
+    return _scores(tile, tile.on(device), splits)
 
 
-def scores_on(tile: Tile, split: str) -> dict[str, np.ndarray]:
-    """The scores of the tile's trials on one more split, as far as they have come."""
-    device = worker_devices()[0]
-    lanes = _on(tile.lanes, device)
-    return loss_first(tile.read(score_lanes(tile.form, (split,), tile.on(device), lanes))[split])
-
-
-def _score(tile: Tile, which: Which, settings: Settings) -> None:
-    final = tile.read(score_lanes(tile.form, settings.splits, which, tile.lanes))
-    tile.final = {split: loss_first(final[split]) for split in settings.splits}
+def _scores(tile: Tile, which: Which, splits: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+    found = tile.read(score_lanes(tile.form, splits, which, tile.lanes))
+    return {split: loss_first(found[split]) for split in splits}
 
 
 def _on(lanes: Any, device: Any) -> Any:

@@ -199,7 +199,7 @@ class _Watch:
     def note(self, tile: Tile) -> None:
         better = self.history.note(tile.t, {n: float(x[0, 0]) for n, x in tile.scores.items()})
         if self.train_curve:
-            for name, x in scores_on(tile, "train").items():
+            for name, x in scores_on(tile, ("train",))["train"].items():
                 self.train.setdefault(name, []).append(float(x[0]))
         if better and self.history.patience is not None:  # the next segment takes the buffers over
             self.best_lanes = jax.tree.map(np.array, tile.lanes)

@@ -8,7 +8,6 @@ from jax import Array, random
 
 from jaxopt_edu import tree
 from jaxopt_edu.experiment import Training
-from jaxopt_edu.prior import among
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
@@ -91,7 +90,7 @@ class PrivateTraining(Training):
         noisy = add_noise(noise_key, total, self.noise_multiplier * self.max_norm)
         expected = self.data.train.examples if self.batch_size is None else self.batch_size
         grads = tree.map(lambda g, p: (g / expected).astype(p.dtype), noisy, state.params)
-        regularizer = among(self.regularizer, self.data.train.examples)
+        regularizer = self._regularizer
         if regularizer is not None:
             penalty = jax.grad(lambda p: jnp.asarray(regularizer.penalty(p), float))
             grads = tree.map(lambda g, r: (g + r).astype(g.dtype), grads, penalty(state.params))
