@@ -122,14 +122,7 @@ class Lane(NamedTuple):
 @functools.partial(jax.jit, static_argnames="form")
 def init_lanes(form: Form, which: Which) -> Lane:
     """The lanes of one tile before the first step."""
-    key = random.fold_in(random.key(which.seed), 0)
-
-    def init(experiment):
-        state = experiment.init(key)
-        first = getattr(state, "loss", jnp.zeros(()))
-        return Lane(state, first, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
-
-    return form.over_lanes(init, which)
+    return form.over_lanes(lambda experiment: begin(experiment, which.seed), which)
 
 
 @functools.partial(jax.jit, static_argnames=("form", "split"), donate_argnames="lanes")
@@ -149,31 +142,20 @@ def advance_lanes(
     Also the step reached, and the scores at each of these stops: (lanes, MOST_STOPS).
     With tol a lane also ends as soon as its gradient norm is not above it.
     """
-    key = random.fold_in(random.key(which.seed), 1)
+    key = order_key(which.seed)
 
     def run(experiment, lane):
-        def scores(lane):
-            found = experiment.score(lane.state, split)
-            last = {TRAINING_LOSS: lane.state.loss} if hasattr(lane.state, "loss") else {}
-            return found | last
+        def step(state, t):
+            return experiment.step(state, t, key)
 
         def segment(k, carry):
-            def go_on(carry):
-                t, lane = carry
-                ahead = t < stops[k]
-                return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
-
-            def step(carry):
-                t, lane = carry
-                state = experiment.step(lane.state, t, key)
-                return t + 1, watch(lane, state, t + 1, diverge_above)
-
             t, lane, table = carry
-            t, lane = lax.while_loop(go_on, step, (t, lane))
-            table = {name: table[name].at[k].set(x) for name, x in scores(lane).items()}
+            t, lane = walk(step, lane, t, stops[k], diverge_above, tol)
+            scores = evaluate(experiment, lane, split)
+            table = {name: table[name].at[k].set(x) for name, x in scores.items()}
             return t, inspect(lane, t), table
 
-        like = jax.eval_shape(scores, lane)
+        like = jax.eval_shape(lambda lane: evaluate(experiment, lane, split), lane)
         table = {name: jnp.zeros(MOST_STOPS, x.dtype) for name, x in like.items()}
         t, lane, table = lax.fori_loop(0, count, segment, (start, lane, table))
         return lane, t, table
@@ -191,6 +173,50 @@ def score_lanes(
         return {split: experiment.score(lane.state, split) for split in splits}
 
     return form.over_lanes(score, which, lanes)
+
+
+# ------------------------------------------------------------------- what a training consists of
+
+
+def begin(experiment: Any, seed: Array) -> Lane:
+    """A training before its first step."""
+    state = experiment.init(random.fold_in(random.key(seed), 0))
+    first = getattr(state, "loss", jnp.zeros(()))
+    return Lane(state, first, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+
+def order_key(seed: Array) -> Array:
+    """The key of a training's steps: of the order of the data, of dropout."""
+    return random.fold_in(random.key(seed), 1)
+
+
+def walk(
+    step: Callable[[Any, Array], Any],
+    lane: Lane,
+    start: Array,
+    stop: Array,
+    diverge_above: Array,
+    tol: Array | None,
+) -> tuple[Array, Lane]:
+    """(t, lane) after the steps start <= t < stop, or those until its gradient is small."""
+
+    def go_on(carry):
+        t, lane = carry
+        ahead = t < stop
+        return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
+
+    def go(carry):
+        t, lane = carry
+        return t + 1, watch(lane, step(lane.state, t), t + 1, diverge_above)
+
+    return lax.while_loop(go_on, go, (start, lane))
+
+
+def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:
+    """The scores of a lane on a split, and its last training loss where it has one."""
+    scores = experiment.score(lane.state, split)
+    last = {TRAINING_LOSS: lane.state.loss} if hasattr(lane.state, "loss") else {}
+    return scores | last
 
 
 def watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:

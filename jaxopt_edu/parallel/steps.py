@@ -9,21 +9,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax, random
+from jax import Array, lax
 
-from jaxopt_edu import tree
-from jaxopt_edu.checks import TRAINING_LOSS
+from jaxopt_edu import programs, tree
 from jaxopt_edu.parallel.layout import Layout
-from jaxopt_edu.programs import Lane, inspect, watch
+from jaxopt_edu.programs import Lane, inspect, order_key, walk, watch
 
 
 @functools.partial(jax.jit, static_argnames="layout")
 def begin(layout: Layout, experiment: Any, seed: Array) -> Lane:
     """A training before its first step."""
-    state = experiment.init(random.fold_in(random.key(seed), 0))
-    first = jnp.copy(getattr(state, "loss", jnp.zeros(())))
-    alive = jnp.zeros((), jnp.int32)
-    return _settle(layout, Lane(state, first, alive, alive))
+    lane = programs.begin(experiment, seed)
+    return _settle(layout, lane._replace(first=jnp.copy(lane.first)))
 
 
 @functools.partial(jax.jit, static_argnames="layout", donate_argnames="lane")
@@ -38,18 +35,12 @@ def advance(
     tol: Array | None,
 ) -> tuple[Lane, Array]:
     """The training after the steps start <= t < stop, or those until its gradient is small."""
-    key = _order(seed)
+    key = order_key(seed)
 
-    def go_on(carry):
-        t, lane = carry
-        ahead = t < stop
-        return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
+    def step(state, t):
+        return layout.step(experiment, state, t, key)
 
-    def step(carry):
-        t, lane = carry
-        return t + 1, watch(lane, layout.step(experiment, lane.state, t, key), t + 1, diverge_above)
-
-    t, lane = lax.while_loop(go_on, step, (start, lane))
+    t, lane = walk(step, lane, start, stop, diverge_above, tol)
     return _settle(layout, lane), t
 
 
@@ -64,7 +55,7 @@ def take(
     diverge_above: Array,
 ) -> Lane:
     """The training after step t, on this batch."""
-    state = layout.learn(experiment, lane.state, batch, t, _order(seed))
+    state = layout.learn(experiment, lane.state, batch, t, order_key(seed))
     return _settle(layout, watch(lane, state, t + 1, diverge_above))
 
 
@@ -74,9 +65,7 @@ def look(
 ) -> tuple[dict[str, Array], Array, Array]:
     """The scores on a split, and when and why the training diverged, if it did."""
     lane = inspect(lane, t)
-    scores = experiment.score(lane.state, split)
-    if hasattr(lane.state, "loss"):
-        scores = scores | {TRAINING_LOSS: lane.state.loss}
+    scores = programs.evaluate(experiment, lane, split)
     return gathered(layout, (scores, lane.died, lane.reason))
 
 
@@ -98,11 +87,6 @@ def gathered(layout: Layout, x: Any) -> Any:
 def copied(x: Any) -> Any:
     """A copy, which outlives what `advance` takes over."""
     return tree.map(jnp.copy, x)
-
-
-def _order(seed: Array) -> Array:
-    """The key of the order of the data, as in the engine."""
-    return random.fold_in(random.key(seed), 1)
 
 
 def _settle(layout: Layout, lane: Lane) -> Lane:
