@@ -21,7 +21,8 @@ from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.parallel import PeerLost
-from jaxopt_edu.fit import Run, fit
+from jaxopt_edu.history import Run
+from jaxopt_edu.fit import fit
 from jaxopt_edu.hypergradient import hypergradient
 from jaxopt_edu.tune import Tuning, tune
 from jaxopt_edu.sweep import *

@@ -1,6 +1,6 @@
 """`fit`: one training, run by the same engine as a sweep, as a sweep of one lane."""
 
-from dataclasses import dataclass, field
+import dataclasses
 from typing import Any
 
 import jax
@@ -23,54 +23,12 @@ from jaxopt_edu.engine import (
     score_tile,
     scores_on,
 )
-from jaxopt_edu.history import History
+from jaxopt_edu.history import History, Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.parallel.means import Means
 from jaxopt_edu.parallel.train import train
 from jaxopt_edu.programs import ALIVE, Lane, named_numbers
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.value import nearest
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training that was run.
-
-    state: the experiment's state at the end, or at the best evaluation where patience was given.
-    steps: steps taken. status: why it ended (finished, converged, stopped early, diverged,
-        interrupted), reason in words.
-    history: "step" and the scores of every evaluation, by name, on the split that ranks.
-    train_history: those on the training part, where `fit` was told to take them (train_curve).
-    """
-
-    experiment: Any
-    state: Any
-    steps: int
-    status: str
-    reason: str
-    history: dict[str, np.ndarray]
-    scores: dict[str, dict[str, float]]
-    seed: int
-    train_history: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{k} {v:.4g}" for k, v in next(iter(self.scores.values())).items())
-        return f"Run({self.status} after {self.steps} steps: {next(iter(self.scores))} {shown})"
-
-    @property
-    def params(self) -> Any:
-        """The trained parameters."""
-        return self.state.params
-
-    def evaluate(self, split: str = "validation") -> dict[str, float]:
-        """The scores on a split of the data: {'loss': ..., 'accuracy': ...}."""
-        if split not in self.scores:
-            raise ValueError(f"unknown split {split!r}; {nearest(split, self.scores)}")
-        return self.scores[split]
-
-    def predict(self, x: Any) -> jax.Array:
-        """The model's predictions for rows of features, without dropout."""
-        return self.experiment.model.apply(self.params, x)
 
 
 def fit(
@@ -151,7 +109,8 @@ def fit(
         if train_curve:
             raise ValueError("train_curve: not with mesh, accumulate, batches or store")
         means.check(experiment, tol, tile)
-        return Run(experiment, *train(running, settings, history, seed, means, progress), seed)
+        run = train(running, settings, history, seed, means, progress)
+        return dataclasses.replace(run, experiment=experiment)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
     watch = _Watch(history, train_curve)

@@ -1,10 +1,13 @@
-"""What a run remembers of its evaluations, and how a run ends."""
+"""What a run remembers of its evaluations, how it ends, and what it comes to."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+import jax
 import numpy as np
 
 from jaxopt_edu.programs import ALIVE, REASONS
+from jaxopt_edu.value import nearest
 
 RUNNING = "running"
 
@@ -54,3 +57,44 @@ class History:
         if status == "stopped early":
             return f"no better {self.metric} in {self.patience} evaluations"
         return REASONS[reason]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that was run.
+
+    state: the experiment's state at the end, or at the best evaluation where patience was given.
+    steps: steps taken. status: why it ended (finished, converged, stopped early, diverged,
+        interrupted), reason in words.
+    history: "step" and the scores of every evaluation, by name, on the split that ranks.
+    train_history: those on the training part, where `fit` was told to take them (train_curve).
+    """
+
+    experiment: Any
+    state: Any
+    steps: int
+    status: str
+    reason: str
+    history: dict[str, np.ndarray]
+    scores: dict[str, dict[str, float]]
+    seed: int
+    train_history: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in next(iter(self.scores.values())).items())
+        return f"Run({self.status} after {self.steps} steps: {next(iter(self.scores))} {shown})"
+
+    @property
+    def params(self) -> Any:
+        """The trained parameters."""
+        return self.state.params
+
+    def evaluate(self, split: str = "validation") -> dict[str, float]:
+        """The scores on a split of the data: {'loss': ..., 'accuracy': ...}."""
+        if split not in self.scores:
+            raise ValueError(f"unknown split {split!r}; {nearest(split, self.scores)}")
+        return self.scores[split]
+
+    def predict(self, x: Any) -> jax.Array:
+        """The model's predictions for rows of features, without dropout."""
+        return self.experiment.model.apply(self.params, x)

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxopt_edu.engine import Settings, loss_first
 from jaxopt_edu.exchange import check_same, processes
-from jaxopt_edu.history import RUNNING, History
+from jaxopt_edu.history import RUNNING, History, Run
 from jaxopt_edu.parallel import steps
 from jaxopt_edu.parallel.feed import Feed
 from jaxopt_edu.parallel.layout import Layout
@@ -25,17 +25,6 @@ from jaxopt_edu.progress import Progress
 from jaxopt_edu.workers import Interrupts
 
 WAIT_EVERY = 4  # steps on batches of a stream that are on their way at the same time
-
-
-class Ended(NamedTuple):
-    """What a training came to."""
-
-    state: Any
-    steps: int
-    status: str
-    reason: str
-    history: dict[str, np.ndarray]
-    scores: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +91,7 @@ class Job:
         elif way.t == self.settings.steps:
             way.status = "finished"
 
-    def end(self, way: Way) -> Ended:
+    def end(self, way: Way) -> Run:
         """Scores the state at the end, or the best one, on every split."""
         state = way.lane.state if way.best is None else way.best
         found = jax.device_get(steps.score(*self.shared, state, self.settings.splits))
@@ -113,7 +102,9 @@ class Job:
         reached = way.died if way.status == "diverged" else way.t
         history = way.history.columns(self.settings.names)
         why = way.history.why(way.status, way.reason)
-        return Ended(_own(state), reached, way.status, why, history, scores)
+        return Run(
+            self.experiment, _own(state), reached, way.status, why, history, scores, self.seed
+        )
 
 
 def train(
@@ -123,7 +114,7 @@ def train(
     seed: int,
     means: Means,
     progress: bool | None,
-) -> Ended:
+) -> Run:
     """Runs one training by these means."""
     asked = means.asked(experiment, settings, history, seed)
     if processes() > 1:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxopt_edu.checks import ranking_split
-from jaxopt_edu.fit import Run
+from jaxopt_edu.history import Run
 from jaxopt_edu.plot.figure import (
     BEST,
     COLOURS,

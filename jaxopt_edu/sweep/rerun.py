@@ -7,7 +7,8 @@ import numpy as np
 from jax import random
 
 from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
-from jaxopt_edu.fit import Run, as_scores
+from jaxopt_edu.fit import as_scores
+from jaxopt_edu.history import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
 from jaxopt_edu.tree import all_finite

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.fit import Run
+from jaxopt_edu.history import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.schedules import join_schedules
 from jaxopt_edu.sweep.intervals import Interval, effective_folds, interval

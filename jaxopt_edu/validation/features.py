@@ -15,7 +15,7 @@ from jaxopt_edu.checks import check_numbers, check_run, evaluations
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.engine import Settings, Structure, as_numbers, run_tiles
 from jaxopt_edu.explain import permutation_importance
-from jaxopt_edu.fit import Run
+from jaxopt_edu.history import Run
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import SGD
 from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
