@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxopt_edu.describe import write_json
@@ -161,3 +162,23 @@ def text_array(value: Any) -> np.ndarray:
 def from_text_array(x: np.ndarray) -> Any:
     """The inverse of `text_array`."""
     return json.loads(bytes(x).decode())
+
+
+def is_key(x: Any) -> bool:
+    """Whether an array is of typed random keys, which have no bytes of their own."""
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def plain(x: Any) -> Any:
+    """An array of numbers: the data of random keys, anything else as it is."""
+    return jax.random.key_data(x) if is_key(x) else x
+
+
+def plain_shape(x: Any) -> Any:
+    """The shape and dtype of `plain(x)`."""
+    return jax.eval_shape(plain, x) if is_key(x) else x
+
+
+def as_before(x: Any, like: Any) -> Any:
+    """The inverse of `plain`, for what was like this."""
+    return jax.random.wrap_key_data(x) if is_key(like) else x

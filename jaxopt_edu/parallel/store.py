@@ -11,7 +11,6 @@ more devices, or fewer.
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,17 @@ import jax
 import numpy as np
 
 from jaxopt_edu import exchange, tree
-from jaxopt_edu.disk import Asked, from_text_array, read_arrays, readable, text_array, write_arrays
+from jaxopt_edu.disk import (
+    Asked,
+    as_before,
+    from_text_array,
+    plain,
+    plain_shape,
+    read_arrays,
+    readable,
+    text_array,
+    write_arrays,
+)
 from jaxopt_edu.history import RUNNING, History
 from jaxopt_edu.parallel.layout import Layout
 from jaxopt_edu.parallel.source import Position
@@ -123,23 +132,18 @@ def opened(directory: Any, asked: dict[str, Any], layout: Layout) -> Iterator[St
 
 def _of_all(state: Any) -> list[Any]:
     """The states of the streams of all processes."""
-    text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    text = text_array(state)
     counts = exchange.everyone(np.array(len(text))).tolist()
     return [from_text_array(x) for x in exchange.gathered(text[:, None], counts)]
 
 
-def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
 def _bytes(x: Any) -> np.ndarray:
-    plain = np.ascontiguousarray(jax.random.key_data(x) if _is_key(x) else x)
-    return plain.reshape(-1).view(np.uint8)
+    return np.ascontiguousarray(plain(x)).reshape(-1).view(np.uint8)
 
 
 def _from_bytes(found: np.ndarray, like: Any, home: Any) -> jax.Array:
     """The inverse of `_bytes`; ValueError where there are more bytes, or fewer, than like has."""
-    plain = jax.eval_shape(jax.random.key_data, like) if _is_key(like) else like
-    x = found.view(plain.dtype).reshape(plain.shape)
+    shape = plain_shape(like)
+    x = found.view(shape.dtype).reshape(shape.shape)
     array = jax.make_array_from_callback(x.shape, home, lambda index: x[index])
-    return jax.random.wrap_key_data(array) if _is_key(like) else array
+    return as_before(array, like)

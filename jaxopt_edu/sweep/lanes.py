@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu import exchange
+from jaxopt_edu.disk import as_before, plain, plain_shape
 from jaxopt_edu.engine import Structure, Tile, as_numbers, padded
 from jaxopt_edu.programs import ALIVE, named_numbers
 from jaxopt_edu.sweep.sampling import Batch
@@ -62,7 +63,7 @@ def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
 def to_rows(tile: Tile) -> np.ndarray:
     """The lanes of a tile's trials as bytes: (trials, bytes of a lane)."""
     n = len(tile.trials)
-    leaves = [np.asarray(_plain(x))[:n] for x in jax.tree.leaves(tile.lanes)]
+    leaves = [np.asarray(plain(x))[:n] for x in jax.tree.leaves(tile.lanes)]
     flat = [np.ascontiguousarray(x).reshape(n, -1).view(np.uint8).reshape(n, -1) for x in leaves]
     return np.concatenate(flat, axis=1)
 
@@ -74,35 +75,22 @@ def from_rows(tile: Tile, rows: np.ndarray) -> Any:
         raise ValueError(f"lanes of {rows.shape[1]} bytes: this structure has {lane_bytes(tile)}")
     leaves, first = [], 0
     for x in like:
-        plain = _plain_shape(x)
-        size = _bytes(plain)
+        shape = plain_shape(x)
+        size = _bytes(shape)
         part = np.ascontiguousarray(rows[:, first : first + size])
-        values = part.view(plain.dtype).reshape(plain.shape)
-        leaves.append(jax.random.wrap_key_data(values) if _is_key(x) else values)
+        leaves.append(as_before(part.view(shape.dtype).reshape(shape.shape), x))
         first += size
     return jax.tree.unflatten(structure, leaves)
 
 
 def lane_bytes(tile: Tile) -> int:
     """How many bytes a lane of this tile has."""
-    return sum(_bytes(_plain_shape(x)) for x in jax.tree.leaves(tile.of.lanes))
-
-
-def _plain_shape(x: Any) -> Any:
-    return jax.eval_shape(_plain, x) if _is_key(x) else x
+    return sum(_bytes(plain_shape(x)) for x in jax.tree.leaves(tile.of.lanes))
 
 
 def _bytes(x: Any) -> int:
     """Bytes of one lane in an array over lanes."""
     return int(np.prod(x.shape[1:], dtype=int)) * x.dtype.itemsize
-
-
-def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-def _plain(x: Any) -> Any:
-    return jax.random.key_data(x) if _is_key(x) else x
 
 
 # ------------------------------------------------------------------------- between processes
