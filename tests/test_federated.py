@@ -48,11 +48,11 @@ def assert_close(a, b, tolerance):
 
 
 def gradient(p, x, y):
-    z = x @ p["w"] + p["b"]
+    z = x @ p["w"].T + p["b"]
     z = np.exp(z - z.max(1, keepdims=True))
     z /= z.sum(1, keepdims=True)
     z[np.arange(len(y)), y] -= 1
-    return {"w": x.T @ z / len(y), "b": z.mean(0)}
+    return {"w": z.T @ x / len(y), "b": z.mean(0)}
 
 
 def trained_alone(p, rows, batches, rate=0.1, mu=0.0):
@@ -75,7 +75,7 @@ def mean_update(p, clients, alone):
     }
 
 
-ZEROS = {"w": np.zeros((64, 10)), "b": np.zeros(10)}
+ZEROS = {"w": np.zeros((10, 64)), "b": np.zeros(10)}
 
 
 # ------------------------------------------------------------------------------------- rounds

@@ -81,48 +81,43 @@ def test_wrong_inputs_are_named():
 
 
 def test_the_product_of_a_dense_layer_has_the_derivatives_of_a_product():
-    kx, kw, kg = jax.random.split(KEY, 3)
+    kw, kx, kg = jax.random.split(KEY, 3)
     with jax.enable_x64(True):
-        x, w = (jax.random.normal(k, s, float) for k, s in ((kx, (3, 5, 4)), (kw, (3, 4, 2))))
-        tangents = tuple(jax.random.normal(kg, a.shape, float) for a in (x, w))
+        w, x = (jax.random.normal(k, s, float) for k, s in ((kw, (3, 2, 4)), (kx, (3, 5, 4))))
+        tangents = tuple(jax.random.normal(kg, a.shape, float) for a in (w, x))
+
+        def plain(w, x):
+            return w @ x.T
 
         def loss(f):
-            return lambda x, w: jnp.sum(jnp.sin(f(x, w)))
+            return lambda w, x: jnp.sum(jnp.sin(f(w, x)))
 
-        plain_loss = jax.hessian(loss(jnp.matmul), (0, 1))(x[0], w[0])
-        for g, e in zip(
-            jax.tree.leaves(jax.jit(jax.hessian(loss(product), (0, 1)))(x[0], w[0])),
-            jax.tree.leaves(plain_loss), strict=True,
-        ):  # fmt: skip
-            np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
+        def derivatives(f, x_axis):
+            """For many w, each with its own x or all with the first; and second ones."""
+            many = jax.vmap(f, (0, x_axis))
+            args, moved = ((a, b if x_axis == 0 else b[0]) for a, b in ((w, x), tangents))
+            bend = jax.hessian(loss(f), (0, 1))(w[0], x[0])
+            return jax.jvp(many, args, moved), jax.grad(loss(many), (0, 1))(*args), bend
+
+        found = jax.jit(derivatives, static_argnums=(0, 1))
         for x_axis in (0, None):
-            ours, plain = (jax.vmap(f, (x_axis, 0)) for f in (product, jnp.matmul))
-            args = (x if x_axis == 0 else x[0], w)
-            moved = (tangents[0] if x_axis == 0 else tangents[0][0], tangents[1])
-            for derivative in (
-                lambda f, a=args, m=moved: jax.jvp(f, a, m),
-                lambda f, a=args: jax.grad(loss(f), (0, 1))(*a),
-            ):
-                got, want = jax.tree.leaves(derivative(ours)), jax.tree.leaves(derivative(plain))
-                for g, e in zip(got, want, strict=True):
-                    np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
+            ours, theirs = found(product, x_axis), found(plain, x_axis)
+            for g, e in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+                np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
 
 
-def test_many_products_with_one_x_are_those_of_a_loop():
-    """Also where x is copied for each w, and in derivatives of derivatives."""
-    for n in (2, 50):
-        x, w = jax.random.normal(KEY, (n, 4)), jax.random.normal(KEY, (3, 4, 6))
+def test_gradients_are_clipped_by_the_rows_of_the_weights():
+    params = jo.models.MLP((4, 3, 2)).init(KEY)
+    grads = jax.tree.map(jnp.cos, params)
 
-        def slope(x, w):
-            return jax.grad(lambda w: jnp.sum(jnp.sin(product(x, w))))(w)
+    def turned(tree):
+        return jax.tree.map(jnp.transpose, tree)
 
-        def bend(x, w):
-            return jax.grad(lambda x: jnp.sum(slope(x, w) ** 2))(x)
-
-        for f in (product, slope, bend):
-            looped = jnp.stack([f(x, each) for each in w])
-            batched = jax.jit(jax.vmap(f, (None, 0)))(x, w)
-            np.testing.assert_allclose(batched, looped, rtol=1e-4, atol=1e-5)
+    rows = jo.adaptive_grad_clip(0.1, outputs_first=True)
+    columns = jo.adaptive_grad_clip(0.1)
+    ours, _ = rows.update(grads, rows.init(params), params)
+    theirs, _ = columns.update(turned(grads), columns.init(params), turned(params))
+    jax.tree.map(np.testing.assert_array_equal, ours, turned(theirs))
 
 
 def test_a_padded_network_trains_like_the_narrow_one_within_it():
@@ -148,7 +143,7 @@ def test_a_padded_network_trains_like_the_narrow_one_within_it():
     def cut(params):
         sizes = [(4, 5), (5, 5), (5, 3)]
         return [
-            {"w": layer["w"][:m, :n], "b": layer["b"][:n]}
+            {"w": layer["w"][:n, :m], "b": layer["b"][:n]}
             for layer, (m, n) in zip(params, sizes, strict=True)
         ]
 
@@ -158,7 +153,7 @@ def test_a_padded_network_trains_like_the_narrow_one_within_it():
         alone = jax.jit(train)(narrow, cut(start))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11), cut(end), alone)
     for layer, (m, n) in zip(end, [(4, 5), (5, 5), (5, 3)], strict=True):
-        assert not layer["w"][m:].any() and not layer["w"][:, n:].any() and not layer["b"][n:].any()
+        assert not layer["w"][n:].any() and not layer["w"][:, m:].any() and not layer["b"][n:].any()
 
 
 def test_the_units_of_a_network_are_a_number():
@@ -167,7 +162,7 @@ def test_the_units_of_a_network_are_a_number():
     for scheme, narrower in (("he", 3), ("glorot", 303 / 103)):
         model = jo.replace(batch, initial=scheme)
         _, last = jax.vmap(lambda model: model.init(KEY))(model)
-        ratio = jnp.var(last["w"][0, :100]) / jnp.var(last["w"][1])
+        ratio = jnp.var(last["w"][0, :, :100]) / jnp.var(last["w"][1])
         np.testing.assert_allclose(ratio, narrower, rtol=0.3)
     with pytest.raises(ValueError, match="units = 9: the largest hidden layer has 8"):
         jo.models.MLP((4, 8, 3), units=9)

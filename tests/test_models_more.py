@@ -154,7 +154,7 @@ def test_wrong_sizes_are_named(model, message):
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_a_convolution_is_that_of_flax(kernel):
     draw = np.random.default_rng(1)
-    layer = {"w": draw.normal(size=(kernel, kernel, 2, 3)), "b": draw.normal(size=3)}
+    layer = {"w": draw.normal(size=(3, kernel, kernel, 2)), "b": draw.normal(size=3)}
     x = examples(2, 5 * 7 * 2).reshape(2, 5, 7, 2)
     theirs = nn.Conv(3, (kernel, kernel), dtype=jnp.float64, param_dtype=jnp.float64)
 
@@ -164,7 +164,8 @@ def test_a_convolution_is_that_of_flax(kernel):
 
     with jax.enable_x64(True):
         convolved, pooled = jax.jit(ours)(x)
-        equal(convolved, theirs.apply({"params": {"kernel": layer["w"], "bias": layer["b"]}}, x))
+        kernel_of = {"kernel": np.moveaxis(layer["w"], 0, -1), "bias": layer["b"]}
+        equal(convolved, theirs.apply({"params": kernel_of}, x))
         equal(pooled, nn.max_pool(x, (2, 2), (2, 2)))
 
 
@@ -173,7 +174,7 @@ def test_pixels_are_read_row_by_row_with_their_channels():
     model = jo.models.CNN((2, 4, 2), 2, filters=(1,), hidden=(), kernel=1)
     x = np.arange(16.0, dtype=np.float32).reshape(1, 16)
     params = jax.tree.map(np.zeros_like, some_params(model))
-    params["convolutions"][0]["w"][0, 0, 1, 0] = 1
+    params["convolutions"][0]["w"][0, 0, 0, 1] = 1
     params["mlp"][0]["w"][:] = np.eye(2)
     np.testing.assert_array_equal(jax.jit(model.apply)(params, x), [[11, 15]])
 
@@ -182,8 +183,8 @@ def walk(tree, params, x, node=0, level=0, place=0):
     """The prediction for one x by recursion, in plain Python."""
     w, b = params["splits"]["w"], params["splits"]["b"]
     if level == tree.depth:
-        return params["leaves"]["w"][place]
-    right = 1 / (1 + math.exp(-tree.beta * (x @ w[:, node] + b[node])))
+        return params["leaves"]["w"][:, place]
+    right = 1 / (1 + math.exp(-tree.beta * (x @ w[node] + b[node])))
     lower, upper = (
         walk(tree, params, x, 2 * node + 1 + side, level + 1, 2 * place + side) for side in (0, 1)
     )
@@ -207,9 +208,9 @@ def test_oblivious_trees_are_soft_trees_with_equal_splits_on_each_level():
         splits, leaves = params["splits"], params["leaves"]
         one, total = jax.jit(tree.apply), 0
         for t in range(model.trees):
-            columns = t * model.depth + levels
-            same = {"w": splits["w"][:, columns], "b": splits["b"][columns]}
-            own = {"w": leaves["w"].reshape(model.trees, -1, 3)[t], "b": leaves["b"]}
+            rows = t * model.depth + levels
+            same = {"w": splits["w"][rows], "b": splits["b"][rows]}
+            own = {"w": leaves["w"].reshape(3, model.trees, -1)[:, t], "b": leaves["b"]}
             total += one({"splits": same, "leaves": own}, x)
         equal(jax.jit(model.apply)(params, x), total / model.trees)
 
@@ -231,7 +232,7 @@ def test_a_tree_of_depth_12_does_not_underflow():
     assert np.min(paths) < np.log(np.finfo(np.float32).tiny)
     np.testing.assert_allclose(np.exp(paths).sum(1), 1, rtol=1e-4)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves((grads, logs)))
-    assert np.any(logs["w"] != 0, axis=0).all() and np.any(grads["splits"]["w"])
+    assert np.any(logs["w"] != 0, axis=1).all() and np.any(grads["splits"]["w"])
 
 
 def test_random_features_are_those_of_scikit_learn_and_approximate_the_kernel():
@@ -247,7 +248,7 @@ def test_random_features_are_those_of_scikit_learn_and_approximate_the_kernel():
 def test_nothing_moves_the_frequencies():
     model, x = MODELS["RandomFeatures"], examples()
     shapes = jax.tree.map(jnp.shape, jax.eval_shape(model.init, KEY))
-    assert shapes == {"w": (20, 3), "b": (3,)}
+    assert shapes == {"w": (3, 20), "b": (3,)}
     np.testing.assert_array_equal(model.transform(x), dataclasses.replace(model).transform(x))
     assert not np.allclose(model.transform(x), dataclasses.replace(model, seed=1).transform(x))
 
@@ -263,12 +264,12 @@ def test_attention_and_norm_are_those_of_flax():
     heads, width = model.heads, model.width
     with jax.enable_x64(True):
         block, h = some_params(model)["blocks"][0], examples(2 * 6, width)
-        w = block["qkv"]["w"].reshape(width, 3, heads, -1)
+        w = block["qkv"]["w"].T.reshape(width, 3, heads, -1)
         b = block["qkv"]["b"].reshape(3, heads, -1)
         names = ("query", "key", "value")
         params = {name: {"kernel": w[:, i], "bias": b[i]} for i, name in enumerate(names)}
         out = block["out"]
-        params["out"] = {"kernel": out["w"].reshape(heads, -1, width), "bias": out["b"]}
+        params["out"] = {"kernel": out["w"].T.reshape(heads, -1, width), "bias": out["b"]}
         theirs = nn.MultiHeadDotProductAttention(heads, **f64)
         want = jax.jit(theirs.apply)({"params": params}, h.reshape(2, 6, width))
         got = jax.jit(attention, static_argnums=(2, 3))(block, h, 6, heads)

@@ -19,12 +19,12 @@ class CNN:
     """Convolutions, each with an activation and max pooling, then an MLP.
 
     Formula: h_0 = x as an image;  h_{l+1} = pool(s(h_l * w_l + b_l));  f(x) = MLP(h_L)
-        (h * w)_{i j o} = sum_{a, b, c} h_{i + a - r, j + b - r, c} w_{a b c o},
+        (h * w)_{i j o} = sum_{a, b, c} h_{i + a - r, j + b - r, c} w_{o a b c},
         r = (kernel - 1) // 2, zeros outside the image; pool takes the largest of each block of
         pool x pool pixels (a last row or column that fills no block is left out).
     Shapes: shape (height, width) or (height, width, channels); x (n, height width channels), the
         pixels row by row, the channels of a pixel side by side -> (n, outputs), or (n,) where
-        outputs is 1. Params: {"convolutions": [{"w": (kernel, kernel, from, to), "b": (to,)}],
+        outputs is 1. Params: {"convolutions": [{"w": (to, kernel, kernel, from), "b": (to,)}],
         "mlp": those of the MLP}.
     filters: channels after each convolution. hidden: sizes of the MLP's hidden layers.
     Initial weights and dropout (in the MLP): as `MLP`; fan_in = kernel^2 from.
@@ -81,10 +81,8 @@ class CNN:
         layers = list(pairwise((self.image[2], *self.filters)))
         *keys, last = jax.random.split(key, len(layers) + 1)
         convolutions = [
-            layer_init(
-                own, (k, k, *fans), (k * k * fans[0], k * k * fans[1]), self.initial, self.gain
-            )
-            for own, fans in zip(keys, layers, strict=True)
+            layer_init(own, (k, k, c), to, (k * k * c, k * k * to), self.initial, self.gain)
+            for own, (c, to) in zip(keys, layers, strict=True)
         ]
         return {"convolutions": convolutions, "mlp": mlp.init(last)}
 
@@ -99,10 +97,9 @@ class CNN:
 
 def convolution(layer: dict[str, Array], h: Array) -> Array:
     """h * w + b for images (from, height, width, n): (to, height, width, n)."""
-    size, _, _, to = layer["w"].shape
-    w = layer["w"].reshape(-1, to)
-    around = neighbourhoods(h, size)
-    out = w.T @ around.reshape(w.shape[0], -1) + layer["b"][:, None]
+    to, size, _, _ = layer["w"].shape
+    w = layer["w"].reshape(to, -1)
+    out = w @ neighbourhoods(h, size).reshape(w.shape[1], -1) + layer["b"][:, None]
     return out.reshape(to, *h.shape[1:])
 
 

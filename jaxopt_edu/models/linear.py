@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxopt_edu.models.layers import check_input, product
+from jaxopt_edu.models.layers import check_input, dense
 from jaxopt_edu.value import pytree, static
 
 
@@ -10,9 +10,9 @@ from jaxopt_edu.value import pytree, static
 class Linear:
     """A weighted sum of the features.
 
-    Formula: f(x) = x w + b
+    Formula: f(x) = x w^T + b
     Shapes: x (n, inputs) -> (n,) where outputs is 1, else (n, outputs). Params: w (inputs,) or
-        (inputs, outputs), b () or (outputs,), both zero at the start; no b where intercept=False.
+        (outputs, inputs), b () or (outputs,), both zero at the start; no b where intercept=False.
     Errors: ValueError where x has another number of features.
 
     With squared_error it is linear regression, with sigmoid_binary_cross_entropy logistic
@@ -31,10 +31,11 @@ class Linear:
     def init(self, key):
         shape = () if self.outputs == 1 else (self.outputs,)
         dtype = jnp.result_type(float)
-        w = jnp.zeros((self.inputs, *shape), dtype)
+        w = jnp.zeros((*shape, self.inputs), dtype)
         return {"w": w, "b": jnp.zeros(shape, dtype)} if self.intercept else {"w": w}
 
     def apply(self, params, x, key=None):
         check_input(x, self.inputs, "Linear")
-        w = params["w"]
-        return (x @ w if w.ndim == 1 else product(x, w)) + params.get("b", 0)
+        if self.outputs > 1:
+            return dense(params, x)
+        return x @ params["w"] + params.get("b", 0)

@@ -23,9 +23,9 @@ from jaxopt_edu.value import check, number, pytree, static
 class MLP:
     """Dense layers with an activation, and dropout, between them.
 
-    Formula: h_0 = x;  h_{l+1} = dropout(s(h_l w_l + b_l));  f(x) = h_L w_L + b_L
+    Formula: h_0 = x;  h_{l+1} = dropout(s(h_l w_l^T + b_l));  f(x) = h_L w_L^T + b_L
     Shapes: sizes (inputs, hidden..., outputs); x (n, inputs) -> (n, outputs), or (n,) where
-        outputs is 1. Params: a list of {"w": (fan_in, fan_out), "b": (fan_out,)}.
+        outputs is 1. Params: a list of {"w": (fan_out, fan_in), "b": (fan_out,)}.
     Initial weights: normal, mean 0, deviation gain sqrt(2 / fan_in) (he),
         gain sqrt(2 / (fan_in + fan_out)) (glorot) or gain sqrt(1 / fan_in) (lecun); biases 0.
     dropout: the probability that a hidden unit is left out of a training step; None: no dropout
@@ -64,13 +64,13 @@ class MLP:
             raise ValueError(f"MLP: sizes = {self.sizes}: wanted (inputs, hidden..., outputs)")
         keys, fans = jax.random.split(key, len(layers)), list(pairwise(self.counts))
         params = [
-            layer_init(k, shape, fan, self.initial, self.gain)
-            for k, shape, fan in zip(keys, layers, fans, strict=True)
+            layer_init(k, (inputs,), outputs, fan, self.initial, self.gain)
+            for k, (inputs, outputs), fan in zip(keys, layers, fans, strict=True)
         ]
-        for layer, (rows, columns) in zip(params, fans, strict=True):
+        for layer, (columns, rows) in zip(params, fans, strict=True):
             if self.units is not None:
-                fan_in, fan_out = layer["w"].shape
-                layer["w"] *= live(fan_in, rows)[:, None] * live(fan_out, columns)
+                outputs, inputs = layer["w"].shape
+                layer["w"] *= live(outputs, rows)[:, None] * live(inputs, columns)
         return params
 
     def apply(self, params, x, key=None):

@@ -20,9 +20,9 @@ class RandomFeatures:
 
     Formula: phi(x) = sqrt(2 / D) cos(sqrt(2 gamma) x W + c),  W_ij ~ N(0, 1), c_j ~ U(0, 2 pi);
         phi(x) . phi(y) -> exp(-gamma |x - y|^2) as D = features grows, the error as 1 / sqrt(D);
-        f(x) = phi(x) w + b
+        f(x) = phi(x) w^T + b
     Shapes: x (n, inputs) -> (n, outputs), or (n,) where outputs is 1. Params: w
-        (features, outputs) and b (outputs,), both zero at the start.
+        (outputs, features) and b (outputs,), both zero at the start.
     Units: gamma is in 1 / |x|^2; 1 / inputs is a fair start where the features are standardized.
     seed: of W and c, which are constants of the model and no params: neither an optimizer nor a
         penalty can move them, and all trials and seeds of a sweep share them.
@@ -46,7 +46,7 @@ class RandomFeatures:
 
     def init(self, key):
         dtype = jnp.result_type(float)
-        w = jnp.zeros((self.features, self.outputs), dtype)
+        w = jnp.zeros((self.outputs, self.features), dtype)
         return {"w": w, "b": jnp.zeros(self.outputs, dtype)}
 
     def apply(self, params, x, key=None):

@@ -19,11 +19,11 @@ POSITION = 0.02  # deviation of the initial position embeddings
 class Transformer:
     """Blocks of self-attention and a small MLP over the tokens of x, then the mean of the tokens.
 
-    Formula: H = tokens of x w_e + b_e + positions;  in each block
-            H = H + dropout(attention(norm(H)));  H = H + dropout(s(norm(H) w_1 + b_1) w_2 + b_2)
-        f(x) = mean over tokens of norm(H), w + b
-        attention: for each head A = softmax(Q K^T / sqrt(d)) V,  Q, K, V = H w_q, H w_k, H w_v of
-            width d = width / heads; the heads side by side, w_o + b_o
+    Formula: H = dense(tokens of x) + positions;  in each block
+            H = H + dropout(attention(norm(H)));  H = H + dropout(dense(s(dense(norm(H)))))
+        f(x) = dense(mean over tokens of norm(H)),  dense(h) = h w^T + b, each with its own w and b
+        attention: for each head A = softmax(Q K^T / sqrt(d)) V,  Q, K, V = dense(H) of width
+            d = width / heads each; then dense(the heads side by side)
         norm(h) = scale (h - mean(h)) / sqrt(var(h) + 1e-6) + shift, for each token
     Shapes: x (n, inputs), cut into so many tokens of inputs / tokens features (an image with one
         token for each row of pixels) -> (n, outputs), or (n,) where outputs is 1. Params: {"embed",

@@ -22,8 +22,8 @@ class SoftTree:
         Products of 12 probabilities, and their gradients, would underflow where sums of logarithms
         do not.
     Shapes: x (n, inputs) -> (n, outputs), or (n,) where outputs is 1. Params: {"splits": w
-        (inputs, 2^depth - 1), b (2^depth - 1,); "leaves": w = q (2^depth, outputs), b}: nodes level
-        by level, each level and the leaves from left to right.
+        (2^depth - 1, inputs), b (2^depth - 1,); "leaves": w = q^T (outputs, 2^depth), b}: nodes
+        level by level, each level and the leaves from left to right.
     beta: how sharp the splits are; as it grows they become those of a decision tree.
     Initial weights: splits gain N(0, 1 / inputs), leaves 0.
     Errors: ValueError for depth < 1, another number of features in x.
@@ -71,7 +71,7 @@ class ObliviousTrees:
         log P_tl = sum over the levels of log P(right) or log P(left), as leaf l has it;
         f(x) = 1/trees sum_t sum_l P_tl q_tl + b
     Shapes: x (n, inputs) -> (n, outputs), or (n,) where outputs is 1. Params: {"splits": w
-        (inputs, trees depth), b; "leaves": w = q (trees 2^depth, outputs), b}, tree by tree.
+        (trees depth, inputs), b; "leaves": w = q^T (outputs, trees 2^depth), b}, tree by tree.
     beta: how sharp the splits are.
     Initial weights: splits gain N(0, 1 / inputs), leaves 0.
     Errors: ValueError for depth < 1 or trees < 1, another number of features in x.

@@ -37,7 +37,7 @@ from jaxopt_edu.parallel.source import Position
 from jaxopt_edu.parallel.steps import gathered
 from jaxopt_edu.programs import ALIVE, Lane
 
-ASKED = Asked("fit", "fit.json", format=1)
+ASKED = Asked("fit", "fit.json", format=2)
 CHECKPOINT = "checkpoint.npz"
 
 

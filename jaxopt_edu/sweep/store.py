@@ -27,7 +27,7 @@ from jaxopt_edu.sweep.lanes import put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
 
-FORMAT = 1
+FORMAT = 2
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS, LANES = "results.npz", "lanes"
 ASKED = Asked("sweep", "sweep.json", FORMAT, others=(LANES,))

@@ -103,13 +103,16 @@ class AdaptiveGradClip(Brick):
 
     Formula: u = g min(1, c / |g|), with c = clipping max(|p|, eps), unit by unit
     Shapes: a unit is what one output neuron reads: a column of a matrix (inputs, outputs), a filter
-        of a kernel (height, width, inputs, outputs), a whole vector or scalar. axis (an int or a
-        tuple) says over which axes a unit goes where that is not so.
+        of a kernel (height, width, inputs, outputs), a whole vector or scalar. With outputs_first,
+        for weights as in `jo.models` (and Equinox and PyTorch): a row of a matrix (outputs,
+        inputs), a filter of (outputs, height, width, inputs). axis (an int or a tuple) says over
+        which axes a unit goes where neither is so.
     Units: clipping is a ratio; eps has the unit of the params.
     Errors: ValueError where clipping or eps < 0, for an array of more than five axes without
         `axis`, or where update gets no params.
     Source: Brock et al. 2021, arXiv:2102.06171, equation 3.
-    Agrees with: optax.adaptive_grad_clip, 1e-12 in float64. As there, |g| counts as 1e-6 at least.
+    Agrees with: optax.adaptive_grad_clip, 1e-12 in float64; outputs_first is ours. As there, |g|
+        counts as 1e-6 at least.
 
     >>> import jaxopt_edu as jo
     >>> clip = jo.adaptive_grad_clip(0.1)
@@ -120,10 +123,11 @@ class AdaptiveGradClip(Brick):
     clipping: Hyper = number(low=0)
     eps: Hyper = number(0, default=1e-3)
     axis: int | tuple[int, ...] | None = static(default=None)
+    outputs_first: bool = static(default=False, kw_only=True)
     needs_params = True
 
     def rule(self, t, p, g):
-        axes = unit_axes(p) if self.axis is None else self.axis
+        axes = unit_axes(p, self.outputs_first) if self.axis is None else self.axis
         c = self.clipping * jnp.maximum(unit_norm(p, axes), self.eps)
         size = unit_norm(g, axes)
         return (jnp.where(size < c, 1, c / jnp.maximum(size, 1e-6)) * g,)
@@ -137,10 +141,12 @@ def unit_norm(x: Array, axes: int | tuple[int, ...] | None) -> Array:
     return root(jnp.sum(x**2, axis=axes, keepdims=True))
 
 
-def unit_axes(x: Array) -> tuple[int, ...] | None:
+def unit_axes(x: Array, outputs_first: bool) -> tuple[int, ...] | None:
     """The axes of the inputs of a weight array; None means all of them."""
     if jnp.squeeze(x).ndim <= 1:
         return None
+    if outputs_first:
+        return tuple(range(1, x.ndim))
     if x.ndim > 5:
         raise ValueError(f"a parameter has shape {x.shape}: wanted up to 5 axes; give axis=")
     return (0,) if x.ndim <= 3 else tuple(range(x.ndim - 1))

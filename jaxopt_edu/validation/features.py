@@ -121,7 +121,7 @@ def l1_path(
         )
     found = [(one.read(one.lanes.state.params), one.final[split]) for one in tiles]
     params, scores = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
-    norms = np.linalg.norm(params["w"].reshape(n, experiment.model.inputs, -1), axis=-1)
+    norms = np.linalg.norm(params["w"].reshape(n, -1, experiment.model.inputs), axis=1)
     residuals = np.asarray(_residuals(experiment, params, penalties.astype(norms.dtype)))
     return L1Path(penalties, experiment.data.features, norms, params, scores, residuals)
 
