@@ -121,6 +121,8 @@ def test_nothing_is_drawn_without_a_key(model):
 def test_values_survive_json_and_their_repr(model):
     assert rebuild(json.loads(json.dumps(describe(model)))) == model
     assert eval(repr(model), vars(jo.models)) == model
+    data, loss = jo.data.load("linear"), jo.losses.squared_error
+    assert repr(model) in repr(jo.Training(model=model, loss=loss, optimizer=jo.sgd(0.1), data=data))
 
 
 @every_model
