@@ -122,7 +122,8 @@ def test_values_survive_json_and_their_repr(model):
     assert rebuild(json.loads(json.dumps(describe(model)))) == model
     assert eval(repr(model), vars(jo.models)) == model
     data, loss = jo.data.load("linear"), jo.losses.squared_error
-    assert repr(model) in repr(jo.Training(model=model, loss=loss, optimizer=jo.sgd(0.1), data=data))
+    whole = jo.Training(model=model, loss=loss, optimizer=jo.sgd(0.1), data=data)
+    assert repr(model) in repr(whole)
 
 
 @every_model
