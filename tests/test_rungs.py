@@ -20,6 +20,7 @@ BASE = jo.Training(
     regularizer=jo.L2(1e-4),
     batch_size=16,
 )
+LIGHT = dataclasses.replace(BASE, model=jo.models.Linear(13, 3))  # soon compiled
 STEPS, TRIALS = 64, 16
 POLICIES = [
     jo.halving(2, 8),
@@ -135,14 +136,14 @@ def test_the_winner_of_a_population_carries_its_lineage(full):
 
 
 def test_a_population_replaces_what_diverged():
-    space = dataclasses.replace(BASE, optimizer=jo.sgd(jo.log_uniform(1e-2, 1e5)))
+    space = dataclasses.replace(BASE, optimizer=jo.adam(jo.log_uniform(1e-2, 1e7)))
     study = jo.sweep(space, 12, steps=STEPS, tile=4, rungs=jo.population(8))
     plain = jo.sweep(space, 12, steps=STEPS, tile=4)
     assert plain.diverged > study.diverged
 
 
 def test_folds_and_seeds_are_lanes_of_a_trial():
-    study = jo.sweep(BASE, 3, steps=32, folds=3, seeds=2, tile=2)
+    study = jo.sweep(LIGHT, 3, steps=32, folds=3, seeds=2, tile=2)
     assert study.repeats == ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2))
     losses = study.finals["validation_loss"]
     np.testing.assert_array_equal(losses.mean(1), study.columns["validation_loss"])
@@ -225,9 +226,9 @@ def test_bad_input_is_named(call, error, message):
 def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
     from jaxopt_edu.sweep import course
 
-    assert jo.sweep(BASE, 8, steps=8).tiles == (4,)
+    assert jo.sweep(LIGHT, 8, steps=8).tiles == (4,)
     monkeypatch.setattr(course, "program_memory", lambda: 0)
-    assert jo.sweep(BASE, 8, steps=8).tiles == (1,)
+    assert jo.sweep(LIGHT, 8, steps=8).tiles == (1,)
     monkeypatch.undo()
 
     def exhausted(tiles, settings, until):
@@ -238,11 +239,11 @@ def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
 
     run_tiles = course.run_tiles
     monkeypatch.setattr(course, "run_tiles", exhausted)
-    narrow = jo.sweep(BASE, 8, steps=8)
+    narrow = jo.sweep(LIGHT, 8, steps=8)
     assert narrow.tiles == (2,)
     assert "out of memory with 4 lanes in a tile: now 2" in capfd.readouterr().err
     monkeypatch.undo()
-    assert columns(narrow) == columns(jo.sweep(BASE, 8, steps=8, tile=2))
+    assert columns(narrow) == columns(jo.sweep(LIGHT, 8, steps=8, tile=2))
 
 
 def test_a_sampler_of_several_objectives_is_told_them_all():

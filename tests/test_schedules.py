@@ -124,6 +124,7 @@ KEYS = [param.values for param in examples()]
 ROWS = ("exact", "generic", "moved", "edges")
 H = 1e-6  # of the central differences
 GRID = np.linspace(0.7, 1.3, 129)
+QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
 
 
 def rows_of_numbers(schedule):
@@ -156,7 +157,7 @@ def float64():
     """By key: {rows: (mapped values, looped values, slopes)}, and the values on the grid."""
     rows = {key: rows_of_numbers(build(*key)) for key in KEYS}
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def program(rows):
         return {key: laws(build(*key), jnp.concatenate(few), g) for key, (few, g) in rows.items()}
 
@@ -178,9 +179,10 @@ def optax_values():
     def program(t):
         return [schedule(t) for schedule in theirs]
 
+    quick = jax.jit(program, compiler_options=QUICK)
     with jax.enable_x64(True):
-        columns = [jax.jit(program)(STEPS.astype(float)), jax.jit(program)(STEPS)]
-    return dict(zip(KEYS, zip(*columns, jax.jit(program)(STEPS), strict=True), strict=True))
+        columns = [quick(STEPS.astype(float)), quick(STEPS)]
+    return dict(zip(KEYS, zip(*columns, quick(STEPS), strict=True), strict=True))
 
 
 # --------------------------------------------------------------------- names, numbers, formulas
