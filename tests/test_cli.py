@@ -41,7 +41,7 @@ def test_sweep_writes_a_directory_and_a_leaderboard(tmp_path, capsys):
 
 
 def test_sweep_prints_one_line_of_json(capsys):
-    space = ["--space", "learning_rate=log_uniform(1e-3,1e-2)", "--space", "activation='tanh'"]
+    space = ["--space", "learning_rate=log_uniform(1e-3,1e-2)", "--space", "activation='relu'"]
     assert main(["sweep", "wine", *SMALL, "--optimizer", "adam", *space, "--json"]) == 0
     [line] = capsys.readouterr().out.splitlines()
     answer = json.loads(line)
@@ -60,7 +60,8 @@ def test_sweep_prints_one_line_of_json(capsys):
 
 
 def test_results_are_kept_unless_told(tmp_path, capsys):
-    arguments = ["sweep", "iris", *SMALL, "--model", "linear", "--out", "mine"]
+    few = ["--trials", "3", "--steps", "20", "--model", "linear", "--optimizer", "sgd"]
+    arguments = ["sweep", "iris", *few, "--out", "mine"]
     assert main(arguments) == 0
     before = (tmp_path / "mine/trials.csv").read_text()
     assert main([*arguments, "--seed", "1"]) == 2
@@ -71,7 +72,8 @@ def test_results_are_kept_unless_told(tmp_path, capsys):
 
 
 def test_a_store_is_resumed_shown_and_guarded(tmp_path, capsys):
-    arguments = ["sweep", "wine", *SMALL, "--store", "mine", "--halving", "2", "--folds", "2"]
+    more = ["--optimizer", "adam", "--halving", "2", "--folds", "2"]
+    arguments = ["sweep", "wine", *SMALL, "--store", "mine", *more]
     assert main(arguments) == 0
     first = (tmp_path / "mine/trials.csv").read_bytes()
     out = capsys.readouterr().out
@@ -104,7 +106,8 @@ def test_fit_trains_one(capsys):
     assert main(["fit", "diabetes", "--model", "linear", "--steps", "50"]) == 0
     out = capsys.readouterr().out
     assert "validation" in out and "r2_score" in out and "finished after 50 steps" in out
-    assert main(["fit", "wine", "--steps", "10", "--space", "b1=0.8", "--json"]) == 0
+    linear = ["--model", "linear", "--steps", "10", "--space", "b1=0.8", "--json"]
+    assert main(["fit", "wine", *linear]) == 0
     assert json.loads(capsys.readouterr().out)["hyperparameters"]["optimizer.b1"] == 0.8
 
 
@@ -178,7 +181,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_ctrl_c_writes_what_there_is(tmp_path):
-    arguments = "sweep wine --steps 40000000 --trials 4 --hidden 8 --optimizer sgd --out out"
+    arguments = "sweep wine --steps 40000000 --trials 4 --model linear --optimizer sgd --out out"
     command = [sys.executable, "-c", SWEEP, *arguments.split(), "--eval-every", "2000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path) as child:
         try:
