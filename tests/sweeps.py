@@ -16,13 +16,12 @@ BASE = jo.Training(
     regularizer=jo.L2(1e-4),
     batch_size=16,
 )
-LINEAR = dataclasses.replace(BASE, model=jo.models.Linear(13, 3))  # compiles in half the time
 SGD = jo.sgd(jo.log_uniform(0.01, 1e4))  # some of them diverge
 TWO = dataclasses.replace(BASE, optimizer=jo.one_of(BASE.optimizer, SGD))
 RUNGS = {"halving": jo.halving(2, 25), "population": jo.population(40)}
 KINDS = {
     "plain": {"space": TWO},
-    "halving": {"space": LINEAR, "rungs": jo.halving(2, 2500)},
+    "halving": {"space": BASE, "rungs": jo.halving(2, 2500)},
     "population": {"space": BASE, "rungs": jo.population(3500)},
     "tpe": {"space": TWO, "sampler": jo.optuna("tpe", batch=4, n_startup_trials=4)},
     "folds": {
