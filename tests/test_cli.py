@@ -41,7 +41,7 @@ def test_sweep_writes_a_directory_and_a_leaderboard(tmp_path, capsys):
 
 
 def test_sweep_prints_one_line_of_json(capsys):
-    space = ["--space", "learning_rate=log_uniform(1e-3,1e-2)", "--space", "activation='relu'"]
+    space = ["--space", "learning_rate=log_uniform(1e-3,1e-2)", "--space", "activation='tanh'"]
     assert main(["sweep", "wine", *SMALL, "--optimizer", "adam", *space, "--json"]) == 0
     [line] = capsys.readouterr().out.splitlines()
     answer = json.loads(line)
