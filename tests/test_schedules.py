@@ -404,7 +404,7 @@ def test_float32_has_one_trace_for_all_values():
 def test_as_a_hyperparameter_in_a_scan():
     """The learning rate of step t, an int32 counter of the scan, is the schedule at t from 0."""
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def run(opts):
         def step(states, _):
             pairs = [opt.update(jnp.ones(()), s) for opt, s in zip(opts, states, strict=True)]
@@ -424,7 +424,7 @@ def test_steps_and_numbers_of_every_dtype():
     whole = [jax.tree.map(float, schedule) for schedule in halves]
     steps = [STEPS.astype(kind) for kind in (np.uint8, np.uint32, np.float32)]
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def program(halves, whole):
         got = [[schedule(t) for t in steps] for schedule in halves]
         return got, [schedule(STEPS) for schedule in whole]
