@@ -33,8 +33,7 @@ from jaxopt_edu import core
 from jaxopt_edu.core import EmptyState
 from jaxopt_edu.names import hyperparameters, replace
 
-# The scope puts the tests of a case one after another: they share its compiled trajectory.
-cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES, scope="module")
+cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 @pytest.fixture
@@ -54,8 +53,7 @@ def test_every_recipe_has_a_case_and_every_class_a_recipe():
 
 @cases
 def test_updates_equal_those_of_optax(case, x64):
-    ours, theirs = jax.tree.map(jnp.array, case(OURS)), case(OPTAX)
-    p = jax.tree.map(jnp.abs, some_tree(9))
+    ours, theirs, p = as_arrays(case(OURS)), case(OPTAX), jax.tree.map(jnp.abs, some_tree(9))
     other = jax.jit(lambda g: steps(theirs, g, p)[0], compiler_options=QUICK)
     keeps_nan = "MultiSteps" in repr(theirs)  # optax's accumulator does, for ever
     for g in (gradients(),) if keeps_nan else (gradients(), broken()):
