@@ -136,14 +136,14 @@ def test_the_winner_of_a_population_carries_its_lineage(full):
 
 
 def test_a_population_replaces_what_diverged():
-    space = dataclasses.replace(BASE, optimizer=jo.adam(jo.log_uniform(1e-2, 1e7)))
+    space = dataclasses.replace(BASE, optimizer=jo.sgd(jo.log_uniform(1e-2, 1e5)))
     study = jo.sweep(space, 12, steps=STEPS, tile=4, rungs=jo.population(8))
     plain = jo.sweep(space, 12, steps=STEPS, tile=4)
     assert plain.diverged > study.diverged
 
 
 def test_folds_and_seeds_are_lanes_of_a_trial():
-    study = jo.sweep(LIGHT, 3, steps=32, folds=3, seeds=2, tile=2)
+    study = jo.sweep(BASE, 3, steps=32, folds=3, seeds=2, tile=2)
     assert study.repeats == ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2))
     losses = study.finals["validation_loss"]
     np.testing.assert_array_equal(losses.mean(1), study.columns["validation_loss"])
