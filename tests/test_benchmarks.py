@@ -15,7 +15,7 @@ QUICK = "--xla_backend_optimization_level=0"  # to compile
 JAX_ARMS = {
     "step": {"ours", "ours-closed", "optax"},
     "fit": {"ours", "python-loop", "scan"},
-    "sweep": {"ours", "ours-one", "vmap"},
+    "sweep": {"ours", "ours-one", "ours-fit", "vmap", "scan"},
     "fractal": {"ours", "vmap"},
     "federated": {"ours", "loop"},
 }
@@ -51,7 +51,7 @@ def test_quick(script, tmp_path):
     assert all(f"{arm}: skipped: torch is not installed" in done.stdout for arm in absent)
 
 
-@pytest.mark.parametrize("script", ["halving", "overhead"])
+@pytest.mark.parametrize("script", ["halving", "overhead", "diverge"])
 def test_quick_of_our_own(script, tmp_path):
     done = run(script, "--quick", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

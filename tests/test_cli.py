@@ -106,8 +106,7 @@ def test_fit_trains_one(capsys):
     assert main(["fit", "diabetes", "--model", "linear", "--steps", "50"]) == 0
     out = capsys.readouterr().out
     assert "validation" in out and "r2_score" in out and "finished after 50 steps" in out
-    linear = ["--model", "linear", "--steps", "10", "--space", "b1=0.8", "--json"]
-    assert main(["fit", "wine", *linear]) == 0
+    assert main(["fit", "wine", "--steps", "10", "--space", "b1=0.8", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hyperparameters"]["optimizer.b1"] == 0.8
 
 

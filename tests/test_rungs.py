@@ -20,7 +20,6 @@ BASE = jo.Training(
     regularizer=jo.L2(1e-4),
     batch_size=16,
 )
-LIGHT = dataclasses.replace(BASE, model=jo.models.Linear(13, 3))  # soon compiled
 STEPS, TRIALS = 64, 16
 POLICIES = [
     jo.halving(2, 8),
@@ -226,9 +225,9 @@ def test_bad_input_is_named(call, error, message):
 def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
     from jaxopt_edu.sweep import course
 
-    assert jo.sweep(LIGHT, 8, steps=8).tiles == (4,)
+    assert jo.sweep(BASE, 8, steps=8).tiles == (4,)
     monkeypatch.setattr(course, "program_memory", lambda: 0)
-    assert jo.sweep(LIGHT, 8, steps=8).tiles == (1,)
+    assert jo.sweep(BASE, 8, steps=8).tiles == (1,)
     monkeypatch.undo()
 
     def exhausted(tiles, settings, until):
@@ -239,11 +238,11 @@ def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
 
     run_tiles = course.run_tiles
     monkeypatch.setattr(course, "run_tiles", exhausted)
-    narrow = jo.sweep(LIGHT, 8, steps=8)
+    narrow = jo.sweep(BASE, 8, steps=8)
     assert narrow.tiles == (2,)
     assert "out of memory with 4 lanes in a tile: now 2" in capfd.readouterr().err
     monkeypatch.undo()
-    assert columns(narrow) == columns(jo.sweep(LIGHT, 8, steps=8, tile=2))
+    assert columns(narrow) == columns(jo.sweep(BASE, 8, steps=8, tile=2))
 
 
 def test_a_sampler_of_several_objectives_is_told_them_all():
