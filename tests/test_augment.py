@@ -13,6 +13,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu.describe import describe, rebuild
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(7)
 X = np.random.default_rng(0).random((6, 20)).astype(np.float32) + 0.5
 Y = np.arange(6, dtype=np.int32) % 3

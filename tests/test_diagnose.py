@@ -9,6 +9,7 @@ from test_plot import pixels, words
 import jaxopt_edu as jo
 from jaxopt_edu.diagnose import find_shift
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RING, FEW = 600, 60
 
 

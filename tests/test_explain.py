@@ -10,9 +10,9 @@ import pytest
 from jaxopt_edu import explain, metrics
 from jaxopt_edu.explain.kernel import draw_coalitions
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 STORED = np.load(Path(__file__).parent / "fixtures" / "explain.npz")
-QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
 D = 5
 
 
@@ -46,7 +46,7 @@ def test_shapley_values_are_those_of_shap(case):
     def both(x, background):
         return [f(predict, x, background) for f in (explain.shapley, explain.kernel_shapley)]
 
-    exact, kernel = jax.jit(both, compiler_options=QUICK)(found["x"], found["background"])
+    exact, kernel = jax.jit(both)(found["x"], found["background"])
     for ours in (exact, kernel):
         close(ours, found["exact"], 1e-12)
         close(ours, found["kernel"], 1e-12)
@@ -148,7 +148,7 @@ def test_the_axioms(name):
     def shares(a):
         return SHAPLEY[name](lambda x: game(a, x), x, background)
 
-    phi = jax.jit(shares, compiler_options=QUICK)
+    phi = jax.jit(shares)
     a, b = jnp.array([1.0, 0.5]), jnp.array([-0.3, 2.0])
     efficient = game(a, x) - jnp.mean(game(a, background), 0)
     close(jnp.sum(phi(a), 1), efficient, 1e-12)
@@ -171,7 +171,7 @@ def test_a_linear_model_gets_its_weights_from_every_method():
         lime = explain.lime(predict, x, key=KEY, scale=2.0, samples=20, ridge=0.0)
         return found | {"gradients": gradients.attributions}, gradients.gap, lime
 
-    found, gap, lime = jax.jit(everything, compiler_options=QUICK)(X)
+    found, gap, lime = jax.jit(everything)(X)
     for phi in found.values():
         close(phi, w * (X - mean), 1e-12)
     close(gap, 0, 1e-12)
@@ -196,7 +196,7 @@ def test_sampled_coalitions_are_near_and_drawn_by_the_kernel():
     predict, found = stored("shap_10")
     sampled = explain.kernel_shapley(predict, found["x"], found["background"], key=KEY, samples=400)
     assert np.max(np.abs(sampled - found["exact"])) < 0.15
-    draw = jax.jit(draw_coalitions, static_argnums=(1, 2), compiler_options=QUICK)
+    draw = jax.jit(draw_coalitions, static_argnums=(1, 2))
     S = np.asarray(draw(KEY, 20_001, 5))
     assert S.shape == (20_002, 5)
     np.testing.assert_array_equal(S[: len(S) // 2], ~S[len(S) // 2 :])
@@ -263,7 +263,7 @@ def everything(x, background, chunk=2**14):
     }
 
 
-once = jax.jit(everything, static_argnums=2, compiler_options=QUICK)
+once = jax.jit(everything, static_argnums=2)
 
 
 def same(x, y):
@@ -277,7 +277,7 @@ def test_chunks_change_nothing():
 def test_vmap_is_a_loop():
     xs = jnp.stack([X, 2 * X])
     looped = jax.tree.map(lambda *x: jnp.stack(x), *[once(x, BACKGROUND) for x in xs])
-    many = jax.jit(jax.vmap(everything, (0, None)), compiler_options=QUICK)
+    many = jax.jit(jax.vmap(everything, (0, None)))
     same(many(xs, BACKGROUND), looped)
 
 
@@ -285,7 +285,7 @@ def test_gradients_are_finite():
     def total(x, background):
         return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(everything(x, background)))
 
-    slopes = jax.jit(jax.grad(total, (0, 1)), compiler_options=QUICK)(X, BACKGROUND)
+    slopes = jax.jit(jax.grad(total, (0, 1)))(X, BACKGROUND)
     for slope in slopes:
         assert np.all(np.isfinite(slope)) and np.any(slope != 0)
 

@@ -12,6 +12,7 @@ import jaxopt_edu as jo
 from jaxopt_edu import federated, privacy
 from jaxopt_edu.describe import describe, rebuild
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 DIGITS = jo.data.load("digits", seed=0)
 CLIENTS = federated.dirichlet_split(DIGITS.train.y, 12, alpha=0.3, seed=0)
 LOSS = jo.losses.softmax_cross_entropy_with_integer_labels

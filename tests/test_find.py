@@ -9,6 +9,7 @@ from test_plot import pixels, words
 import jaxopt_edu as jo
 from jaxopt_edu.find.sizes import powers
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 LINE = jo.Training(
     model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),
     data=jo.data.load("linear"),

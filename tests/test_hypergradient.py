@@ -10,6 +10,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu.hypergradient import join, separate
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CLASSES = jo.losses.softmax_cross_entropy_with_integer_labels
 STEPS = 11  # three segments of three steps, and two more
 

@@ -251,7 +251,10 @@ def accepted(optimizer, extra):
 
 
 every_factory = pytest.mark.parametrize(("factory", "given"), list(factories()))
-pytestmark = pytest.mark.filterwarnings("ignore:.optimistic_adam. is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.optimistic_adam. is deprecated:DeprecationWarning"),
+    pytest.mark.usefixtures("compiled_quickly"),
+]
 
 
 @every_factory

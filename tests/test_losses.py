@@ -18,6 +18,7 @@ from jaxopt_edu import losses
 from jaxopt_edu.losses import weighted_mean, with_numbers
 from jaxopt_edu.names import hyperparameters, replace
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TOOLS = (
     "ClassWeighted", "WithNumbers", "class_weighted", "smooth_labels", "weighted_mean",
     "with_numbers",

@@ -14,6 +14,7 @@ import sklearn.metrics
 
 from jaxopt_edu import metrics
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 N, K, SEEDS = 40, 5, 4
 THEIRS = {
     "accuracy": "accuracy_score",

@@ -8,6 +8,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu.models.layers import ACTIVATIONS, dropout, product
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 X = jax.random.normal(jax.random.key(1), (5, 4))
 

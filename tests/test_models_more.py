@@ -18,6 +18,7 @@ from jaxopt_edu.describe import describe, rebuild
 from jaxopt_edu.models.cnn import convolution, max_pool
 from jaxopt_edu.models.transformer import attention, norm
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 MODELS = {
     "CNN": jo.models.CNN((6, 6), 3, filters=(2, 3), hidden=(5,), dropout=0.3, gain=0.9),
@@ -36,13 +37,6 @@ DIGITS = {
     "transformer": jo.models.Transformer,
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def programs_that_compile_fast():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def examples(n=4, inputs=36):

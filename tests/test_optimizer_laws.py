@@ -16,9 +16,9 @@ import pytest
 from jaxopt_edu import optimizers
 from jaxopt_edu.core import apply_updates
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RECIPES = {name: f for name, f in vars(optimizers).items() if inspect.isfunction(f)}
 STEPS = 5
-QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
 H = 3e-5  # of a number, for central differences
 
 
@@ -119,7 +119,7 @@ def score(opt, params):
     return WEIGHTS @ params, params
 
 
-many = jax.jit(jax.vmap(run, in_axes=(0, None)), compiler_options=QUICK)
+many = jax.jit(jax.vmap(run, in_axes=(0, None)))
 
 
 def stack(trees):
@@ -153,7 +153,7 @@ def test_every_number_maps_and_differentiates(name, changes):
     fields = [f for k, f in numbers(name).items() if getattr(opt, k) is not None]
     with jax.enable_x64(True):
         counted = chex.assert_max_traces(score, n=1)
-        one = jax.jit(jax.grad(counted, has_aux=True), compiler_options=QUICK)
+        one = jax.jit(jax.grad(counted, has_aux=True))
         for params in VECTOR, 0 * VECTOR:
             lanes = many(stack(around(opt)), params)
             loop = np.stack([one(x, params)[1] for x in around(opt)])

@@ -11,11 +11,11 @@ import pytest
 from jaxopt_edu import optimizers
 from jaxopt_edu.core import apply_updates
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 FUNCTIONS = {name: f for name, f in vars(optimizers).items() if inspect.isfunction(f)}
 RECIPES = {name: f for name, f in FUNCTIONS.items() if hasattr(optax, name)}
 CLASSIC = """sgd adagrad rmsprop adadelta adam adamw nadam nadamw amsgrad adamax adamaxw radam
     adabelief yogi lion sign_sgd signum"""
-QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
 STEPS = 50
 RATE = 0.03
 
@@ -106,7 +106,7 @@ def error(ours, theirs):
 
 def error_in_float64(ours, theirs):
     with jax.enable_x64(True):
-        both = jax.jit(lambda *args: (run(ours, *args), run(theirs, *args)), compiler_options=QUICK)
+        both = jax.jit(lambda *args: (run(ours, *args), run(theirs, *args)))
         return error(*both(*cast((PARAMS, GRADS), "float64")))
 
 

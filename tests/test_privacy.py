@@ -23,6 +23,7 @@ import jaxopt_edu as jo
 from jaxopt_edu import privacy, tree
 from jaxopt_edu.describe import describe, rebuild
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 DIGITS = jo.data.load("digits", seed=0)
 MODEL = jo.models.MLP((64, 4, 10))
 LOSS = jo.losses.softmax_cross_entropy_with_integer_labels
@@ -35,12 +36,10 @@ def loss(params, example):
 
 PARAMS = MODEL.init(jax.random.key(0))
 BATCH = DIGITS.train.x[:32], DIGITS.train.y[:32]
-QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
 clipped = jax.jit(
     lambda params, batch, c, mask=None: privacy.clipped_gradients(
         loss, params, batch, max_norm=c, mask=mask
     ),
-    compiler_options=QUICK,
 )
 
 
@@ -61,12 +60,10 @@ def test_clipped_gradients_are_those_of_a_loop_and_optaxs():
 
     with jax.enable_x64(True):
         params, x = jax.tree.map(lambda p: np.asarray(p, float), (PARAMS, BATCH[0]))
-        one = jax.jit(jax.grad(loss), compiler_options=QUICK)
+        one = jax.jit(jax.grad(loss))
         each = [jax.device_get(one(params, (x[i], BATCH[1][i]))) for i in range(32)]
         c = float(np.median([size(g) for g in each]))
-        ours, theirs, count = jax.device_get(
-            jax.jit(all_ways, compiler_options=QUICK)(params, (x, BATCH[1]), c)
-        )
+        ours, theirs, count = jax.device_get(jax.jit(all_ways)(params, (x, BATCH[1]), c))
     shrunk = [jax.tree.leaves(g) for g in each]
     for i, g in enumerate(each):
         shrunk[i] = [part * min(1, c / size(g)) for part in shrunk[i]]
@@ -111,7 +108,7 @@ def test_noise_has_the_deviation_of_the_mean_over_the_expected_batch():
             max_norm=2.0, noise_multiplier=1.5, expected_batch=64, mask=np.zeros(4, bool),
         )  # fmt: skip
 
-    z = jax.jit(jax.vmap(noise), compiler_options=QUICK)(jax.random.split(jax.random.key(0), 2000))
+    z = jax.jit(jax.vmap(noise))(jax.random.split(jax.random.key(0), 2000))
     assert stats.kstest(np.ravel(z) / (1.5 * 2.0 / 64), "norm").pvalue > 1e-3
 
 
@@ -123,7 +120,7 @@ def test_gradients_of_the_estimate_are_finite():
         )  # fmt: skip
         return tree.norm(g)
 
-    assert np.isfinite(jax.jit(jax.grad(norm, (0, 1)), compiler_options=QUICK)(1.0, 1.0)).all()
+    assert np.isfinite(jax.jit(jax.grad(norm, (0, 1)))(1.0, 1.0)).all()
 
 
 def test_wrong_input_is_named():
@@ -145,9 +142,7 @@ def test_poisson_sampling_draws_each_record_on_its_own():
         rows, count = privacy.poisson_sample(key, n, q)
         return jnp.zeros(n).at[rows].add(jnp.arange(n) < count)
 
-    drawn = np.asarray(
-        jax.jit(jax.vmap(mask), compiler_options=QUICK)(jax.random.split(jax.random.key(0), draws))
-    )
+    drawn = np.asarray(jax.jit(jax.vmap(mask))(jax.random.split(jax.random.key(0), draws)))
     assert set(np.unique(drawn)) <= {0, 1}
     assert abs(drawn.mean() - q) < 5 * math.sqrt(q * (1 - q) / draws / n)
     pairs = np.cov(drawn.T)[~np.eye(n, dtype=bool)]
@@ -263,7 +258,7 @@ def test_without_noise_and_clipping_it_is_gradient_descent():
     np.testing.assert_allclose(mine.loss, theirs.loss, rtol=1e-5)
 
 
-@functools.partial(jax.jit, static_argnums=1, compiler_options=QUICK)
+@functools.partial(jax.jit, static_argnums=1)
 def after(experiment, steps):
     key = jax.random.key(0)
     start = experiment.init(key)
@@ -291,9 +286,7 @@ def test_a_step_divides_by_the_expected_batch():
         wanted = jax.tree.map(lambda p, g: p - 0.1 * g / 64, p, g)
         return new.params, wanted, count, new.loss, value
 
-    params, wanted, count, loss, total = jax.device_get(
-        jax.jit(both_ways, compiler_options=QUICK)(experiment)
-    )
+    params, wanted, count, loss, total = jax.device_get(jax.jit(both_ways)(experiment))
     assert count not in (0, 64)
     np.testing.assert_allclose(loss, total / count, rtol=1e-5)
     for name in ("w", "b"):
@@ -306,7 +299,7 @@ def test_an_empty_batch_steps_along_the_noise_alone():
     experiment = private(
         model=jo.models.Linear(3), loss=jo.losses.squared_error, data=data, batch_size=1
     )
-    step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0)), compiler_options=QUICK)
+    step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0)))
     state = experiment.init(jax.random.key(0))._replace(loss=jnp.float32(123.0))
     new = [step(experiment, state, t) for t in range(20)]
     empty = [s for s in new if s.loss == 123.0]

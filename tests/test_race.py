@@ -19,6 +19,7 @@ from jaxopt_edu.plot.figure import png
 from jaxopt_edu.race import _run, race, racers
 from jaxopt_edu.transforms import clip
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 

@@ -32,6 +32,7 @@ from jaxopt_edu.regularizers import (
 )
 from jaxopt_edu.transforms import apply_if_finite, clip, freeze, masked, multi_steps, partition
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 EVERYTHING = [getattr(regularizers, name) for name in regularizers.__all__]
 PENALTIES = [
     c for c in EVERYTHING if inspect.isclass(c) and issubclass(c, Regularizer) and c != Regularizer

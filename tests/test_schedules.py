@@ -16,6 +16,7 @@ from jaxopt_edu import schedules
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.optimizers import sgd
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 SCALES = {7: 0.5, 2: 1.5, 12: 0.2}
 WARMUP = dict(init_value=0.1, peak_value=1.3, warmup_steps=3)
 CYCLE = WARMUP | dict(decay_steps=9)
@@ -124,7 +125,6 @@ KEYS = [param.values for param in examples()]
 ROWS = ("exact", "generic", "moved", "edges")
 H = 1e-6  # of the central differences
 GRID = np.linspace(0.7, 1.3, 129)
-QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
 
 
 def rows_of_numbers(schedule):
@@ -157,7 +157,7 @@ def float64():
     """By key: {rows: (mapped values, looped values, slopes)}, and the values on the grid."""
     rows = {key: rows_of_numbers(build(*key)) for key in KEYS}
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def program(rows):
         return {key: laws(build(*key), jnp.concatenate(few), g) for key, (few, g) in rows.items()}
 
@@ -179,7 +179,7 @@ def optax_values():
     def program(t):
         return [schedule(t) for schedule in theirs]
 
-    quick = jax.jit(program, compiler_options=QUICK)
+    quick = jax.jit(program)
     with jax.enable_x64(True):
         columns = [quick(STEPS.astype(float)), quick(STEPS)]
     return dict(zip(KEYS, zip(*columns, quick(STEPS), strict=True), strict=True))
@@ -404,7 +404,7 @@ def test_float32_has_one_trace_for_all_values():
 def test_as_a_hyperparameter_in_a_scan():
     """The learning rate of step t, an int32 counter of the scan, is the schedule at t from 0."""
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(opts):
         def step(states, _):
             pairs = [opt.update(jnp.ones(()), s) for opt, s in zip(opts, states, strict=True)]
@@ -424,7 +424,7 @@ def test_steps_and_numbers_of_every_dtype():
     whole = [jax.tree.map(float, schedule) for schedule in halves]
     steps = [STEPS.astype(kind) for kind in (np.uint8, np.uint32, np.float32)]
 
-    @functools.partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def program(halves, whole):
         got = [[schedule(t) for t in steps] for schedule in halves]
         return got, [schedule(STEPS) for schedule in whole]

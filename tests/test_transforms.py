@@ -14,7 +14,6 @@ from transform_cases import (
     NAMES,
     OPTAX,
     OURS,
-    QUICK,
     RECIPES,
     TRACES,
     as_arrays,
@@ -33,6 +32,7 @@ from jaxopt_edu import core
 from jaxopt_edu.core import EmptyState
 from jaxopt_edu.names import hyperparameters, replace
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
@@ -54,7 +54,7 @@ def test_every_recipe_has_a_case_and_every_class_a_recipe():
 @cases
 def test_updates_equal_those_of_optax(case, x64):
     ours, theirs, p = as_arrays(case(OURS)), case(OPTAX), jax.tree.map(jnp.abs, some_tree(9))
-    other = jax.jit(lambda g: steps(theirs, g, p)[0], compiler_options=QUICK)
+    other = jax.jit(lambda g: steps(theirs, g, p)[0])
     keeps_nan = "MultiSteps" in repr(theirs)  # optax's accumulator does, for ever
     for g in (gradients(),) if keeps_nan else (gradients(), broken()):
         close(run(ours, g, p)[0], other(g))
@@ -114,9 +114,7 @@ def test_vmap_equals_the_loop_of_one_trace_and_derivatives_those_of_central_diff
 
     many = jax.tree.map(varied, transform)
     floats = [x for x in jax.tree.leaves(many) if is_float(x)]
-    grads, batch = jax.jit(jax.vmap(jax.grad(f, has_aux=True)), compiler_options=QUICK)(
-        floats, many
-    )
+    grads, batch = jax.jit(jax.vmap(jax.grad(f, has_aux=True)))(floats, many)
     TRACES.clear()
     for i in range(3):
         x, slopes, u = jax.tree.map(lambda x, i=i: x[i], (many, grads, batch))

@@ -22,6 +22,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.describe import describe, rebuild
 from jaxopt_edu.sweep.intervals import effective_folds, interval
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 LOG_LOSS = jo.losses.sigmoid_binary_cross_entropy
 
 

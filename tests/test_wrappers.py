@@ -21,6 +21,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.core import EmptyState
 from jaxopt_edu.value import pytree
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 wrappers = pytest.mark.parametrize("wrap", [
     lambda x: OURS.masked(x, HEAD), lambda x: OURS.freeze(HEAD, x), OURS.apply_if_finite,
     lambda x: OURS.multi_steps(x, 1), lambda x: OURS.partition({"all": x}, "all"), OURS.chain,

@@ -122,8 +122,7 @@ def steps(transform, g, p):
     return u, state
 
 
-QUICK = {"xla_backend_optimization_level": 0}  # what takes time here is compiling
-run = jax.jit(steps, compiler_options=QUICK)
+run = jax.jit(steps)
 
 
 def is_float(x):
