@@ -237,7 +237,7 @@ def test_dtypes(name):
     x, y = example(name)
 
     def dtype(loss, x_dtype, y_dtype=None):
-        y_dtype = y_dtype or (y.dtype if kind(name) == "class" else x_dtype)
+        y_dtype = y_dtype or (jnp.int32 if kind(name) == "class" else x_dtype)
         shapes = jax.ShapeDtypeStruct(x.shape, x_dtype), jax.ShapeDtypeStruct(y.shape, y_dtype)
         return jax.eval_shape(loss, *shapes).dtype
 

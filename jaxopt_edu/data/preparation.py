@@ -5,7 +5,6 @@ part, and its `names(names)` names the new columns. `rows(x, y)` says which rows
 split. Everything here is NumPy, in float64.
 """
 
-import functools
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,10 +50,11 @@ def table(x: Any) -> ndarray:
 def is_missing(x: Any) -> ndarray:
     """Where x is NaN or None."""
     x = np.asarray(x)
-    return _absent(x).astype(bool) if x.dtype == object else x != x
+    if x.dtype != object:
+        return x != x
+    return np.fromiter(map(_absent, x.flat), bool, x.size).reshape(x.shape)
 
 
-@functools.partial(np.frompyfunc, nin=1, nout=1)
 def _absent(v: Any) -> bool:
     try:
         return v is None or bool(v != v)
