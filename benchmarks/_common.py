@@ -184,7 +184,8 @@ def serve(run: Callable[[], float]) -> None:
 def matmul_peak(options: argparse.Namespace) -> tuple[float, str]:
     """FLOP/s of the best float32 square product, with all cores, and which one it was."""
     found = {}
-    for n in (256, 512) if options.quick else (512, 1024, 1536, 2048):
+    sizes = (512, 1024, 1536, 2048) if on_cpu() else (2048, 4096, 8192)
+    for n in (256, 512) if options.quick else sizes:
         x = np.random.default_rng(0).standard_normal((n, n), np.float32)
         a = jax.device_put(x)
         runs = {"jax": functools.partial(jax.jit(jnp.dot), a, a)}
@@ -214,11 +215,19 @@ def copy_bandwidth(options: argparse.Namespace) -> tuple[float, str]:
     return _largest({f"{k}, {size}": 2 * x.nbytes / _best(f, options) for k, f in runs.items()})
 
 
+def on_cpu() -> bool:
+    """Whether JAX works on the CPU."""
+    return jax.default_backend() == "cpu"
+
+
 def to_torch(x: Any) -> Any:
-    """A tensor, on the GPU where there is one."""
+    """A tensor, on the GPU where there is one; products there may be in TF32, as JAX's are."""
     import torch
 
-    return torch.tensor(x, device="cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.tensor(x)
+    torch.set_float32_matmul_precision("high")
+    return torch.tensor(x, device="cuda")
 
 
 def _best(run: Callable[[], Any], options: argparse.Namespace) -> float:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from _common import say
+from _common import on_cpu, say
 
 HERE = Path(__file__).parent
 PACKAGES = ("jaxopt_edu", "jax", "jaxlib", "numpy", "optax", "torch", "keras", "tensorflow",
@@ -25,14 +26,20 @@ WATCHED = 2.0  # seconds over which that is measured
 Table = list[dict[str, str]]
 
 
-def arguments(doc: str, arms: tuple[str, ...]) -> argparse.Namespace:
-    """The options of a benchmark, with the facts about the machine as it starts."""
+def arguments(doc: str, arms: tuple[str, ...], **lists: tuple[int, ...]) -> argparse.Namespace:
+    """The options of a benchmark, with the facts about the machine as it starts.
+
+    lists: options of this benchmark alone, each a list of integers, with what it is by default.
+    """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="where reports go")
     parser.add_argument("--arms", default=",".join(arms), help=f"some of {','.join(arms)}")
     parser.add_argument("--repeats", type=int, help="samples of each arm (5; quick 3)")
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
+    for name, default in lists.items():
+        words = ",".join(map(str, default))
+        parser.add_argument(f"--{name}", type=_integers, default=default, help=f"({words})")
     options = parser.parse_args()
     options.arms = options.arms.split(",")
     for name in options.arms:
@@ -45,6 +52,10 @@ def arguments(doc: str, arms: tuple[str, ...]) -> argparse.Namespace:
     return options
 
 
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
+
+
 def machine() -> dict[str, Any]:
     """Date, hardware, load and versions."""
     return {
@@ -52,6 +63,7 @@ def machine() -> dict[str, Any]:
         "commit": _commit(),
         "cpu": _cpu_model(),
         "cores": _cores(),
+        "products of float32": jax.config.jax_default_matmul_precision or "JAX's default",
         "devices": [f"{d.platform} ({d.device_kind})" for d in jax.local_devices()],
         "load average at start": round(os.getloadavg()[0], 2),
         "cores busy before start": _busy_share(),
@@ -130,7 +142,10 @@ def publish(
     results: dict[str, Any],
     notes: list[str],
 ) -> None:
-    """Prints the report and writes it as <date>-<script>.md, and all samples as .json."""
+    """Prints the report and writes it as <date>-<script>.md, and all samples as .json.
+
+    On an accelerator the name says which: <date>-<script>-<device>.md.
+    """
     question, *explained = doc.strip().split("\n\n")
     about = options.machine
     if about["cores busy before start"] is None:
@@ -149,11 +164,18 @@ def publish(
         "notes": notes, "skipped": options.skipped,
     }  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{about['date']}-{Path(sys.argv[0]).stem}{'-quick' * options.quick}"
+    name = f"{about['date']}-{Path(sys.argv[0]).stem}{_accelerator()}{'-quick' * options.quick}"
+    path = options.out / name
     path.with_suffix(".md").write_text(text)
     path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     print(text)
     say(f"written: {path}.md and .json")
+
+
+def _accelerator() -> str:
+    """What the name of a report says of the device, where it is not a CPU."""
+    kind = jax.local_devices()[0].device_kind.lower()
+    return "" if on_cpu() else f"-{re.sub('[^a-z0-9]+', '-', kind)}"
 
 
 def _bullets(lines: Any) -> str:

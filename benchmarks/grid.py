@@ -18,13 +18,13 @@ import jaxopt_edu as jo
 
 ARMS = ("ours", "vmap", "loop")
 COUNTS, WIDTHS = (1, 4, 16, 64, 256, 1024), (16, 64, 256, 1024)
-LANES = 150_000  # steps a second of the smallest model, a guess from which the steps are taken
+LANES = {"cpu": 150_000}  # steps a second of the smallest model, a guess that says how many to do
 LOW, HIGH = 1e-4, 1e-2
 
 
 def main() -> None:
-    options = arguments(__doc__, ARMS)
-    counts, widths = ((1, 4), (16,)) if options.quick else (COUNTS, WIDTHS)
+    options = arguments(__doc__, ARMS, counts=COUNTS, widths=WIDTHS)
+    counts, widths = ((1, 4), (16,)) if options.quick else (options.counts, options.widths)
     rows, results = [], []
     for width in widths:
         for count in counts:
@@ -50,7 +50,7 @@ def steps_of(count: int, width: int, quick: bool) -> int:
     """Steps that all trainings take in about a second."""
     if quick:
         return 20
-    rate = LANES / (1 + width / 40)
+    rate = LANES.get(jax.default_backend(), 4_000_000) / (1 + width / 40)
     return int(min(max(rate / count, 10), 20_000))
 
 
