@@ -194,11 +194,23 @@ def _compile(tile: Tile, settings: Settings, device: Any) -> None:
     which = tile.on(device)
     lanes = init_lanes(tile.form, which)
     arguments = _arguments(tile, which, lanes, 0, (), settings)
-    used = advance_lanes.lower(*arguments).compile().memory_analysis()
-    if used is not None:  # not all backends say
-        tile.of.memory = used.temp_size_in_bytes + used.argument_size_in_bytes
+    tile.of.memory = _memory(device, *arguments)
     lanes, _, _ = advance_lanes(*arguments)
     jax.block_until_ready(score_lanes(tile.form, settings.splits, which, lanes))
+
+
+_known: dict[Any, int] = {}  # what `_memory` found: to ask once more takes as long as many steps
+
+
+def _memory(device: Any, *arguments: Any) -> int:
+    """The bytes that `advance_lanes` takes with such arguments; 0 where a backend does not say."""
+    form, split, which, lanes, *_, tol = arguments
+    shapes = tuple(jax.typeof(x) for x in jax.tree.leaves((which, lanes)))
+    key = device, form, split, tol is None, shapes
+    if key not in _known:
+        used = advance_lanes.lower(*arguments).compile().memory_analysis()
+        _known[key] = used.temp_size_in_bytes + used.argument_size_in_bytes if used else 0
+    return _known[key]
 
 
 def run_tiles(

@@ -20,6 +20,7 @@ from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.value import Constant
 
 MOST_STOPS = 32  # at which one call of a program scores its lanes
+STRIDE = 16  # steps in a turn of an accelerator's loop, which the host waits for
 ALIVE, LOSS_NOT_FINITE, STATE_NOT_FINITE, LOSS_ABOVE = range(4)
 REASONS = ("", "loss is not finite", "state is not finite", "loss above diverge_above")
 
@@ -198,7 +199,11 @@ def walk(
     diverge_above: Array,
     tol: Array | None,
 ) -> tuple[Array, Lane]:
-    """(t, lane) after the steps start <= t < stop, or those until its gradient is small."""
+    """(t, lane) after the steps start <= t < stop, or those until its gradient is small.
+
+    Whether a loop goes on is decided on the host, for which an accelerator waits after each turn;
+    so it makes many steps in a turn, as far as it can.
+    """
 
     def go_on(carry):
         t, lane = carry
@@ -209,7 +214,18 @@ def walk(
         t, lane = carry
         return t + 1, watch(lane, step(lane.state, t), t + 1, diverge_above)
 
-    return lax.while_loop(go_on, go, (start, lane))
+    def go_far(carry):
+        return lax.fori_loop(0, STRIDE, lambda _, carry: go(carry), carry)
+
+    carry = start, lane
+    if tol is None and host_is_far():
+        carry = lax.while_loop(lambda carry: carry[0] + STRIDE <= stop, go_far, carry)
+    return lax.while_loop(go_on, go, carry)
+
+
+def host_is_far() -> bool:
+    """Whether a loop waits for the host at each turn: not on a CPU."""
+    return jax.default_backend() != "cpu"
 
 
 def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:

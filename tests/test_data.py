@@ -348,6 +348,7 @@ def test_mnist_from_files(directory, tmp_path_factory):
         (FILES[3], idx(LABELS[1] + 1), "label 10 in place 9: wanted 0 to 9"),
         (FILES[2], idx(IMAGES[1][:, :2]), r"images of \(2, 3\), .* of \(4, 3\)"),
     ],
+    ids=lambda value: "bytes" if isinstance(value, bytes) else None,
 )
 def test_damaged_idx_files(directory, name, content, message):
     (directory / f"{name}-ubyte").write_bytes(content)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu import programs
 from jaxopt_edu.widths import tile_width
 
 WINE = jo.data.load("wine", seed=0)
@@ -197,3 +198,20 @@ def test_compilations_are_counted_and_few():
     assert 0 < study.info["compilations"]["engine"] <= 3 * 2
     assert study.info["compilations"]["other"] <= 10
     assert set(study.columns["batch_size"]) == {8, 16}
+
+
+def test_a_walk_in_strides_makes_the_same_steps(monkeypatch):
+    def walk(start, stop):
+        lane = programs.Lane(jnp.uint32(1), jnp.zeros(()), jnp.int32(0), jnp.int32(0))
+        t, lane = programs.walk(
+            lambda state, t: 31 * state + t.astype(jnp.uint32), lane, start, stop, 1e4, None
+        )
+        return t, lane.state
+
+    spans = jnp.array([(0, 0), (0, 1), (0, 15), (0, 16), (3, 40), (5, 37), (2, 100)])
+    steps = jax.jit(jax.vmap(walk))(*spans.T)
+    np.testing.assert_array_equal(steps[0], spans[:, 1])
+    monkeypatch.setattr(programs, "host_is_far", lambda: True)
+    for start, stop in spans:
+        one = [int(x[spans[:, 1] == stop][0]) for x in steps]
+        assert [int(x) for x in jax.jit(lambda *span: walk(*span))(start, stop)] == one

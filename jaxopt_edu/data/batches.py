@@ -90,7 +90,8 @@ def _permute(drawn: Array, i: Array, n: Array | int) -> Array:
 
     shifts, coins = drawn
     shifts = (shifts % jnp.uint32(n)).astype(jnp.int32)
-    return jax.lax.scan(swap_or_not, i, (shifts, coins), unroll=4)[0]
+    at_once = 4 if jax.default_backend() == "cpu" else ROUNDS  # one kernel instead of many
+    return jax.lax.scan(swap_or_not, i, (shifts, coins), unroll=at_once)[0]
 
 
 def _drawn(key: Array, epoch: Array | int) -> Array:
