@@ -272,8 +272,10 @@ def test_from_optax_equals_optax(factory, given):
         lanes = jax.vmap(lambda optimizer: run(optimizer, params, **extra))(optimizers)
         return lanes, jax.lax.map(theirs, rates)
 
-    with jax.enable_x64(True):
-        assert_close(*ours_and_theirs(RATES, start()["w"]))  # one leaf: half the compilation
+    # on a GPU the singular vectors of many matrices are found to less than those of one
+    few = factory is optax.contrib.galore and jax.default_backend() == "gpu"
+    with jax.enable_x64(True):  # one leaf: half the compilation
+        assert_close(*ours_and_theirs(RATES, start()["w"]), atol=1e-6 if few else 1e-12)
 
 
 @every_factory

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import sweeps
@@ -148,6 +149,7 @@ def test_a_full_disk_is_an_error_that_damages_nothing(tmp_path):
     sweeps.same(study, sweeps.run("plain", steps=20))
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="each process wants its own device")
 def test_two_processes_make_the_same_table(tmp_path):
     kind = "halving"
     with socket.socket() as free:

@@ -92,11 +92,12 @@ def lime(
 
     def explain(x):
         y = wide(in_chunks(predict, (x + scale * e).astype(x.dtype), chunk)).reshape(len(e), -1)
+        moved = y - y[0]  # exactly 0 where the prediction does not move
         with exact_products():
-            b, c = ridge_regression(e, y, pi, ridge)
-            score = jax.vmap(r2_score, (1, 1, None))(e @ b + c, y, pi)
+            b, c = ridge_regression(e, moved, pi, ridge)
+            score = jax.vmap(r2_score, (1, 1, None))(e @ b + c, moved, pi)
         shape = out.shape[1:]
-        return Lime(b.reshape(d, *shape), c.reshape(shape), score.reshape(shape))
+        return Lime(b.reshape(d, *shape), (y[0] + c).reshape(shape), score.reshape(shape))
 
     explained = chunked(explain, x, chunk // len(e))
     return jax.tree.map(lambda leaf: leaf.astype(out.dtype), explained)
