@@ -9,7 +9,7 @@ from jax import random
 
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.space import Distribution, OneOf
-from jaxopt_edu.value import nearest
+from jaxopt_edu.value import check_count, nearest
 
 TRAINING_LOSS = "training_loss"  # scored at every stop where a state has a loss
 
@@ -30,10 +30,9 @@ def check_run(
 
     Shapes are followed through init, step and score without computing anything.
     """
-    if not isinstance(steps, int | np.integer) or steps < 1:
-        raise ValueError(f"steps = {steps!r}: wanted an integer, at least 1")
-    if tile is not None and tile < 1:
-        raise ValueError(f"tile = {tile}: wanted at least 1")
+    check_count("steps", steps)
+    if tile is not None:
+        check_count("tile", tile)
     for method in ("init", "step", "score"):
         if not hasattr(experiment, method):
             raise TypeError(f"{type(experiment).__name__} has no {method}: it is no experiment")

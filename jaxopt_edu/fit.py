@@ -29,6 +29,7 @@ from jaxopt_edu.parallel.means import Means
 from jaxopt_edu.parallel.train import train
 from jaxopt_edu.programs import ALIVE, Lane, named_numbers
 from jaxopt_edu.progress import Progress
+from jaxopt_edu.value import check_count
 
 
 def fit(
@@ -95,8 +96,8 @@ def fit(
         running = replace(experiment, track_gradient_norm=True)
     else:
         running = experiment
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience = {patience}: wanted at least 1 evaluation")
+    if patience is not None:
+        check_count("patience", patience)
     splits, names = check_run(running, steps, metric, tile)
     stops = evaluations(segment_length(running, steps, eval_every), steps)
     split = ranking_split(splits)

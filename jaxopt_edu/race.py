@@ -19,7 +19,7 @@ from jaxopt_edu.core import Transform, apply_updates
 from jaxopt_edu.functions import TestFunction
 from jaxopt_edu.names import recipes, replace
 from jaxopt_edu.space import label
-from jaxopt_edu.value import nearest, show
+from jaxopt_edu.value import check_count, nearest, show
 
 __all__ = ["Race", "Racer", "race"]
 
@@ -105,9 +105,8 @@ def race(
     """
     function = functions.find(function) if isinstance(function, str) else function
     entrants = _entrants(optimizers)
-    for name, value in (("steps", steps), ("scans", scans)):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: wanted at least 1")
+    check_count("steps", steps)
+    check_count("scans", scans)
     if not 0 < low < high < math.inf:
         raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
     learning_rates = np.geomspace(low, high, scans)

@@ -17,6 +17,7 @@ from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.optimizers.adam import adam
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.space import LogUniform, Uniform, groups
+from jaxopt_edu.value import check_count
 
 ADAM = adam(0.05)
 EDGE = 1e-6  # how near a coordinate comes to 1, whose number a distribution does not include
@@ -130,9 +131,8 @@ def tune(
     True
     """
     check_mode(mode)
-    for name, value in (("updates", updates), ("starts", starts)):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: wanted at least 1")
+    check_count("updates", updates)
+    check_count("starts", starts)
     axes = _axes(space)
     middle = replace(space, **{name: (d.low + d.high) / 2 for name, d in axes})
     split = check_score(middle, steps, metric, split)

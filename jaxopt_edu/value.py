@@ -256,6 +256,12 @@ def resolve_among(field: str, value: str, names: Any) -> None:
         raise ValueError(f"{field} = {value!r} is unknown; {nearest(value, names)}")
 
 
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """ValueError unless value is an integer of at least this much."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} = {value!r}: wanted an integer, at least {least}")
+
+
 RECIPES: dict[Any, str] = {}  # class -> the name of its recipe
 
 

@@ -253,8 +253,8 @@ def test_a_dirichlet_split_deals_every_example_once(alpha):
     ("wrong", "says"),
     [
         ({"clients_per_round": 13}, "clients_per_round = 13: wanted 1 to 12"),
-        ({"epochs": 0}, "epochs = 0: wanted at least 1"),
-        ({"batch_size": 0}, "batch_size = 0: wanted at least 1"),
+        ({"epochs": 0}, "epochs = 0: wanted an integer, at least 1"),
+        ({"batch_size": 0}, "batch_size = 0: wanted an integer, at least 1"),
         ({"noise_multiplier": 1.0}, "noise_multiplier: wanted max_norm too"),
         ({"clients": federated.Clients.of([[0], [1078]])}, "row 1078 of 1078 training examples"),
         ({"regularizer": jo.proximal(jo.L1(0.1))}, "regularizer: wanted a penalty"),

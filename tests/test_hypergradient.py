@@ -177,7 +177,7 @@ WRONG = {
     "Training has no float hyperparameter": lambda: jo.hypergradient(
         jo.replace(LINE, optimizer=jo.sgd(1)), 5
     ),
-    "starts = 0: wanted at least 1": lambda: jo.tune(SPACE, 5, starts=0),
+    "starts = 0: wanted an integer, at least 1": lambda: jo.tune(SPACE, 5, starts=0),
     "no distribution; `hypergradient`": lambda: jo.tune(LINE, 5),
     "2 alternatives of structure .optimizer. are no numbers.*`sweep`": lambda: jo.tune(
         jo.replace(LINE, optimizer=jo.one_of(jo.sgd(0.1), jo.adam(0.1))), 5

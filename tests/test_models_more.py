@@ -133,9 +133,12 @@ def test_one_output_is_a_vector_and_wrong_inputs_are_named(model):
     [
         (jo.models.CNN((6,)), r"shape = \(6,\): wanted \(height, width"),
         (jo.models.CNN((3, 9)), r"nothing is left of shape = \(3, 9\) after 2 poolings of 2 x 2"),
-        (jo.models.SoftTree(3, depth=0), "SoftTree: depth = 0: wanted at least 1"),
-        (jo.models.ObliviousTrees(3, depth=0), "ObliviousTrees: depth = 0: wanted at least 1"),
-        (jo.models.ObliviousTrees(3, trees=0), "trees = 0: wanted at least 1"),
+        (jo.models.SoftTree(3, depth=0), "SoftTree: depth = 0: wanted an integer, at least 1"),
+        (
+            jo.models.ObliviousTrees(3, depth=0),
+            "ObliviousTrees: depth = 0: wanted an integer, at least 1",
+        ),
+        (jo.models.ObliviousTrees(3, trees=0), "trees = 0: wanted an integer, at least 1"),
         (jo.models.Transformer(9, tokens=2), "tokens = 2: wanted a divisor of inputs = 9"),
         (jo.models.Transformer(9, tokens=3, heads=5), "heads = 5: wanted a divisor of width = 32"),
     ],

@@ -326,7 +326,7 @@ def test_one_program_sweeps_noise_clip_and_rate():
 def test_what_cannot_be_trained_is_named():
     for wrong, says in (
         ({"batch_size": 2000}, "batch_size = 2000: wanted 1 to 1078"),
-        ({"microbatch": 0}, "microbatch = 0: wanted at least 1 example"),
+        ({"microbatch": 0}, "microbatch = 0: wanted an integer, at least 1"),
     ):
         with pytest.raises(ValueError, match=says):
             jo.fit(private(**wrong), 1)

@@ -104,7 +104,7 @@ def test_a_sampled_batch_is_a_batch_of_optimizers():
 def test_plan_says_what_is_wrong():
     space = jo.adam(jo.log_uniform(1e-4, 1e-1))
     for arguments, message in [
-        ((space, 0, 0, "random"), "trials = 0: wanted at least 1"),
+        ((space, 0, 0, "random"), "trials = 0: wanted an integer, at least 1"),
         ((space, 8, 0, "sobl"), "unknown sampler 'sobl'; did you mean 'sobol'"),
         ((jo.adam(0.1), 8, 0, "random"), "nothing to sample"),
         (([], None, 0, "random"), "empty"),

@@ -176,6 +176,11 @@ def test_numbers_out_of_range_are_errors(cls):
                 cls(**dict.fromkeys(needed, 1.0) | {f.name: f.metadata["low"] - 1})
 
 
+def test_a_unit_is_said_once():
+    with pytest.raises(ValueError, match="axis = 1 and outputs_first: wanted one of them"):
+        OURS.adaptive_grad_clip(0.1, axis=1, outputs_first=True)
+
+
 @pytest.mark.parametrize("make", [
     OURS.add_decayed_weights, OURS.keep_params_nonnegative, lambda: OURS.adaptive_grad_clip(0.1)
 ])  # fmt: skip

@@ -9,7 +9,7 @@ from jax import Array, random
 from jaxopt_edu.augment.base import Augmentation
 from jaxopt_edu.core import Scalar
 from jaxopt_edu.shapes import floats
-from jaxopt_edu.value import check, number, pytree, recipe, static
+from jaxopt_edu.value import check, check_count, number, pytree, recipe, static
 
 __all__ = ["Crop", "Cutout", "Flip", "OfImages", "Shift", "crop", "cutout", "flip", "shift"]
 
@@ -124,8 +124,7 @@ class Crop(OfImages):
     def __post_init__(self):
         super().__post_init__()
         p, least = self.padding, min(self.shape[:2])
-        if isinstance(p, bool) or not isinstance(p, int) or p < 0:
-            raise ValueError(f"padding = {p!r}: wanted an integer number of pixels, at least 0")
+        check_count("padding", p, least=0)
         if self.edge == "reflect" and p >= least:
             raise ValueError(f"padding = {p}: an image of {self.shape} reflects {least - 1}")
 

@@ -19,6 +19,7 @@ from jaxopt_edu.diagnose.picture import plot_diagnosis
 from jaxopt_edu.diagnose.shift import FOLDS, Shift, find_shift
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.history import Run
+from jaxopt_edu.value import check_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,8 +117,7 @@ def _checked(run: Any, k: Any) -> Training:
         )
     if "validation" not in experiment.splits:
         raise ValueError("run: its data have no validation part, so over-fitting cannot be seen")
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ValueError(f"neighbours_k = {k!r}: wanted an integer, at least 1")
+    check_count("neighbours_k", k)
     return experiment
 
 

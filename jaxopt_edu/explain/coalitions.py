@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 
 from jaxopt_edu.explain.inputs import (
-    check_count,
     chunked,
     exact_products,
     examples,
@@ -17,6 +16,7 @@ from jaxopt_edu.explain.inputs import (
     output_of,
 )
 from jaxopt_edu.tree import wide
+from jaxopt_edu.value import check_count
 
 MOST = 16  # features of which all coalitions are looked at: 65,536 of them
 

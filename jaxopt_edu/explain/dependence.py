@@ -9,7 +9,6 @@ from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.inputs import (
     CHUNK,
-    check_count,
     chunked,
     examples,
     in_chunks,
@@ -17,6 +16,7 @@ from jaxopt_edu.explain.inputs import (
     output_of,
 )
 from jaxopt_edu.tree import wide
+from jaxopt_edu.value import check_count
 
 
 class PartialDependence(NamedTuple):

@@ -11,7 +11,6 @@ from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.inputs import (
     CHUNK,
-    check_count,
     chunked,
     exact_products,
     examples,
@@ -19,6 +18,7 @@ from jaxopt_edu.explain.inputs import (
     output_of,
 )
 from jaxopt_edu.tree import wide
+from jaxopt_edu.value import check_count
 
 
 class IntegratedGradients(NamedTuple):

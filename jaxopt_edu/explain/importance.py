@@ -10,7 +10,6 @@ from jax.typing import ArrayLike
 from jaxopt_edu.checks import check_mode
 from jaxopt_edu.explain.inputs import (
     CHUNK,
-    check_count,
     check_key,
     chunked,
     draw_orders,
@@ -20,6 +19,7 @@ from jaxopt_edu.explain.inputs import (
     output_of,
 )
 from jaxopt_edu.tree import root
+from jaxopt_edu.value import check_count
 
 
 class PermutationImportance(NamedTuple):

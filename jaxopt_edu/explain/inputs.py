@@ -7,7 +7,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, random
 
 P = ParamSpec("P")
@@ -54,12 +53,6 @@ def output_of(predict: Any, x: Array) -> jax.ShapeDtypeStruct:
     if not jnp.issubdtype(out.dtype, jnp.floating):
         raise TypeError(f"predict returns {out.dtype}: wanted floats, such as probabilities")
     return out
-
-
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """ValueError unless value is an integer of at least this much."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} = {value!r}: wanted an integer, at least {least}")
 
 
 def check_key(key: Any, given: Any, name: str) -> None:

@@ -10,7 +10,8 @@ from jax import Array, random
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import all_coalitions, check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders, one_program
+from jaxopt_edu.explain.inputs import CHUNK, draw_orders, one_program
+from jaxopt_edu.value import check_count
 
 
 @one_program

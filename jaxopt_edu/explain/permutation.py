@@ -9,8 +9,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.coalitions import check_game, explain_by_coalitions
-from jaxopt_edu.explain.inputs import CHUNK, check_count, draw_orders, one_program
+from jaxopt_edu.explain.inputs import CHUNK, draw_orders, one_program
 from jaxopt_edu.tree import root
+from jaxopt_edu.value import check_count
 
 
 class PermutationShapley(NamedTuple):

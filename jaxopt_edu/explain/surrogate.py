@@ -10,7 +10,6 @@ from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.inputs import (
     CHUNK,
-    check_count,
     check_key,
     chunked,
     exact_products,
@@ -22,6 +21,7 @@ from jaxopt_edu.explain.inputs import (
 )
 from jaxopt_edu.metrics import r2_score
 from jaxopt_edu.tree import wide
+from jaxopt_edu.value import check_count
 
 
 class Lime(NamedTuple):

@@ -19,7 +19,7 @@ from jaxopt_edu.prior import among
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
 from jaxopt_edu.shapes import weighted_mean
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import check_count, number, pytree, recipe, static
 
 __all__ = ["FedAvg", "FedState", "fed_avg"]
 
@@ -229,8 +229,8 @@ class FedAvg:
         if m is not None and not 1 <= m <= n:
             raise ValueError(f"clients_per_round = {m}: wanted 1 to {n}, the number of clients")
         for name in ("epochs", "batch_size", "at_a_time"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)}: wanted at least 1")
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
         if self.noise_multiplier is not None and self.max_norm is None:
             raise ValueError("noise_multiplier: wanted max_norm too, the norm that it multiplies")
         if self.regularizer is not None and self.regularizer.needs_learning_rate:

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from numpy import ndarray
 
-from jaxopt_edu.value import Constant, pytree
+from jaxopt_edu.value import Constant, check_count, pytree
 
 __all__ = ["Clients", "dirichlet_split"]
 
@@ -89,8 +89,7 @@ def dirichlet_split(labels: Any, clients: int, alpha: float, seed: int = 0) -> C
         raise ValueError(
             f"labels have shape {labels.shape}: wanted (n,), the class of each example"
         )
-    if clients < 1:
-        raise ValueError(f"clients = {clients}: wanted at least 1")
+    check_count("clients", clients)
     if not 0 < alpha < np.inf:
         raise ValueError(f"alpha = {alpha}: wanted a number above 0")
     rng = np.random.default_rng(seed)

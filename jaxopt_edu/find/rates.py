@@ -13,6 +13,7 @@ from jaxopt_edu.find.scores import check_tolerance, near_best, untrained
 from jaxopt_edu.names import hyperparameters, replace, resolve
 from jaxopt_edu.space import log_uniform
 from jaxopt_edu.sweep import Study, sweep
+from jaxopt_edu.value import check_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,8 +100,7 @@ def find_learning_rate(
     """
     check_numbers(experiment, "find_learning_rate")
     check_tolerance(tolerance)
-    if isinstance(rates, bool) or not isinstance(rates, int) or rates < 3:
-        raise ValueError(f"rates = {rates!r}: wanted an integer, at least 3")
+    check_count("rates", rates, least=3)
     if not 0 < low < high < math.inf:
         raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
     full = resolve(name, hyperparameters(experiment))

@@ -14,6 +14,7 @@ from jaxopt_edu.find.scores import check_tolerance, near_best, untrained
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.space import Distribution, groups
 from jaxopt_edu.sweep import Study, sweep
+from jaxopt_edu.value import check_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,8 +88,7 @@ def find_batch_size(
     (24, 6)
     """
     check_tolerance(tolerance)
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(f"epochs = {epochs!r}: wanted an integer, at least 1")
+    check_count("epochs", epochs)
     if not hasattr(experiment, "batch_size") or not isinstance(experiment.data, Data):
         name = type(experiment).__name__
         raise TypeError(f"{name}: wanted a Training, whose batch_size is searched, without folds")

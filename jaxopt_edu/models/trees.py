@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.models.layers import check_input, dense, dense_init, readout
-from jaxopt_edu.value import number, pytree, static
+from jaxopt_edu.value import check_count, number, pytree, static
 
 __all__ = ["ObliviousTrees", "SoftTree"]
 
@@ -42,7 +42,7 @@ class SoftTree:
     gain: Any = number(0, default=1.0)
 
     def init(self, key):
-        check_depth("SoftTree", self.depth)
+        check_count("SoftTree: depth", self.depth)
         leaves = 2**self.depth
         return {
             "splits": dense_init(key, self.inputs, leaves - 1, "lecun", self.gain),
@@ -91,9 +91,8 @@ class ObliviousTrees:
     gain: Any = number(0, default=1.0)
 
     def init(self, key):
-        check_depth("ObliviousTrees", self.depth)
-        if self.trees < 1:
-            raise ValueError(f"ObliviousTrees: trees = {self.trees}: wanted at least 1")
+        check_count("ObliviousTrees: depth", self.depth)
+        check_count("ObliviousTrees: trees", self.trees)
         leaves = self.trees * 2**self.depth
         return {
             "splits": dense_init(key, self.inputs, self.trees * self.depth, "lecun", self.gain),
@@ -126,9 +125,3 @@ def branch(paths: Array, z: Array) -> Array:
 def sharpened(beta: Any, z: Array) -> Array:
     """beta z in the dtype of z."""
     return jnp.asarray(beta, z.dtype) * z
-
-
-def check_depth(model: str, depth: int) -> None:
-    """ValueError where a tree would have no split."""
-    if depth < 1:
-        raise ValueError(f"{model}: depth = {depth}: wanted at least 1")

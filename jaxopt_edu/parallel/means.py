@@ -14,7 +14,7 @@ from jaxopt_edu.engine import Settings
 from jaxopt_edu.history import History
 from jaxopt_edu.parallel.layout import Layout, takes_batches
 from jaxopt_edu.prior import Prior
-from jaxopt_edu.value import show
+from jaxopt_edu.value import check_count, show
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ class Means:
         if tile != 1:
             raise ValueError(f"tile = {tile}: with {name} the program has 1 lane")
         for name in ("accumulate", "prefetch"):
-            number = getattr(self, name)
-            if not isinstance(number, int | np.integer) or number < 1:
-                raise ValueError(f"{name} = {number!r}: wanted an integer, at least 1")
+            check_count(name, getattr(self, name))
         for name in ("mesh", "accumulate", "batches"):
             if self.given[name] and not takes_batches(experiment):
                 raise TypeError(

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxopt_edu.plot.figure import COLOURS, plain, sign
 from jaxopt_edu.plot.scores import show_number
+from jaxopt_edu.value import check_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +45,7 @@ def names_of(names: Sequence[str] | None, d: int) -> list[str]:
 
 def largest(sizes: np.ndarray, most: int) -> np.ndarray:
     """The features with the largest sizes, the largest first, at most so many."""
-    if most < 1:
-        raise ValueError(f"most = {most}: wanted at least 1")
+    check_count("most", most)
     return np.argsort(-np.abs(sizes), kind="stable")[:most]
 
 

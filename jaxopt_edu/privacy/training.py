@@ -11,7 +11,7 @@ from jaxopt_edu.experiment import Training
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
-from jaxopt_edu.value import number, pytree, show, static
+from jaxopt_edu.value import check_count, number, pytree, show, static
 
 __all__ = ["PrivateTraining"]
 
@@ -113,5 +113,5 @@ class PrivateTraining(Training):
             raise ValueError(
                 f"augment = {show(self.augment)} mixes examples: then no record has a bounded part"
             )
-        if self.microbatch is not None and self.microbatch < 1:
-            raise ValueError(f"microbatch = {self.microbatch}: wanted at least 1 example")
+        if self.microbatch is not None:
+            check_count("microbatch", self.microbatch)

@@ -30,6 +30,7 @@ from jaxopt_edu.sweep.rungs import Rungs, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan, plan
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
+from jaxopt_edu.value import check_count
 
 
 def sweep(
@@ -98,8 +99,7 @@ def sweep(
         "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     metrics, modes = _objectives(metric, mode)
-    if seeds < 1:
-        raise ValueError(f"seeds = {seeds}: wanted at least 1")
+    check_count("seeds", seeds)
     count = len(folds) if isinstance(folds, list) else folds
     which = range(count) if count else [None]
     repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)

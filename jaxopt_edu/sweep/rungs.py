@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.value import check_count
+
 __all__ = ["Halving", "Hyperband", "MedianStopping", "halving", "hyperband", "median_stopping"]
 
 
@@ -63,10 +65,9 @@ def _ladder(first: int, eta: int, steps: int) -> tuple[int, ...]:
 
 
 def _check(name: str, eta: int, first: int | None) -> None:
-    if not isinstance(eta, int) or eta < 2:
-        raise ValueError(f"{name}: eta = {eta!r}: wanted an integer, at least 2")
-    if first is not None and (not isinstance(first, int) or first < 1):
-        raise ValueError(f"{name}: first = {first!r}: wanted a number of steps, at least 1")
+    check_count(f"{name}: eta", eta, least=2)
+    if first is not None:
+        check_count(f"{name}: first", first)
 
 
 def _best(scores: ndarray, count: int) -> ndarray:
@@ -220,9 +221,8 @@ class MedianStopping:
 
     def __post_init__(self):
         for name in ("first", "every"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"median_stopping: {name} = {value!r}: wanted at least 1 step")
+            if getattr(self, name) is not None:
+                check_count(f"median_stopping: {name}", getattr(self, name))
 
     def stops(self, steps):
         eighth = math.ceil(steps / 8)

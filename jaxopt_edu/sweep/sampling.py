@@ -11,6 +11,7 @@ import numpy as np
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.space import Distribution, Group, groups, label
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
+from jaxopt_edu.value import check_count
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Plan:
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:
     """How the trials of a space, of a list of experiments, or of a batch are made."""
     sampler = as_sampler(sampler)
-    if trials is not None and trials < 1:
-        raise ValueError(f"trials = {trials}: wanted at least 1")
+    if trials is not None:
+        check_count("trials", trials)
     if isinstance(space, list | tuple) and not hasattr(space, "_fields"):
         given = _from_list(list(space))
     elif any(np.ndim(x) == 1 for x in _arrays(space).values()):

@@ -7,7 +7,7 @@ from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Scalar, at, next_step
 from jaxopt_edu.transforms.base import Brick, ClockState
 from jaxopt_edu.tree import root
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import check, number, pytree, recipe, static
 
 
 def shrinking(size: Array, limit: Scalar) -> Array:
@@ -109,7 +109,7 @@ class AdaptiveGradClip(Brick):
         which axes a unit goes where neither is so.
     Units: clipping is a ratio; eps has the unit of the params.
     Errors: ValueError where clipping or eps < 0, for an array of more than five axes without
-        `axis`, or where update gets no params.
+        `axis`, for axis with outputs_first, or where update gets no params.
     Source: Brock et al. 2021, arXiv:2102.06171, equation 3.
     Agrees with: optax.adaptive_grad_clip, 1e-12 in float64; outputs_first is ours. As there, |g|
         counts as 1e-6 at least.
@@ -125,6 +125,11 @@ class AdaptiveGradClip(Brick):
     axis: int | tuple[int, ...] | None = static(default=None)
     outputs_first: bool = static(default=False, kw_only=True)
     needs_params = True
+
+    def __post_init__(self):
+        check(self)
+        if self.axis is not None and self.outputs_first:
+            raise ValueError(f"axis = {self.axis} and outputs_first: wanted one of them")
 
     def rule(self, t, p, g):
         axes = unit_axes(p, self.outputs_first) if self.axis is None else self.axis
