@@ -98,6 +98,5 @@ def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
     """
     if eval_every is None:
         return min(steps, max(-(-steps // 20), getattr(experiment, "least_segment", 1)))
-    if eval_every < 1:
-        raise ValueError(f"eval_every = {eval_every}: wanted at least 1")
+    check_count("eval_every", eval_every)
     return eval_every

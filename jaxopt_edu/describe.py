@@ -181,4 +181,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=True) + "\n")
+    write_text(path, to_json(value, indent=2) + "\n")
+
+
+def to_json(value: Any, **form: Any) -> str:
+    """JSON in which a NumPy number is the number that it is."""
+    return json.dumps(value, default=np.generic.item, **form)

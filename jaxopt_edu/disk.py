@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.describe import write_json
+from jaxopt_edu.describe import to_json, write_json
 
 LOCK = ".lock"
 
@@ -67,7 +67,7 @@ class Asked:
                 )
 
     def _compare(self, directory: Path, asked: dict[str, Any]) -> None:
-        there, here = self.read(directory), json.loads(json.dumps(asked))
+        there, here = self.read(directory), json.loads(to_json(asked))
         for name in [*here, *(n for n in there if n not in here)]:
             if there.get(name) != here.get(name):
                 place, old, new = _difference(there.get(name), here.get(name), name)
@@ -156,7 +156,7 @@ def readable(path: Path) -> Iterator[None]:
 
 def text_array(value: Any) -> np.ndarray:
     """A JSON value as an array, to be written beside others."""
-    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+    return np.frombuffer(to_json(value).encode(), np.uint8)
 
 
 def from_text_array(x: np.ndarray) -> Any:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_edu.describe import to_json
 from jaxopt_edu.engine import Settings, loss_first
 from jaxopt_edu.exchange import check_same, processes
 from jaxopt_edu.history import RUNNING, History, Run
@@ -118,7 +118,7 @@ def train(
     """Runs one training by these means."""
     asked = means.asked(experiment, settings, history, seed)
     if processes() > 1:
-        text = json.dumps(asked, sort_keys=True).encode()
+        text = to_json(asked, sort_keys=True).encode()
         check_same("what jo.fit is asked for", int(hashlib.sha256(text).hexdigest()[:15], 16))
     layout = means.layout()
     source = None if means.batches is None else Source(means.batches)
