@@ -221,13 +221,21 @@ def on_cpu() -> bool:
 
 
 def to_torch(x: Any) -> Any:
-    """A tensor, on the GPU where there is one; products there may be in TF32, as JAX's are."""
+    """A tensor, on the GPU where there is one."""
+    import torch
+
+    return torch.tensor(x, device=_torch_device())
+
+
+@functools.cache
+def _torch_device() -> str:
+    """The GPU where there is one, told that products may be in TF32, as JAX's are there."""
     import torch
 
     if not torch.cuda.is_available():
-        return torch.tensor(x)
+        return "cpu"
     torch.set_float32_matmul_precision("high")
-    return torch.tensor(x, device="cuda")
+    return "cuda"
 
 
 def _best(run: Callable[[], Any], options: argparse.Namespace) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _common import Arm, measure, say
+from _common import Arm, measure, on_cpu, say
 from _mlp import Work, digits, experiment, train
 from _report import arguments, publish
 
@@ -18,7 +18,7 @@ import jaxopt_edu as jo
 
 ARMS = ("ours", "vmap", "loop")
 COUNTS, WIDTHS = (1, 4, 16, 64, 256, 1024), (16, 64, 256, 1024)
-LANES = {"cpu": 150_000}  # steps a second of the smallest model, a guess that says how many to do
+CPU_RATE, ACCELERATOR_RATE = 150_000, 4_000_000  # guessed steps a second of the smallest model
 LOW, HIGH = 1e-4, 1e-2
 
 
@@ -50,7 +50,7 @@ def steps_of(count: int, width: int, quick: bool) -> int:
     """Steps that all trainings take in about a second."""
     if quick:
         return 20
-    rate = LANES.get(jax.default_backend(), 4_000_000) / (1 + width / 40)
+    rate = (CPU_RATE if on_cpu() else ACCELERATOR_RATE) / (1 + width / 40)
     return int(min(max(rate / count, 10), 20_000))
 
 

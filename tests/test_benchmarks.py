@@ -5,13 +5,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from children import ROOT, TOLD
 
-ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
-QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # to compile
 JAX_ARMS = {
     "step": {"ours", "ours-closed", "optax"},
     "fit": {"ours", "python-loop", "scan"},
@@ -24,7 +22,7 @@ JAX_ARMS = {
 def run(script, *arguments):
     return subprocess.run(
         [sys.executable, "-W", "error", BENCHMARKS / f"{script}.py", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | QUICK,
+        env=os.environ | TOLD,
         capture_output=True,
         text=True,
     )

@@ -33,7 +33,6 @@ from jaxopt_edu.sweep import sweep
 STEPS = 4
 START = {"w": np.linspace(-1.0, 2.0, 6).reshape(2, 3), "b": np.array([0.5, -1.5, 1.0])}
 RATES = np.array([0.02, 0.1])
-quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def loss_of(params):
@@ -87,7 +86,7 @@ def test_ours_inside_optax_equals_optax(pair):
     """As it is in optax's combinators, and by itself in optax's place."""
     with jax.enable_x64(True):
 
-        @quick_jit
+        @jax.jit
         def both(params):
             found = {"alone": [run(tx, params) for tx in PAIRS[pair]]}
             return found | {
@@ -262,7 +261,7 @@ def test_from_optax_equals_optax(factory, given):
     """A vmap over the learning rate, in lax.scan, equals a loop of optax's own."""
     extra = extra_for(factory)
 
-    @quick_jit
+    @jax.jit
     def ours_and_theirs(rates, params):
         def theirs(rate):
             optimizer = factory(learning_rate=rate, **given)
@@ -337,7 +336,7 @@ def test_one_trace_and_gradients():
     """One trace serves all numbers of an optimizer, and jax.grad gives them in its shape."""
     chex.clear_trace_counter()
 
-    @quick_jit
+    @jax.jit
     @chex.assert_max_traces(n=1)
     def slope(optimizer, params):
         return jax.value_and_grad(lambda optimizer: loss_of(run(optimizer, params)))(optimizer)

@@ -8,19 +8,16 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import parallel_jobs as jobs
 import pytest
+from children import ROOT, TOLD
 
 import jaxopt_edu as jo
 from jaxopt_edu.launch import main
-
-ROOT = Path(__file__).parent.parent
-QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # to compile
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def launch(capfd, monkeypatch):
 
     def run(*options, **environment):
         with monkeypatch.context() as patch:
-            for name, value in (environment | {"PYTHONPATH": str(ROOT)} | QUICK).items():
+            for name, value in (environment | TOLD).items():
                 patch.setenv(name, value)
             code = main(["--timeout", "100", *map(str, options)])
         return code, "".join(capfd.readouterr())
@@ -369,7 +366,7 @@ def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed
     )
     done = subprocess.run(
         [sys.executable, "-m", "jaxopt_edu.launch", "-n", "2", script, "7", "--x"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=100, text=True,
+        env=os.environ | TOLD, timeout=100, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     code, said = done.returncode, done.stdout
@@ -401,7 +398,7 @@ def test_a_quarter_of_a_gigabyte_in_less_and_from_the_right_batch(tmp_path):
     script = ROOT / "benchmarks" / "stream.py"
     done = subprocess.run(
         [sys.executable, "-W", "error", script, "--quick", "--out", tmp_path],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | QUICK,
+        env=os.environ | TOLD,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout

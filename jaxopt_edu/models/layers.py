@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-SMALL = 2**15  # numbers in a weight array
+SMALL = 2**15  # a weight array of fewer numbers
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
