@@ -8,12 +8,17 @@ laws that hold bit for bit.
 
 import os
 
+import hypothesis
 import jax
 import jaxlib
 import pytest
 
 if jaxlib.__version__.startswith("0.10."):  # those to come may lack them, and stop at the flag
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+
+# The same hundred examples in every run, however slow the machine.
+hypothesis.settings.register_profile("laws", max_examples=100, derandomize=True, deadline=None)
+hypothesis.settings.load_profile("laws")
 
 
 @pytest.fixture(scope="module")
