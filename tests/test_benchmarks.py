@@ -28,6 +28,7 @@ def run(script, *arguments):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", JAX_ARMS)
 def test_quick(script, tmp_path):
     arms = ",".join(sorted(JAX_ARMS[script] | {"torch"}))  # torch alone of those that may be absent
@@ -49,6 +50,7 @@ def test_quick(script, tmp_path):
     assert all(f"{arm}: skipped: torch is not installed" in done.stdout for arm in absent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["halving", "overhead", "diverge"])
 def test_quick_of_our_own(script, tmp_path):
     done = run(script, "--quick", "--out", tmp_path)

@@ -179,6 +179,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_what_there_is(tmp_path):
     arguments = "sweep wine --steps 40000000 --trials 4 --model linear --optimizer sgd --out out"
     command = [sys.executable, "-c", SWEEP, *arguments.split(), "--eval-every", "2000"]

@@ -30,6 +30,7 @@ def test_a_penalty_that_comes_too_late_does_nothing(capsys):
     assert "L2 added after training" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_privacy_costs_accuracy(capsys):
     [row] = run("private_digits", [3.0], 4, 1)
     epsilon, by_pld, noise, *_ = (float(x) for x in row.strip("| ").split(" | ")[:6])

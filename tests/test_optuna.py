@@ -445,6 +445,7 @@ def test_a_missing_package_is_named(kind, package, install, monkeypatch):
         jo.optuna(kind).start(groups(CUBE), 8, 0, "min")
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
     asked = ["--quick", "--out", str(tmp_path), "--repeats", "1", "--arms", "tpe-joint,tpe"]

@@ -64,6 +64,7 @@ def equals_alone(out, names, share):
     np.testing.assert_allclose(found["predictions"], predictions, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "names"),
     [(("-n", 1, "--devices", 8), "stream"), (("-n", 2, "--devices", 4), "sgd64,stream")],
@@ -78,6 +79,7 @@ def test_eight_devices_equal_one_also_where_it_began_on_one(options, names, tmp_
     equals_alone(out, names, share=1 / 8)
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_and_the_loss_of_one_ends_a_job_that_goes_on_later(
     tmp_path, launch
 ):
@@ -355,6 +357,7 @@ def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
             jobs.fit("sgd", store=tmp_path)
 
 
+@pytest.mark.slow
 def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed(tmp_path, capfd):
     script = tmp_path / "script.py"
     script.write_text(
@@ -394,6 +397,7 @@ def test_the_python_of_docs_streams_runs(tmp_path, monkeypatch):
     assert space["streamed"].evaluate()["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_quarter_of_a_gigabyte_in_less_and_from_the_right_batch(tmp_path):
     script = ROOT / "benchmarks" / "stream.py"
     done = subprocess.run(

@@ -45,6 +45,7 @@ def running(*arguments):
         child.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["halving", "plain"])
 def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
     store = tmp_path / "store"
@@ -158,6 +159,7 @@ def test_a_full_disk_is_an_error_that_damages_nothing(tmp_path):
     sweeps.same(study, sweeps.run("plain", steps=20))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="each process wants its own device")
 def test_two_processes_make_the_same_table(tmp_path):
     kind = "halving"

@@ -86,6 +86,7 @@ def test_k_fold_scores_are_those_of_scikit_learn(patients):
         found.interval("los")
 
 
+@pytest.mark.slow
 def test_the_grid_search_of_scikit_learn_as_one_program(tumours, tmp_path):
     """20 penalties x 5 stratified folds, full batch, scored by log loss; kept in a store."""
     C = np.logspace(-4, 0, 20)
