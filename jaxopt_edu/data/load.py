@@ -100,10 +100,10 @@ def from_arrays(
     >>> data.targets, data.train.y, data.source.sizes
     (('no', 'yes'), array([1, 0, 1, 1, 0, 0], dtype=int32), (6, 2, 2))
     """
-    own = {"validation": _pair(validation), "test": _pair(test)}
     y = _targets(y)
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
-    raw = Raw(np.asarray(x), y, _columns(x, features), tuple(targets), task, **own)
+    own = _pair(validation), _pair(test)
+    raw = Raw(np.asarray(x), y, _columns(x, features), tuple(targets), task, *own)
     source = Source(
         name,
         _seed(seed),
@@ -210,7 +210,7 @@ def _prepared(pairs: list[Pair], raw: Raw, source: Source) -> Data:
     source = dataclasses.replace(source, fitted=fitted, sizes=sizes)
     classes = len(raw.targets) if raw.task == "classification" else None
     names = fitted.names(raw.features)
-    return Data(train, validation, test, source, raw.task, classes, names, raw.targets)
+    return Data(train, validation, test, source, raw.task, classes, names, raw.targets, raw.labels)
 
 
 def _applied(fitted: Fitted, x: ndarray) -> ndarray:
