@@ -137,6 +137,7 @@ class Data(Constant):
     features: tuple[str, ...] = aside()
     targets: tuple[str, ...] = aside()
     labels: tuple[Any, ...] = aside(default=())
+    given: tuple[Any, ...] = aside(default=())  # the rows of the parts as they were given
 
     @property
     def pool(self) -> Part:
