@@ -155,7 +155,7 @@ def _settled(a: ndarray) -> ndarray:
 def _from_objects(a: ndarray) -> ndarray:
     """Objects as numbers, bools or strings, where they are of one kind."""
     missing = is_missing(a)
-    found = {word_of(kind) for kind in set(map(type, a[~missing]))}
+    found = set(map(word_of, a[~missing]))
     if not found:
         return a
     if found == {BOOLS} and not missing.any():
@@ -203,7 +203,7 @@ def _joined(columns: list[ndarray], n: int) -> ndarray:
     return table
 
 
-def floats(what: str, x: Any, names: tuple[str, ...] = ()) -> ndarray:
+def floats(what: str, x: Any, names: tuple[Any, ...] = ()) -> ndarray:
     """x as float64, or as the integers that it holds (no copy of a large set of images).
 
     Errors: OddValues (a TypeError) for what is no number, with its column and row.
@@ -226,10 +226,10 @@ def _check_numbers(what: str, column: ndarray, name: Any) -> None:
             continue
         value = column.flat[place]
         if word == STRINGS:
-            place = _first_word(column)
-            if place is None:
+            first = _first_word(column)
+            if first is None:
                 continue
-            value = column.flat[place]
+            place, value = first, column.flat[first]
         way = WAYS.get(word, "wanted numbers")
         raise OddValues(what, name, place, value, word, f"wanted a table of numbers: {way}")
 

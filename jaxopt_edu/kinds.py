@@ -54,9 +54,14 @@ def _absent(v: Any) -> bool:
         return type(v).__name__ == "NAType"
 
 
+def word_of(value: Any) -> str:
+    """What values like this one are called."""
+    kind: Any = type(value)
+    return _word(kind)
+
+
 @functools.cache
-def word_of(kind: type) -> str:
-    """What values of a type are called."""
+def _word(kind: Any) -> str:
     if issubclass(kind, datetime.timedelta | np.timedelta64):
         return SPANS
     if issubclass(kind, datetime.date | np.datetime64) or kind.__name__ in ("Period", "NaTType"):
@@ -85,9 +90,8 @@ def kinds_in(a: ndarray) -> dict[str, int]:
         return found | ({MISSING: int(missing[0])} if missing.size else {})
     places: dict[str, int] = {}
     for i, v in enumerate(a.flat):
-        places.setdefault(
-            MISSING if _absent(v) and word_of(type(v)) != DATES else word_of(type(v)), i
-        )
+        word = word_of(v)
+        places.setdefault(MISSING if word != DATES and _absent(v) else word, i)
     return places
 
 

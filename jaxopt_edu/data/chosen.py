@@ -18,22 +18,23 @@ class Chosen(NamedTuple):
     """Some rows of arrays x and y, as they were given."""
 
     what: str  # what an error calls x
+    names: tuple[str, ...]  # of its columns
     x: ndarray
     y: ndarray
     rows: ndarray
 
-    def fit(self, preparation: Preparation, names: tuple[str, ...]) -> Fitted:
+    def fit(self, preparation: Preparation) -> Fitted:
         """The preparation fitted to these rows."""
         x = self.x[self.rows]
         try:
             return preparation.fit(x)
         except OddValues as error:
-            raise self._placed(error, x, 0, names) from None
+            raise self._placed(error, x, 0) from None
 
-    def prepared(self, fitted: Fitted, names: tuple[str, ...], new: tuple[str, ...]) -> ndarray:
+    def prepared(self, fitted: Fitted, names: tuple[str, ...]) -> ndarray:
         """These rows after a fitted preparation, block by block, in the float type of JAX.
 
-        names, new: of the columns before and after.
+        names: of the columns afterwards.
         """
         blocks = []
         for i in range(0, max(len(self.rows), 1), BLOCK):
@@ -42,11 +43,11 @@ class Chosen(NamedTuple):
                 with np.errstate(over="ignore"):
                     blocks.append(real(fitted.apply(x)))
             except OddValues as error:
-                raise self._placed(error, x, i, names) from None
+                raise self._placed(error, x, i) from None
         x = np.concatenate(blocks)
         finite = np.isfinite(x)
         if not finite.all():
-            raise self._not_finite(x, finite, new)
+            raise self._not_finite(x, finite, names)
         return x
 
     def _not_finite(self, x: ndarray, finite: ndarray, names: tuple[str, ...]) -> ValueError:
@@ -61,9 +62,7 @@ class Chosen(NamedTuple):
             f"{found} in row {self.rows[row]}{where}"
         )
 
-    def _placed(
-        self, error: OddValues, x: ndarray, first: int, names: tuple[str, ...]
-    ) -> OddValues:
+    def _placed(self, error: OddValues, x: ndarray, first: int) -> OddValues:
         """The error with the name of the column and the row that the user gave.
 
         x: the rows that were looked at, beginning with the `first` of these.
@@ -73,7 +72,7 @@ class Chosen(NamedTuple):
         columns = [j for j, v in enumerate(x[error.row].tolist()) if _same(v, error.value)]
         if not columns:
             return error
-        return error.moved(self.what, names[columns[0]], int(self.rows[first + error.row]))
+        return error.moved(self.what, self.names[columns[0]], int(self.rows[first + error.row]))
 
 
 def _same(v: Any, w: Any) -> bool:

@@ -49,26 +49,30 @@ class Part(NamedTuple):
 class Rows(NamedTuple):
     """Some rows of examples that others use too: what a fold takes. Read like a `Part`.
 
-    rows: which, in which order. count: how many of them count (a number that may be traced); the
-    others are padding, so that folds of unequal size have equal shapes. None: all count.
+    rows: which, in which order; None: all. count: how many of them count (a number that may be
+    traced); the others are padding, so that folds of unequal size have equal shapes. None: all.
+    shift, scale: a fold's own (features...): an example is (x - shift) / scale. None: it is x.
     """
 
     x: Any
     y: Any
     rows: Any
     count: Any = None
+    shift: Any = None
+    scale: Any = None
 
     @property
     def size(self) -> int:
-        return len(self.rows)
+        return len(self.y if self.rows is None else self.rows)
 
     @property
     def examples(self) -> Any:
         return self.size if self.count is None else self.count
 
     def take(self, index: Any) -> tuple[Any, Any]:
-        rows = jnp.asarray(self.rows)[index]
-        return jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        rows = index if self.rows is None else jnp.asarray(self.rows)[index]
+        x, y = jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        return x if self.shift is None else (x - self.shift) / self.scale, y
 
     def first(self, n: int | None = None) -> tuple[Any, Any, Any]:
         x, y = self.take(slice(n))
@@ -130,7 +134,7 @@ class Data(Constant):
 
     train: Part | Rows
     validation: Part | Rows
-    test: Part
+    test: Part | Rows
     source: Source = aside()
     task: str = static()
     n_classes: int | None = static()
@@ -144,6 +148,11 @@ class Data(Constant):
         """The training and the validation part as one: the rows that folds are made of."""
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
         return Part(*map(np.concatenate, pairs))
+
+    @property
+    def pool_targets(self) -> ndarray:
+        """The targets of the pool."""
+        return np.concatenate([counted_targets(part) for part in (self.train, self.validation)])
 
     def prepare(self, x: Any) -> Any:
         return real(self.source.fitted.apply(x))
@@ -165,3 +174,10 @@ def counted(part: Part | Rows) -> tuple[ndarray, ndarray]:
     x, y, weights = part.first()
     kept = slice(None) if weights is None else np.asarray(weights) > 0
     return np.asarray(x)[kept], np.asarray(y)[kept]
+
+
+def counted_targets(part: Part | Rows) -> ndarray:
+    """Its targets without padding, on the host."""
+    if isinstance(part, Part):
+        return np.asarray(part.y)
+    return counted(part)[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from numpy import ndarray
 
 from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.chosen import Chosen
@@ -14,7 +15,7 @@ from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
 from jaxopt_edu.data.given import columns_of, pair_of, targets_of
 from jaxopt_edu.data.labels import warn_of_counts
 from jaxopt_edu.data.pipeline import preparation_of, to_json
-from jaxopt_edu.data.raw import Raw, checked
+from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
 
@@ -167,22 +168,23 @@ def _make(raw: Raw, source: Source) -> Data:
             kept = kept[source.preparation.apart(raw.x[kept], raw.y[kept], part)]
     labels = raw.y[kept] if raw.task == "classification" else None
     rows = [kept[i] for i in split(len(kept), shares, source.seed, labels, raw.targets)]
-    own = [Chosen("x", raw.x, raw.y, i) for i in rows]
+    own = [Chosen("x", raw.features, raw.x, raw.y, i) for i in rows]
     train = own.pop(0)
-    validation = _apart(raw, source) if raw.validation else own.pop(0)
-    test = Chosen("test x", *raw.test, np.arange(len(raw.test[1]))) if raw.test else own.pop(0)
+    validation = _apart(raw, raw.validation, source) if raw.validation else own.pop(0)
+    test = Chosen("test x", raw.features, *raw.test, _all(raw.test)) if raw.test else own.pop(0)
     return _prepared([train, validation, test], raw, source)
 
 
-def _apart(raw: Raw, source: Source) -> Chosen:
-    """The ready-made validation part, without rows that a ready-made test part has as well."""
-    x, y = raw.validation
-    rows = np.arange(len(y))
-    if raw.test:
-        rows = source.preparation.apart(x, y, raw.test)
-        if not rows.size:
-            raise ValueError("validation: each of its rows is in the test part as well")
-    return Chosen("validation x", x, y, rows)
+def _apart(raw: Raw, part: Pair, source: Source) -> Chosen:
+    """A ready-made validation part, without rows that a ready-made test part has as well."""
+    rows = source.preparation.apart(*part, raw.test) if raw.test else _all(part)
+    if not rows.size:
+        raise ValueError("validation: each of its rows is in the test part as well")
+    return Chosen("validation x", raw.features, *part, rows)
+
+
+def _all(part: Pair) -> ndarray:
+    return np.arange(len(part[1]))
 
 
 def _shares(raw: Raw, source: Source) -> list[float]:
@@ -201,12 +203,11 @@ def _shares(raw: Raw, source: Source) -> list[float]:
 
 def _prepared(parts: list[Chosen], raw: Raw, source: Source) -> Data:
     """The three parts after a preparation that has seen the first one only."""
-    fitted = parts[0].fit(source.preparation, raw.features)
+    fitted = parts[0].fit(source.preparation)
     names = fitted.names(raw.features)
     kind = np.int32 if raw.task == "classification" else jnp.result_type(float)
     train, validation, test = (
-        Part(part.prepared(fitted, raw.features, names), part.y[part.rows].astype(kind))
-        for part in parts
+        Part(part.prepared(fitted, names), part.y[part.rows].astype(kind)) for part in parts
     )
     sizes = (len(train.y), len(validation.y), len(test.y))
     source = dataclasses.replace(source, fitted=fitted, sizes=sizes)

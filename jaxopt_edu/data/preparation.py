@@ -5,6 +5,7 @@ part, and its `names(names)` names the new columns. `rows(x, y)` says which rows
 split. Everything here is NumPy, in float64.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -168,7 +169,7 @@ def _as_numbers(column: ndarray, j: int) -> ndarray:
     return floats("x", column[:, None], (j,))[:, 0]
 
 
-STATISTICS = {
+STATISTICS: dict[str, tuple[Callable, Callable]] = {
     "mean": (_as_numbers, np.mean),
     "median": (_as_numbers, np.median),
     "most_frequent": (_of_one_kind, _most_frequent),
@@ -256,8 +257,8 @@ class OneHot(Preparation):
 
 def _check_kind(column: ndarray, known: tuple, j: int) -> None:
     """TypeError where a column holds another kind than the categories, so that none could match."""
-    kind, own = of_one_kind("one_hot", "x", column, j), word_of(type(known[0]))
-    if kind != own and not {kind, own} <= {BOOLS, NUMBERS}:
+    kind, own = of_one_kind("one_hot", "x", column, j), word_of(known[0])
+    if len(column) and kind != own and not {kind, own} <= {BOOLS, NUMBERS}:
         way = f"the training part has {own}, such as {known[0]!r}"
         raise OddValues("x", j, 0, column[0], kind, way)
 
