@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
-from jaxopt_edu.value import Constant, pytree, show, static
+from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
 
@@ -48,26 +49,30 @@ class Part(NamedTuple):
 class Rows(NamedTuple):
     """Some rows of examples that others use too: what a fold takes. Read like a `Part`.
 
-    rows: which, in which order. count: how many of them count (a number that may be traced); the
-    others are padding, so that folds of unequal size have equal shapes. None: all count.
+    rows: which, in which order; None: all. count: how many of them count (a number that may be
+    traced); the others are padding, so that folds of unequal size have equal shapes. None: all.
+    shift, scale: a fold's own (features...): an example is (x - shift) / scale. None: it is x.
     """
 
     x: Any
     y: Any
     rows: Any
     count: Any = None
+    shift: Any = None
+    scale: Any = None
 
     @property
     def size(self) -> int:
-        return len(self.rows)
+        return len(self.y if self.rows is None else self.rows)
 
     @property
     def examples(self) -> Any:
         return self.size if self.count is None else self.count
 
     def take(self, index: Any) -> tuple[Any, Any]:
-        rows = jnp.asarray(self.rows)[index]
-        return jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        rows = index if self.rows is None else jnp.asarray(self.rows)[index]
+        x, y = jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        return x if self.shift is None else (x - self.shift) / self.scale, y
 
     def first(self, n: int | None = None) -> tuple[Any, Any, Any]:
         x, y = self.take(slice(n))
@@ -119,18 +124,24 @@ class Data(Constant):
     Two are equal when they come from the same source (raw arrays, seed, shares, preparation); the
     repr is the call of `load` that makes them again, where there is one. The leaves of the tree
     are the six arrays. `prepare(x)` does to new examples what was done to these.
+    targets: the names of the classes (or of the columns of y). labels: the classes as they were
+        given, in order, so that `labels[k]` is what y = k stood for; () for a regression.
+    A compiled program depends on shapes, task and number of classes only: names, labels and source
+    are not known inside of it.
 
     Shapes: x (n, features...) float; y (n,) int32 labels from 0, or float targets.
     """
 
     train: Part | Rows
     validation: Part | Rows
-    test: Part
-    source: Source = static()
+    test: Part | Rows
+    source: Source = aside()
     task: str = static()
     n_classes: int | None = static()
-    features: tuple[str, ...] = static()
-    targets: tuple[str, ...] = static()
+    features: tuple[str, ...] = aside()
+    targets: tuple[str, ...] = aside()
+    labels: tuple[Any, ...] = aside(default=())
+    given: tuple[Any, ...] = aside(default=())  # the rows of the parts as they were given
 
     @property
     def pool(self) -> Part:
@@ -138,14 +149,21 @@ class Data(Constant):
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
         return Part(*map(np.concatenate, pairs))
 
+    @property
+    def pool_targets(self) -> ndarray:
+        """The targets of the pool."""
+        return np.concatenate([counted_targets(part) for part in (self.train, self.validation)])
+
     def prepare(self, x: Any) -> Any:
         return real(self.source.fitted.apply(x))
 
     def __eq__(self, other):
+        if self.source is UNTOLD:
+            return self is other
         return type(self) is type(other) and self.source == other.source
 
     def __hash__(self):
-        return hash(self.source)
+        return id(self) if self.source is UNTOLD else hash(self.source)
 
     def __repr__(self):
         return repr(self.source)
@@ -156,3 +174,10 @@ def counted(part: Part | Rows) -> tuple[ndarray, ndarray]:
     x, y, weights = part.first()
     kept = slice(None) if weights is None else np.asarray(weights) > 0
     return np.asarray(x)[kept], np.asarray(y)[kept]
+
+
+def counted_targets(part: Part | Rows) -> ndarray:
+    """Its targets without padding, on the host."""
+    if isinstance(part, Part):
+        return np.asarray(part.y)
+    return counted(part)[1]

@@ -2,13 +2,14 @@
 
 import dataclasses
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
+from jaxopt_edu.data.duplicates import DropDuplicates
 from jaxopt_edu.data.preparation import (
-    DropDuplicates,
     Fitted,
     Impute,
     MinMax,
@@ -17,6 +18,7 @@ from jaxopt_edu.data.preparation import (
     Standardize,
     table,
 )
+from jaxopt_edu.kinds import OddValues
 from jaxopt_edu.value import nearest, pytree, static
 
 __all__ = ["On", "Pipeline", "Select", "on", "pipeline", "select"]
@@ -30,9 +32,8 @@ class FittedOn(Fitted):
 
     def apply(self, x):
         columns = np.split(table(x), np.shape(x)[1], axis=1)
-        return np.concatenate(
-            [part.apply(c) for part, c in zip(self.parts, columns, strict=True)], axis=1
-        )
+        pairs = enumerate(zip(self.parts, columns, strict=True))
+        return np.concatenate([_of_column(j, part.apply, c) for j, (part, c) in pairs], axis=1)
 
     def names(self, names):
         pairs = zip(self.parts, names, strict=True)
@@ -57,10 +58,18 @@ class On(Preparation):
             raise ValueError(f"on: column {wrong[0]} of a table with {x.shape[1]} columns")
         return FittedOn(
             tuple(
-                self.preparation.fit(x[:, [j]]) if j in self.columns else Fitted()
+                _of_column(j, self.preparation.fit, x[:, [j]]) if j in self.columns else Fitted()
                 for j in range(x.shape[1])
             )
         )
+
+
+def _of_column(j: int, f: Callable[[Any], Any], x: ndarray) -> Any:
+    """f(x) of a table that is column j of another."""
+    try:
+        return f(x)
+    except OddValues as error:
+        raise error.moved("x", j, error.row) from None
 
 
 def on(columns: Iterable[int], preparation: Any) -> On:
@@ -150,6 +159,12 @@ class Pipeline(Preparation):
         kept = np.arange(len(x))
         for p in self.preparations:
             kept = kept[p.rows(x[kept], y[kept])]
+        return kept
+
+    def apart(self, x, y, part):
+        kept = np.arange(len(x))
+        for p in self.preparations:
+            kept = kept[p.apart(x[kept], y[kept], part)]
         return kept
 
     def fit(self, x):

@@ -5,11 +5,14 @@ part, and its `names(names)` names the new columns. `rows(x, y)` says which rows
 split. Everything here is NumPy, in float64.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.arrays import floats, plain
+from jaxopt_edu.kinds import BOOLS, NUMBERS, OddValues, is_missing, of_one_kind, word_of
 from jaxopt_edu.value import pytree, recipe, static
 
 __all__ = [
@@ -19,12 +22,10 @@ __all__ = [
     "MinMax",
     "Impute",
     "OneHot",
-    "DropDuplicates",
     "standardize",
     "min_max",
     "impute",
     "one_hot",
-    "drop_duplicates",
 ]
 
 Names: TypeAlias = tuple[str, ...]
@@ -32,34 +33,15 @@ Names: TypeAlias = tuple[str, ...]
 
 def numbers(x: Any) -> ndarray:
     """x as float64, or as the integers that it holds (no copy of a large set of images)."""
-    x = np.asarray(x)
-    try:
-        return x if x.dtype.kind in "iu" else np.asarray(x, float)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"wanted a table of numbers: {error}; one_hot encodes categories") from None
+    return floats("x", x)
 
 
 def table(x: Any) -> ndarray:
     """x as rows and columns, whatever they hold."""
-    x = np.asarray(x)
+    x = plain("x", x)
     if x.ndim != 2:
         raise ValueError(f"wanted a table (rows, columns), got shape {x.shape}")
     return x
-
-
-def is_missing(x: Any) -> ndarray:
-    """Where x is NaN or None."""
-    x = np.asarray(x)
-    if x.dtype != object:
-        return x != x
-    return np.fromiter(map(_absent, x.flat), bool, x.size).reshape(x.shape)
-
-
-def _absent(v: Any) -> bool:
-    try:
-        return v is None or bool(v != v)
-    except TypeError:  # pandas' NA does not say whether it differs from itself
-        return True
 
 
 @pytree
@@ -83,6 +65,10 @@ class Preparation:
 
     def rows(self, x: ndarray, y: ndarray) -> ndarray:
         """Indices of the rows that stay."""
+        return np.arange(len(x))
+
+    def apart(self, x: ndarray, y: ndarray, part: tuple[ndarray, ndarray]) -> ndarray:
+        """Indices of the rows that stay beside a part (x, y) that was given."""
         return np.arange(len(x))
 
     def fit(self, x: Any) -> Fitted:
@@ -164,8 +150,9 @@ class Filled(Fitted):
     fill: Any = static()
 
     def apply(self, x):
-        x = np.asarray(x)
-        return np.where(is_missing(x), np.asarray(self.fill, x.dtype), x)
+        x = plain("x", x)
+        missing = is_missing(x)
+        return np.where(missing, np.asarray(self.fill, x.dtype), x) if missing.any() else x
 
 
 def _most_frequent(column: ndarray) -> Any:
@@ -173,10 +160,19 @@ def _most_frequent(column: ndarray) -> Any:
     return values[np.argmax(counts)]
 
 
-STATISTICS = {
-    "mean": lambda column: np.mean(numbers(column)),
-    "median": lambda column: np.median(numbers(column)),
-    "most_frequent": _most_frequent,
+def _of_one_kind(column: ndarray, j: int) -> ndarray:
+    of_one_kind("impute", "x", column, j, missing=True)
+    return column
+
+
+def _as_numbers(column: ndarray, j: int) -> ndarray:
+    return floats("x", column[:, None], (j,))[:, 0]
+
+
+STATISTICS: dict[str, tuple[Callable, Callable]] = {
+    "mean": (_as_numbers, np.mean),
+    "median": (_as_numbers, np.median),
+    "most_frequent": (_of_one_kind, _most_frequent),
 }
 
 
@@ -206,8 +202,10 @@ class Impute(Preparation):
         empty = np.flatnonzero(~present.any(axis=0))
         if empty.size:
             raise ValueError(f"impute: column {empty[0]} has no value in the training part")
-        statistic = STATISTICS[self.strategy]
-        return Filled(tuple(statistic(c[there]) for c, there in zip(x.T, present.T, strict=True)))
+        check, statistic = STATISTICS[self.strategy]
+        columns = [check(column, j) for j, column in enumerate(x.T)]
+        pairs = zip(columns, present.T, strict=True)
+        return Filled(tuple(statistic(column[there]) for column, there in pairs))
 
 
 impute = recipe("impute", Impute)
@@ -223,7 +221,10 @@ class Encoded(Fitted):
     categories: Any = static()
 
     def apply(self, x):
-        columns = zip(table(x).T, self.categories, strict=True)
+        x = table(x)
+        for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
+            _check_kind(column, known, j)
+        columns = zip(x.T, self.categories, strict=True)
         return np.concatenate(
             [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
         ).astype(float)
@@ -248,41 +249,18 @@ class OneHot(Preparation):
     """
 
     def fit(self, x):
-        return Encoded(tuple(tuple(np.unique(column).tolist()) for column in table(x).T))
+        x = table(x)
+        for j, column in enumerate(x.T):
+            of_one_kind("one_hot", "x", column, j)
+        return Encoded(tuple(tuple(np.unique(column).tolist()) for column in x.T))
+
+
+def _check_kind(column: ndarray, known: tuple, j: int) -> None:
+    """TypeError where a column holds another kind than the categories, so that none could match."""
+    kind, own = of_one_kind("one_hot", "x", column, j), word_of(known[0])
+    if len(column) and kind != own and not {kind, own} <= {BOOLS, NUMBERS}:
+        way = f"the training part has {own}, such as {known[0]!r}"
+        raise OddValues("x", j, 0, column[0], kind, way)
 
 
 one_hot = recipe("one_hot", OneHot)
-
-
-# ------------------------------------------------------------------------------------------ rows
-
-
-@pytree
-class DropDuplicates(Preparation):
-    """Of rows with equal features and target, the first stays: none is in two parts.
-
-    This happens before the split; later rows (`apply`) all stay. Missing values equal each other.
-    Agrees with: pandas.DataFrame.drop_duplicates, exactly.
-
-    >>> import jaxopt_edu as jo
-    >>> import numpy as np
-    >>> jo.data.drop_duplicates().rows(np.array([[1], [2], [1], [1]]), np.array([0, 0, 0, 1]))
-    array([0, 1, 3])
-    """
-
-    def rows(self, x, y):
-        first: dict[tuple, int] = {}
-        for i, row in enumerate(zip(_plain(x), _plain(y), strict=True)):
-            first.setdefault(row, i)
-        return np.array(list(first.values()))
-
-
-drop_duplicates = recipe("drop_duplicates", DropDuplicates)
-
-
-def _plain(x: ndarray) -> list[tuple]:
-    """Rows as tuples of values that compare equal, missing ones too."""
-    x = np.asarray(x).reshape(len(x), -1)
-    x = x.astype(object)
-    x[is_missing(x)] = None
-    return list(map(tuple, x))

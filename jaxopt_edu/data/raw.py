@@ -2,12 +2,13 @@
 
 import hashlib
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.preparation import is_missing
+from jaxopt_edu.data.labels import labels_of, names_of, numbered
+from jaxopt_edu.kinds import DATES, WAYS, OddValues, is_missing, kinds_in
 from jaxopt_edu.value import resolve_among
 
 Pair = tuple[ndarray, ndarray]
@@ -23,6 +24,7 @@ class Raw(NamedTuple):
     task: str  # "classification" or "regression"
     validation: Pair | None = None
     test: Pair | None = None
+    labels: tuple[Any, ...] = ()  # the classes as they were given, once they are known
 
     def pairs(self) -> dict[str, Pair]:
         """The pairs of x and y, by what an error calls them."""
@@ -48,8 +50,8 @@ def checked(raw: Raw, fills: bool) -> Raw:
     resolve_among("task", raw.task, ("classification", "regression"))
     for part, (x, y) in raw.pairs().items():
         _check_shapes(part, x, y, raw.x)
-        _check_values(f"{part}x", x, fills)
-        _check_values(f"{part}y", y, False)
+        _check_values(f"{part}x", x, fills, raw.features)
+        _check_values(f"{part}y", y, False, ())
     return _regression(raw) if raw.task == "regression" else _classification(raw)
 
 
@@ -66,7 +68,7 @@ def _check_shapes(part: str, x: ndarray, y: ndarray, first: ndarray) -> None:
         raise ValueError(f"{part}x has shape {x.shape}: there is nothing in it")
 
 
-def _check_values(what: str, a: ndarray, fills: bool) -> None:
+def _check_values(what: str, a: ndarray, fills: bool, names: tuple[str, ...]) -> None:
     """ValueError where a holds infinity, or a missing value that nothing fills."""
     if a.dtype.kind not in "fO":
         return
@@ -76,9 +78,13 @@ def _check_values(what: str, a: ndarray, fills: bool) -> None:
     for word, wrong in found.items():
         if wrong.any():
             where = np.argwhere(wrong)
+            if a.ndim == 2 and a.dtype == object and DATES in kinds_in(a[:, where[0][1]]):
+                row, j = where[0]
+                raise OddValues(what, names[j], int(row), None, f"missing {DATES}", WAYS[DATES])
             rows = len(np.unique(where[:, 0]))
             hint = "; prepare=('impute', ...) fills them" if a.ndim > 1 and word[0] == "m" else ""
             column = f", column {where[0][1]}" if a.ndim > 1 else ""
+            column += f" ({names[where[0][1]]!r})" if a.ndim == 2 and names else ""
             raise ValueError(
                 f"{what} holds {word} in {rows} of {len(a)} rows, "
                 f"first in row {where[0][0]}{column}{hint}"
@@ -107,46 +113,15 @@ def _classification(raw: Raw) -> Raw:
     """raw with labels 0 to K - 1, and the names of the K classes."""
     for part, (_, y) in raw.pairs().items():
         if y.ndim != 1:
-            raise ValueError(f"{part}y has shape {y.shape}: wanted one label a row, (n,)")
-    names = raw.targets or _names(raw.y)
-    new = [(x, _labels(f"{part}y", y, names)) for part, (x, y) in raw.pairs().items()]
+            way = "y[:, 0]" if y.shape[1:] == (1,) else "np.argmax(y, 1) of rows with a single 1"
+            raise ValueError(f"{part}y has shape {y.shape}: wanted one label a row, (n,), as {way}")
+    labels = labels_of("y", raw.y, raw.targets)
+    new = [(x, numbered(f"{part}y", y, labels)) for part, (x, y) in raw.pairs().items()]
     own = iter(new[1:])
     return raw._replace(
         y=new[0][1],
-        targets=names,
+        targets=raw.targets or names_of(labels),
         validation=raw.validation and next(own),
         test=raw.test and next(own),
+        labels=labels,
     )
-
-
-def _names(y: ndarray) -> tuple[str, ...]:
-    """The classes in y: 0 to K - 1, or the strings that it holds."""
-    values = np.unique(y).tolist()
-    if len(values) < 2:
-        raise ValueError(f"y holds the label {values[0]!r} only: wanted two classes or more")
-    if y.dtype.kind in "fiu":
-        if values != list(range(len(values))):
-            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
-            raise ValueError(
-                f"y holds the labels {shown}: wanted integers 0 to {len(values) - 1}, as "
-                "np.unique(y, return_inverse=True)[1] makes them (or task='regression')"
-            )
-        values = range(len(values))
-    return tuple(map(str, values))
-
-
-def _labels(what: str, y: ndarray, names: tuple[str, ...]) -> ndarray:
-    """Labels as int32 in 0 to K - 1."""
-    if y.dtype.kind not in "fiub":
-        number = {name: k for k, name in enumerate(names)}
-        unknown = [v for v in np.unique(y).tolist() if str(v) not in number]
-        if unknown:
-            raise ValueError(f"{what} holds the label {unknown[0]!r}, which is none of {names}")
-        return np.array([number[str(v)] for v in y.tolist()], np.int32)
-    wrong = np.flatnonzero((y != np.floor(y)) | (y < 0) | (y >= len(names)))
-    if wrong.size:
-        raise ValueError(
-            f"{what} holds the label {y[wrong[0]]} in row {wrong[0]}: "
-            f"wanted an integer from 0 to {len(names) - 1}"
-        )
-    return y.astype(np.int32)

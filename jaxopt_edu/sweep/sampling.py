@@ -11,7 +11,7 @@ import numpy as np
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.space import Distribution, Group, groups, label
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
-from jaxopt_edu.value import check_count
+from jaxopt_edu.value import Constant, check_count
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,12 @@ class Batch:
     trials: np.ndarray
     distributions: dict[str, Distribution] = field(default_factory=dict)
     place: int = 0  # which of the structures of the space
+    unfolded: Any = None  # the template before its data were split into folds, where they were
 
     def experiment(self, i: int) -> Any:
-        """The experiment of its i-th trial, in Python numbers."""
-        return replace(self.template, **{name: x[i].item() for name, x in self.columns.items()})
+        """The experiment of its i-th trial, in Python numbers, on data without folds."""
+        template = self.template if self.unfolded is None else self.unfolded
+        return replace(template, **{name: x[i].item() for name, x in self.columns.items()})
 
     def joined(self, more: "Batch") -> "Batch":
         """The same structure with more trials."""
@@ -84,7 +86,8 @@ class Plan:
     def _made(self, batch: Batch) -> Batch:
         if self.transform is None:
             return batch
-        return dataclasses.replace(batch, template=self.transform(batch.template))
+        whole = batch.template
+        return dataclasses.replace(batch, template=self.transform(whole), unfolded=whole)
 
     def tell(self, scores: np.ndarray, **more: Any) -> None:
         """The signed scores of the trials last asked for, in order."""
@@ -182,7 +185,9 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
     by_structure: dict[Any, list[int]] = {}
     for i, experiment in enumerate(experiments):
         arrays = [np.asarray(x).tobytes() for x in _arrays(experiment).values() if np.ndim(x)]
-        by_structure.setdefault((jax.tree.structure(experiment), *arrays), []).append(i)
+        leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_data)
+        data = filter(_is_data, leaves)
+        by_structure.setdefault((structure, *data, *arrays), []).append(i)
     first = [experiments[trials[0]] for trials in by_structure.values()]
     batches = []
     for place, trials in enumerate(by_structure.values()):
@@ -196,6 +201,10 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
         labels = _labels(template, first)
         batches.append(Batch(template, columns, labels, np.asarray(trials), place=place))
     return batches
+
+
+def _is_data(x: Any) -> bool:
+    return isinstance(x, Constant)
 
 
 def _labels(experiment: Any, others: list[Any]) -> dict[str, Any]:
