@@ -129,7 +129,10 @@ class Training:
         return self.take_step(state, grads, loss, value=loss)
 
     def gradient(self, params: Any, batch: tuple[Any, Any, Any], key: Array) -> Any:
-        """The gradient of a batch's loss and of the penalty, and the loss."""
+        """The gradient of a batch's loss and of the penalty, and the loss.
+
+        By complex parameters it is the conjugate of JAX's: the direction in which the loss grows.
+        """
         regularizer = self._regularizer
 
         def objective(params):
@@ -137,7 +140,8 @@ class Training:
             penalty = 0 if regularizer is None else regularizer.penalty(params)
             return loss + penalty, loss
 
-        return jax.grad(objective, has_aux=True)(params)
+        grads, loss = jax.grad(objective, has_aux=True)(params)
+        return tree.conjugate(grads), loss
 
     def dropout_key(self, t: Array, key: Array) -> Array:
         """The key of the dropout masks of step t."""

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.core import Chain, Mask, Scalar, now, spread
-from jaxopt_edu.tree import wide
+from jaxopt_edu.tree import conjugate, root, sign, squared, wide
 from jaxopt_edu.value import number, pytree, recipe, static
 
 __all__ = [
@@ -53,6 +53,7 @@ class Regularizer:
         of(w) -> r(w), a number        shrink(w, step) -> argmin_x  step r(x) + |x - w|^2 / 2
 
     for one array in at least float32; here they are lifted over the leaves that mask marks True.
+    Of complex numbers |w| is the modulus and w^2 is |w|^2.
     """
 
     mask: Mask
@@ -96,11 +97,13 @@ class Regularizer:
 
 def absolute(w: Array) -> Array:
     """|w|, with derivative 0 at 0, where jnp.abs has 1."""
-    return w * jnp.sign(w)
+    return root(squared(w)) if jnp.iscomplexobj(w) else w * jnp.sign(w)
 
 
 def soft_threshold(w: Array, k: Scalar) -> Array:
-    """sign(w) max(|w| - k, 0)"""
+    """sign(w) max(|w| - k, 0), with sign(w) = w / |w|"""
+    if jnp.iscomplexobj(w):
+        return sign(w) * jnp.maximum(root(squared(w)) - k, 0)
     return jnp.sign(w) * jnp.maximum(jnp.abs(w) - k, 0)
 
 
@@ -157,7 +160,7 @@ class L2(Regularizer):
     mask: Mask = static(default=None)
 
     def of(self, w):
-        return self.weight / 2 * jnp.sum(w**2)
+        return self.weight / 2 * jnp.sum(squared(w))
 
     def shrink(self, w, step):
         return w / (1 + step * self.weight)
@@ -186,7 +189,7 @@ class ElasticNet(Regularizer):
 
     def of(self, w):
         l = self.l1_ratio
-        return self.weight * (l * jnp.sum(absolute(w)) + (1 - l) / 2 * jnp.sum(w**2))
+        return self.weight * (l * jnp.sum(absolute(w)) + (1 - l) / 2 * jnp.sum(squared(w)))
 
     def shrink(self, w, step):
         k, l = step * self.weight, self.l1_ratio
@@ -229,7 +232,7 @@ class Decoupled(Afterwards):
     def after(self, new_params: Any, params: Any, learning_rate: Any) -> Any:
         """new_params - learning_rate grad r(params)"""
         leaves, structure = jax.tree.flatten(new_params)
-        grads = jax.tree.leaves(jax.grad(self.regularizer)(params))
+        grads = jax.tree.leaves(conjugate(jax.grad(self.regularizer)(params)))
         rows = zip(leaves, grads, spread(learning_rate, structure), strict=True)
         new = [(wide(p) - eta * wide(g)).astype(p.dtype) for p, g, eta in rows]
         return jax.tree.unflatten(structure, new)

@@ -6,7 +6,7 @@ from jax import Array
 from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Scalar, at, next_step
 from jaxopt_edu.transforms.base import Brick, ClockState
-from jaxopt_edu.tree import root
+from jaxopt_edu.tree import root, squared
 from jaxopt_edu.value import check, number, pytree, recipe, static
 
 
@@ -20,11 +20,13 @@ def shrinking(size: Array, limit: Scalar) -> Array:
 class Clip(Brick):
     """Clips every number of the gradient.
 
-    Formula: u_i = min(max(g_i, -max_delta), max_delta)
+    Formula: u_i = min(max(g_i, -max_delta), max_delta);  of a complex number the modulus is
+        clipped, and its phase stays:  u_i = g_i min(1, max_delta / |g_i|)
     Shapes: any.
     Units: max_delta has the unit of the gradient.
     Errors: ValueError where max_delta < 0.
-    Agrees with: optax.clip, 1e-12 in float64; here max_delta may also be a schedule or a tree.
+    Agrees with: optax.clip, 1e-12 in float64; here max_delta may also be a schedule or a tree, and
+        gradients complex.
 
     >>> import jaxopt_edu as jo
     >>> clip = jo.clip(1.0)
@@ -35,6 +37,8 @@ class Clip(Brick):
     max_delta: Hyper = number(low=0)
 
     def rule(self, t, p, g):
+        if jnp.iscomplexobj(g):
+            return (shrinking(root(squared(g)), self.max_delta) * g,)
         return (jnp.clip(g, -self.max_delta, self.max_delta),)
 
 
@@ -91,7 +95,7 @@ class ClipByBlockRMS(Brick):
     threshold: Hyper = number(low=0)
 
     def rule(self, t, p, g):
-        return (shrinking(root(jnp.mean(g**2)), self.threshold) * g,)
+        return (shrinking(root(jnp.mean(squared(g))), self.threshold) * g,)
 
 
 clip_by_block_rms = recipe("clip_by_block_rms", ClipByBlockRMS)
@@ -143,7 +147,7 @@ adaptive_grad_clip = recipe("adaptive_grad_clip", AdaptiveGradClip)
 
 def unit_norm(x: Array, axes: int | tuple[int, ...] | None) -> Array:
     """The Euclidean norm over these axes (None: all), which stay with length 1."""
-    return root(jnp.sum(x**2, axis=axes, keepdims=True))
+    return root(jnp.sum(squared(x), axis=axes, keepdims=True))
 
 
 def unit_axes(x: Array, outputs_first: bool) -> tuple[int, ...] | None:

@@ -180,7 +180,7 @@ class KeepParamsNonnegative(Stateless):
 
     Formula: u_i = -p_i where p_i + u_i < 0, else as it is
     Shapes: any.
-    Errors: ValueError where update gets no params.
+    Errors: ValueError where update gets no params, TypeError for complex ones.
     Agrees with: optax.keep_params_nonnegative.
 
     >>> import jaxopt_edu as jo
@@ -190,6 +190,8 @@ class KeepParamsNonnegative(Stateless):
 
     def update(self, updates, state, params=None, **extra):
         wants_params(self, params)
+        if any(map(jnp.iscomplexobj, tree.leaves(params))):
+            raise TypeError("KeepParamsNonnegative: params are complex; wanted real ones")
         return tree.map(lambda u, p: jnp.where(p + u < 0, -p, u), updates, params), state
 
 
@@ -208,7 +210,7 @@ class AddNoise:
     Formula: u_t = g_t + sqrt(eta / t^gamma) n_t, with n_t standard normal and t = 1, 2, ...
     key: a seed or a key of jax.random. The same key gives the same noise; no two steps, leaves or
         numbers share theirs.
-    Shapes: any.
+    Shapes: any. Of a complex number both parts get half of the variance.
     Units: eta is a variance: it has the unit of the gradient squared.
     Errors: ValueError where eta or gamma < 0.
     Source: Neelakantan et al. 2015, arXiv:1511.06807, equation 1 (with t for 1 + t).
