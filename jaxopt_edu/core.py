@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxopt_edu import tree
@@ -85,9 +86,13 @@ class Rule:
     """
 
     needs_params = False  # whether rule reads p
+    form: Any = None  # for u = -D g (see `lengths`), where `length` is D of one array
 
     def init(self, params: Any) -> Any:
         raise TypeError(f"{type(self).__name__} does not say what its state is")
+
+    def length(self, t: Any, p: Any, g: Any, *slots: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} has steps of no length")
 
     def rule(self, t: Any, p: Any, g: Any, *slots: Any) -> tuple:
         raise TypeError(f"{type(self).__name__} has no rule")
@@ -96,28 +101,50 @@ class Rule:
         del extra
         if self.needs_params and params is None:
             raise ValueError(f"{type(self).__name__}.update wants params: update(g, state, params)")
-        structure: Any
-        grads, structure = jax.tree.flatten(updates)
-
-        def each(x):  # the parts of x that belong to each gradient
-            return [None] * len(grads) if x is None else structure.flatten_up_to(x)
-
-        rules = _per_leaf(at(self, state.t), structure, params)
-        columns = [each(params)] + [each(slot) for slot in state[1:]]
+        structure: Any = jax.tree.structure(updates)
         t = next_step(state.t)
-        rows = [_apply(*row, t) for row in zip(rules, grads, *columns, strict=True)]
+        rows = [_apply(*row, t) for row in self._rows(updates, state.t, params, state[1:])]
         new = [
             None if slot is None else structure.unflatten([row[i] for row in rows])
             for i, slot in enumerate(state[1:], 1)
         ]
         return structure.unflatten([row[0] for row in rows]), type(state)(t, *new)
 
+    def lengths(self, updates: Any, state: Any, new: Any, params: Any) -> Any:
+        """D of the update u = -D g that led from state to new (see `lengths`)."""
+        found = [
+            rule.length(
+                _clock(new.t, g), *(None if x is None else tree.wide(x) for x in (p, g, *s))
+            )
+            for rule, g, p, *s in self._rows(updates, state.t, params, new[1:])
+        ]
+        if found and np.ndim(found[0]) == 0 and all(x is found[0] for x in found):
+            return found[0]  # one number for all
+        return jax.tree.unflatten(jax.tree.structure(updates), found)
+
+    def _rows(self, updates: Any, t: Array, params: Any, slots: Any) -> Any:
+        """For each gradient: its rule, itself, its parameter, and its part of every slot."""
+        structure: Any
+        grads, structure = jax.tree.flatten(updates)
+
+        def each(x):
+            return [None] * len(grads) if x is None else structure.flatten_up_to(x)
+
+        rules = _per_leaf(at(self, t), structure, params)
+        return zip(rules, grads, each(params), *map(each, slots), strict=True)
+
+
+def _clock(t: Array, g: Array) -> Array:
+    """The step as a float, at least as wide as arithmetic on g."""
+    return t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
+
 
 def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
     """The rule on one array, in at least float32, its results in the dtypes they came in."""
     *slots, t = rest
-    clock = t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
-    u, *new = rule.rule(clock, *(None if x is None else tree.wide(x) for x in (p, g, *slots)))
+    u, *new = rule.rule(
+        _clock(t, g), *(None if x is None else tree.wide(x) for x in (p, g, *slots))
+    )
     return u.astype(jnp.result_type(g)), *(
         None if old is None else x.astype(jnp.result_type(old))
         for x, old in zip(new, slots, strict=True)

@@ -57,7 +57,8 @@ def fit(
     seed: of the initial weights and the order of the data: with the seed of a sweep, a trial of it
         starts from the same weights and sees the same batches.
     tol: stop as soon as the norm of a step's gradient (of the whole batch, penalty included) is at
-        most this.
+        most this; with a proximal regularizer r, that of p - prox_r(p - g), which is 0 at the
+        minimum.
     patience: stop after this many evaluations without a better score, and return the best state.
     metric, mode: the score that patience watches, on the validation split.
     eval_every: steps between evaluations; by default a twentieth of all.

@@ -5,6 +5,7 @@ from jax import Array
 
 from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Scalar, at, next_step
+from jaxopt_edu.lengths import SCALE, Form
 from jaxopt_edu.transforms.base import Brick, ClockState
 from jaxopt_edu.tree import root, squared
 from jaxopt_edu.value import check, number, pytree, recipe, static
@@ -35,11 +36,15 @@ class Clip(Brick):
     """
 
     max_delta: Hyper = number(low=0)
+    form = Form(SCALE, by_coordinate=True)
 
     def rule(self, t, p, g):
         if jnp.iscomplexobj(g):
             return (shrinking(root(squared(g)), self.max_delta) * g,)
         return (jnp.clip(g, -self.max_delta, self.max_delta),)
+
+    def length(self, t, p, g):
+        return shrinking(root(squared(g)), self.max_delta)
 
 
 clip = recipe("clip", Clip)
@@ -65,11 +70,14 @@ class ClipByGlobalNorm(Brick):
     """
 
     max_norm: Hyper = number(low=0)
+    form = Form(SCALE)
 
     def update(self, updates, state, params=None, **extra):
-        max_norm = at(self, state.t).max_norm
-        clipped = tree.scale(shrinking(tree.norm(updates), max_norm), updates)
+        clipped = tree.scale(self.lengths(updates, state, None, params), updates)
         return clipped, ClockState(next_step(state.t))
+
+    def lengths(self, updates, state, new, params):
+        return shrinking(tree.norm(updates), at(self, state.t).max_norm)
 
 
 clip_by_global_norm = recipe("clip_by_global_norm", ClipByGlobalNorm)
@@ -93,9 +101,13 @@ class ClipByBlockRMS(Brick):
     """
 
     threshold: Hyper = number(low=0)
+    form = Form(SCALE)
 
     def rule(self, t, p, g):
-        return (shrinking(root(jnp.mean(squared(g))), self.threshold) * g,)
+        return (self.length(t, p, g) * g,)
+
+    def length(self, t, p, g):
+        return shrinking(root(jnp.mean(squared(g))), self.threshold)
 
 
 clip_by_block_rms = recipe("clip_by_block_rms", ClipByBlockRMS)

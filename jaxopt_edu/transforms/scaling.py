@@ -8,6 +8,7 @@ from jax import Array, random
 
 from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Mask, Scalar, at, next_step, start
+from jaxopt_edu.lengths import DESCENT, GRADIENT, SCALE, Form
 from jaxopt_edu.transforms.base import Brick, ClockState, Stateless, wants_params
 from jaxopt_edu.tree import root, wide
 from jaxopt_edu.value import number, pytree, recipe, static
@@ -27,6 +28,10 @@ class Scale(Brick):
     """
 
     step_size: Hyper = number()
+    form = Form(SCALE)
+
+    def length(self, t, p, g):
+        return self.step_size
 
     def rule(self, t, p, g):
         return (self.step_size * g,)
@@ -51,6 +56,10 @@ class ScaleBySchedule(Brick):
     """
 
     step_size_fn: Hyper = number()
+    form = Form(SCALE)
+
+    def length(self, t, p, g):
+        return self.step_size_fn
 
     def rule(self, t, p, g):
         return (self.step_size_fn * g,)
@@ -84,6 +93,13 @@ class ScaleByLearningRate(Brick):
             return (g,)
         return (-eta * g if self.flip_sign else eta * g,)
 
+    @property
+    def form(self):
+        return Form(SCALE if self.learning_rate is None or not self.flip_sign else DESCENT)
+
+    def length(self, t, p, g):
+        return 1.0 if self.learning_rate is None else self.learning_rate
+
 
 scale_by_learning_rate = recipe("scale_by_learning_rate", ScaleByLearningRate)
 
@@ -109,6 +125,7 @@ class AddDecayedWeights(Brick):
     weight_decay: Hyper = number(0, default=0.0)
     mask: Mask = static(default=None)
     needs_params = True
+    form = Form(GRADIENT)
 
     def rule(self, t, p, g):
         return (g + self.weight_decay * p if self.mask else g,)
@@ -135,11 +152,15 @@ class NormalizeByUpdateNorm(Brick):
 
     scale_factor: Hyper = number(default=1.0)
     eps: Hyper = number(0, default=1e-6)
+    form = Form(SCALE)
 
     def update(self, updates, state, params=None, **extra):
-        at_t = at(self, state.t)
-        factor = at_t.scale_factor / (tree.norm(updates) + at_t.eps)
+        factor = self.lengths(updates, state, None, params)
         return tree.scale(factor, updates), ClockState(next_step(state.t))
+
+    def lengths(self, updates, state, new, params):
+        at_t = at(self, state.t)
+        return at_t.scale_factor / (tree.norm(updates) + at_t.eps)
 
 
 normalize_by_update_norm = recipe("normalize_by_update_norm", NormalizeByUpdateNorm)
@@ -224,6 +245,7 @@ class AddNoise:
     eta: Scalar = number(low=0)
     gamma: Scalar = number(low=0)
     key: Any = number(default=0)
+    form = Form(GRADIENT)
 
     def init(self, params):
         typed = jnp.issubdtype(jnp.result_type(self.key), jax.dtypes.prng_key)
