@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.dataset import Data, Part, Rows, Source
-from jaxopt_edu.value import Constant, pytree, static
+from jaxopt_edu.value import Constant, check_seed, pytree, static
 
 __all__ = ["Folds", "k_fold"]
 
@@ -116,7 +116,7 @@ def k_fold(
     >>> jo.data.k_fold(data, [halves, halves[::-1]]).at(1).train.size
     73
     """
-    pool, asked = data.pool, as_folds(folds)
+    pool, asked, seed = data.pool, as_folds(folds), check_seed(seed, None)
     if isinstance(asked, int):
         stratified = data.task == "classification" if stratified is None else stratified
         if stratified and data.task != "classification":

@@ -1,7 +1,6 @@
 """From raw arrays to data: checked, split, prepared on the training part."""
 
 import dataclasses
-import operator
 import os
 from typing import Any
 
@@ -15,6 +14,7 @@ from jaxopt_edu.data.preparation import Fitted, is_missing
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
+from jaxopt_edu.value import check_seed
 
 __all__ = ["from_arrays", "load", "source_to_json"]
 
@@ -51,10 +51,10 @@ def load(
     >>> digits, digits.train.x.shape, digits.n_classes
     (load('digits', seed=0), (1078, 64), 10)
     """
-    raw = read(name, _seed(seed), path)
+    raw = read(name, check_seed(seed, None), path)
     source = Source(
         name,
-        _seed(seed),
+        check_seed(seed, None),
         preparation_of(prepare),
         _share("validation", validation),
         _share("test", test),
@@ -106,7 +106,7 @@ def from_arrays(
     raw = Raw(np.asarray(x), y, _columns(x, features), tuple(targets), task, **own)
     source = Source(
         name,
-        _seed(seed),
+        check_seed(seed, None),
         preparation_of(prepare),
         None if raw.validation else _share("validation", validation),
         None if raw.test else _share("test", test),
@@ -153,16 +153,6 @@ def _columns(x: Any, features: Any) -> tuple[str, ...]:
     if len(names) != shape[1]:
         raise ValueError(f"features names {len(names)} columns, but x has {shape[1]}")
     return tuple(map(str, names))
-
-
-def _seed(seed: Any) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"seed = {seed!r}: wanted an integer from 0")
-    return number
 
 
 def _share(name: str, share: Any) -> float:

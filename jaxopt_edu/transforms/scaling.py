@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, random
 
 from jaxopt_edu import tree
@@ -11,7 +12,7 @@ from jaxopt_edu.core import Hyper, Mask, Scalar, at, next_step, start
 from jaxopt_edu.lengths import DESCENT, GRADIENT, SCALE, Form
 from jaxopt_edu.transforms.base import Brick, ClockState, Stateless, wants_params
 from jaxopt_edu.tree import root, wide
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import check, check_seed, number, pytree, recipe, static
 
 
 @pytree
@@ -233,7 +234,7 @@ class AddNoise:
         numbers share theirs.
     Shapes: any. Of a complex number both parts get half of the variance.
     Units: eta is a variance: it has the unit of the gradient squared.
-    Errors: ValueError where eta or gamma < 0.
+    Errors: ValueError where eta or gamma < 0, or key is a number that is no seed.
     Source: Neelakantan et al. 2015, arXiv:1511.06807, equation 1 (with t for 1 + t).
     Agrees with: optax.add_noise of the same key, 1e-12 in float64.
 
@@ -246,6 +247,11 @@ class AddNoise:
     gamma: Scalar = number(low=0)
     key: Any = number(default=0)
     form = Form(GRADIENT)
+
+    def __post_init__(self):
+        check(self)
+        if isinstance(self.key, bool | int | float | np.number):
+            check_seed(self.key, name="key")
 
     def init(self, params):
         typed = jnp.issubdtype(jnp.result_type(self.key), jax.dtypes.prng_key)
