@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxopt_edu import tree
@@ -51,10 +52,11 @@ def start() -> Array:
 
 
 def full_like(params: Any, h: Any) -> Any:
-    """Arrays full of a hyperparameter (at step 0), in the shapes and dtypes of params."""
+    """Arrays full of a hyperparameter (at step 0), in the shapes and real dtypes of params."""
     leaves, structure = jax.tree.flatten(params)
     fills = spread(now(h, start()), structure, params)
-    return jax.tree.unflatten(structure, map(jnp.full_like, leaves, fills))
+    new = [jnp.full_like(p, h, tree.real_dtype(p)) for p, h in zip(leaves, fills, strict=True)]
+    return jax.tree.unflatten(structure, new)
 
 
 def spread(prefix: Any, structure: Any, params: Any = None) -> list:
@@ -84,9 +86,13 @@ class Rule:
     """
 
     needs_params = False  # whether rule reads p
+    form: Any = None  # for u = -D g (see `lengths`), where `length` is D of one array
 
     def init(self, params: Any) -> Any:
         raise TypeError(f"{type(self).__name__} does not say what its state is")
+
+    def length(self, t: Any, p: Any, g: Any, *slots: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} has steps of no length")
 
     def rule(self, t: Any, p: Any, g: Any, *slots: Any) -> tuple:
         raise TypeError(f"{type(self).__name__} has no rule")
@@ -95,28 +101,50 @@ class Rule:
         del extra
         if self.needs_params and params is None:
             raise ValueError(f"{type(self).__name__}.update wants params: update(g, state, params)")
-        structure: Any
-        grads, structure = jax.tree.flatten(updates)
-
-        def each(x):  # the parts of x that belong to each gradient
-            return [None] * len(grads) if x is None else structure.flatten_up_to(x)
-
-        rules = _per_leaf(at(self, state.t), structure, params)
-        columns = [each(params)] + [each(slot) for slot in state[1:]]
+        structure: Any = jax.tree.structure(updates)
         t = next_step(state.t)
-        rows = [_apply(*row, t) for row in zip(rules, grads, *columns, strict=True)]
+        rows = [_apply(*row, t) for row in self._rows(updates, state.t, params, state[1:])]
         new = [
             None if slot is None else structure.unflatten([row[i] for row in rows])
             for i, slot in enumerate(state[1:], 1)
         ]
         return structure.unflatten([row[0] for row in rows]), type(state)(t, *new)
 
+    def lengths(self, updates: Any, state: Any, new: Any, params: Any) -> Any:
+        """D of the update u = -D g that led from state to new (see `lengths`)."""
+        found = [
+            rule.length(
+                _clock(new.t, g), *(None if x is None else tree.wide(x) for x in (p, g, *s))
+            )
+            for rule, g, p, *s in self._rows(updates, state.t, params, new[1:])
+        ]
+        if found and np.ndim(found[0]) == 0 and all(x is found[0] for x in found):
+            return found[0]  # one number for all
+        return jax.tree.unflatten(jax.tree.structure(updates), found)
+
+    def _rows(self, updates: Any, t: Array, params: Any, slots: Any) -> Any:
+        """For each gradient: its rule, itself, its parameter, and its part of every slot."""
+        structure: Any
+        grads, structure = jax.tree.flatten(updates)
+
+        def each(x):
+            return [None] * len(grads) if x is None else structure.flatten_up_to(x)
+
+        rules = _per_leaf(at(self, t), structure, params)
+        return zip(rules, grads, each(params), *map(each, slots), strict=True)
+
+
+def _clock(t: Array, g: Array) -> Array:
+    """The step as a float, at least as wide as arithmetic on g."""
+    return t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
+
 
 def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
     """The rule on one array, in at least float32, its results in the dtypes they came in."""
     *slots, t = rest
-    clock = t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
-    u, *new = rule.rule(clock, *(None if x is None else tree.wide(x) for x in (p, g, *slots)))
+    u, *new = rule.rule(
+        _clock(t, g), *(None if x is None else tree.wide(x) for x in (p, g, *slots))
+    )
     return u.astype(jnp.result_type(g)), *(
         None if old is None else x.astype(jnp.result_type(old))
         for x, old in zip(new, slots, strict=True)
@@ -186,10 +214,33 @@ def chain(*transforms: Transform) -> Chain:
 
 
 def apply_updates(params: Any, updates: Any) -> Any:
-    """p + u, leaf by leaf, in the dtype of p; leaves that are None stay."""
-    return jax.tree.map(
-        lambda p, u: None if p is None else (p + u).astype(jnp.asarray(p).dtype),
-        params,
-        updates,
-        is_leaf=lambda x: x is None,
-    )
+    """p + u, leaf by leaf, in the dtype of p; leaves that are None stay.
+
+    Under jit, a buffer that is donated becomes the result that stands where it stood: hand over
+    params and state in the order in which they come back, or XLA copies both at every step.
+
+    Errors: TypeError for complex updates of real parameters.
+
+    >>> import functools, jax, jax.numpy as jnp, jaxopt_edu as jo
+    >>> optimizer, loss = jo.adam(0.1), lambda w: jnp.sum(w**2)
+    >>> @functools.partial(jax.jit, donate_argnums=(0, 1))
+    ... def step(params, state, optimizer):
+    ...     updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+    ...     return jo.apply_updates(params, updates), state
+    >>> params = jnp.ones(2)
+    >>> params, state = step(params, optimizer.init(params), optimizer)
+    >>> params
+    Array([0.9, 0.9], dtype=float32)
+    """
+    return jax.tree.map(_moved, params, updates, is_leaf=lambda x: x is None)
+
+
+def _moved(p: Any, u: Any) -> Any:
+    if p is None:
+        return None
+    if jnp.iscomplexobj(u) and not jnp.iscomplexobj(p):
+        raise TypeError(
+            f"an update is {jnp.result_type(u).name}, its parameter {jnp.result_type(p).name}: "
+            "wanted both complex, or both real"
+        )
+    return (p + u).astype(jnp.asarray(p).dtype)

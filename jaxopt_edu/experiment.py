@@ -16,8 +16,8 @@ from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.classes import class_counts
 from jaxopt_edu.data.dataset import Rows
 from jaxopt_edu.data.folds import Folds, k_fold
+from jaxopt_edu.lengths import check_lengths, residual, step_lengths, wants_lengths
 from jaxopt_edu.prior import among
-from jaxopt_edu.regularizers import learning_rate_of
 from jaxopt_edu.shapes import weighted_mean
 from jaxopt_edu.value import pytree, show, static
 
@@ -39,7 +39,8 @@ class Experiment(Protocol):
 
 class TrainingState(NamedTuple):
     """params, the optimizer's state, the last training loss (before the first step: the loss of
-    the initial weights on the first examples) and, where tracked, the norm of the last gradient."""
+    the initial weights on the first examples) and, where tracked, the norm of the last gradient,
+    or with a proximal regularizer that of p - prox_r(p - g), which is 0 at the minimum."""
 
     params: Any
     optimizer: Any
@@ -134,7 +135,10 @@ class Training:
         return self.take_step(state, grads, loss, value=loss)
 
     def gradient(self, params: Any, batch: tuple[Any, Any, Any], key: Array) -> Any:
-        """The gradient of a batch's loss and of the penalty, and the loss."""
+        """The gradient of a batch's loss and of the penalty, and the loss.
+
+        By complex parameters it is the conjugate of JAX's: the direction in which the loss grows.
+        """
         regularizer = self._regularizer
 
         def objective(params):
@@ -142,7 +146,8 @@ class Training:
             penalty = 0 if regularizer is None else regularizer.penalty(params)
             return loss + penalty, loss
 
-        return jax.grad(objective, has_aux=True)(params)
+        grads, loss = jax.grad(objective, has_aux=True)(params)
+        return tree.conjugate(grads), loss
 
     def dropout_key(self, t: Array, key: Array) -> Array:
         """The key of the dropout masks of step t."""
@@ -154,10 +159,11 @@ class Training:
         params = apply_updates(state.params, updates)
         regularizer = self._regularizer
         if regularizer is not None:
-            wanted = regularizer.needs_learning_rate
-            rate = learning_rate_of(self.optimizer, state.optimizer) if wanted else None
-            params = regularizer.after(params, state.params, rate)
-        norm = tree.norm(grads).astype(loss.dtype) if self.track_gradient_norm else None
+            which = regularizer, self.optimizer, grads, state.optimizer, new, state.params
+            params = regularizer.after(params, state.params, step_lengths(*which))
+        if not self.track_gradient_norm:
+            return TrainingState(params, new, loss, None)
+        norm = tree.norm(residual(regularizer, state.params, grads)).astype(loss.dtype)
         return TrainingState(params, new, loss, norm)
 
     def score(self, state, split):
@@ -209,6 +215,8 @@ class Training:
                     )
             return self.fold(self.data.smallest).check()
         self._check_augment()
+        if wants_lengths(self.regularizer):
+            check_lengths(self.optimizer, self.regularizer)
         train, b = self.data.train, self.batch_size
         n = int(train.examples)
         if b is not None and not 1 <= b <= n:

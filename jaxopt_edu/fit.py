@@ -29,7 +29,7 @@ from jaxopt_edu.parallel.means import Means
 from jaxopt_edu.parallel.train import train
 from jaxopt_edu.programs import ALIVE, Lane, named_numbers
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.value import check_count
+from jaxopt_edu.value import check_count, check_seed
 
 
 def fit(
@@ -54,10 +54,11 @@ def fit(
 ) -> Run:
     """Trains one experiment for a number of steps.
 
-    seed: of the initial weights and the order of the data: with the seed of a sweep, a trial of it
-        starts from the same weights and sees the same batches.
+    seed: from 0 to 2^32 - 1, of the initial weights and the order of the data: with the seed of a
+        sweep, a trial of it starts from the same weights and sees the same batches.
     tol: stop as soon as the norm of a step's gradient (of the whole batch, penalty included) is at
-        most this.
+        most this; with a proximal regularizer r, that of p - prox_r(p - g), which is 0 at the
+        minimum.
     patience: stop after this many evaluations without a better score, and return the best state.
     metric, mode: the score that patience watches, on the validation split.
     eval_every: steps between evaluations; by default a twentieth of all.
@@ -89,6 +90,7 @@ def fit(
     'converged'
     """
     check_mode(mode)
+    seed = check_seed(seed)
     check_numbers(experiment, "fit")
     if tol is not None:
         if not hasattr(experiment, "track_gradient_norm"):

@@ -7,12 +7,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax, random
 
 from jaxopt_edu.checks import check_numbers, check_run, ranking_split
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.tree import is_float
-from jaxopt_edu.value import Constant, resolve_among
+from jaxopt_edu.value import Constant, check_seed, resolve_among, show
 
 
 def hypergradient(
@@ -55,6 +56,10 @@ def hypergradient(
     Array(True, dtype=bool)
     """
     check_numbers(experiment, "hypergradient")
+    if not isinstance(seed, jax.Array):
+        seed = np.uint32(check_seed(seed))
+    elif seed.ndim or not jnp.issubdtype(seed.dtype, jnp.integer):
+        raise ValueError(f"seed is {show(seed)}: wanted an integer")
     split = check_score(experiment, steps, metric, split)
     numbers, rest = separate(experiment)
     if not jax.tree.leaves(numbers):

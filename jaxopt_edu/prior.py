@@ -36,6 +36,11 @@ class Prior:
         """Whether its step reads the learning rate."""
         return self.regularizer.needs_learning_rate
 
+    @property
+    def needs_lengths(self) -> bool:
+        """Whether its step reads the lengths of the optimizer's."""
+        return getattr(self.regularizer, "needs_lengths", False)
+
     def among(self, examples: Any) -> "Shared":
         """What acts on the mean loss of so many examples."""
         return Shared(self.regularizer, examples)
@@ -55,6 +60,11 @@ class Shared:
     def needs_learning_rate(self) -> bool:
         """Whether its step reads the learning rate."""
         return self.regularizer.needs_learning_rate
+
+    @property
+    def needs_lengths(self) -> bool:
+        """Whether its step reads the lengths of the optimizer's."""
+        return getattr(self.regularizer, "needs_lengths", False)
 
     def penalty(self, params: Any) -> Any:
         """r(params) / n"""

@@ -7,7 +7,9 @@ A regularizer acts in one of three ways, and a training loop treats all of them 
     new_params = regularizer.after(new_params, params, learning_rate)
 
 As it is, it is a penalty in the loss; `decoupled` moves it out of the optimizer's sight, `proximal`
-too, and makes weights exactly zero under L1. Both need the optimizer's `learning_rate_of`.
+too, and makes weights exactly zero under L1. Both need the optimizer's `learning_rate_of`;
+after an update of another length than that (adagrad, rmsprop, a clipped gradient), proximal steps
+take its `step_lengths` instead.
 """
 
 from typing import Any
@@ -16,13 +18,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxopt_edu.core import Chain, Mask, Scalar, now, spread
-from jaxopt_edu.tree import wide
+from jaxopt_edu.core import Mask, Scalar, spread
+from jaxopt_edu.lengths import learning_rate_of, step_lengths
+from jaxopt_edu.tree import conjugate, root, sign, squared, wide
 from jaxopt_edu.value import number, pytree, recipe, static
 
 __all__ = [
     "Decoupled", "ElasticNet", "L1", "L2", "Proximal", "Regularizer", "decoupled",
-    "learning_rate_of", "proximal", "weights_only",
+    "learning_rate_of", "proximal", "step_lengths", "weights_only",
 ]  # fmt: skip
 
 
@@ -53,10 +56,12 @@ class Regularizer:
         of(w) -> r(w), a number        shrink(w, step) -> argmin_x  step r(x) + |x - w|^2 / 2
 
     for one array in at least float32; here they are lifted over the leaves that mask marks True.
+    Of complex numbers |w| is the modulus and w^2 is |w|^2.
     """
 
     mask: Mask
     needs_learning_rate = False  # whether `after` reads it
+    separable = False  # whether r is a sum over numbers, so that prox takes a step for each
 
     def of(self, w: Array) -> Array:
         raise TypeError(f"{type(self).__name__} does not say what its penalty is")
@@ -72,7 +77,10 @@ class Regularizer:
         return sum(parts, start=jnp.zeros((), jnp.float32))
 
     def prox(self, params: Any, step: Any) -> Any:
-        """argmin_x  step r(x) + |x - params|^2 / 2;  step is a number or a prefix tree of them."""
+        """argmin_x  step r(x) + |x - params|^2 / 2
+
+        step: a number or a prefix tree of them; where r is separable, of arrays too.
+        """
         leaves, structure = jax.tree.flatten(params)
         rows = zip(leaves, self._marks(structure, params), spread(step, structure), strict=True)
         new = [self.shrink(wide(w), s).astype(w.dtype) if marked else w for w, marked, s in rows]
@@ -96,11 +104,13 @@ class Regularizer:
 
 def absolute(w: Array) -> Array:
     """|w|, with derivative 0 at 0, where jnp.abs has 1."""
-    return w * jnp.sign(w)
+    return root(squared(w)) if jnp.iscomplexobj(w) else w * jnp.sign(w)
 
 
 def soft_threshold(w: Array, k: Scalar) -> Array:
-    """sign(w) max(|w| - k, 0)"""
+    """sign(w) max(|w| - k, 0), with sign(w) = w / |w|"""
+    if jnp.iscomplexobj(w):
+        return sign(w) * jnp.maximum(root(squared(w)) - k, 0)
     return jnp.sign(w) * jnp.maximum(jnp.abs(w) - k, 0)
 
 
@@ -126,6 +136,7 @@ class L1(Regularizer):
 
     weight: Scalar = number(low=0)
     mask: Mask = static(default=None)
+    separable = True
 
     def of(self, w):
         return self.weight * jnp.sum(absolute(w))
@@ -155,9 +166,10 @@ class L2(Regularizer):
 
     weight: Scalar = number(low=0)
     mask: Mask = static(default=None)
+    separable = True
 
     def of(self, w):
-        return self.weight / 2 * jnp.sum(w**2)
+        return self.weight / 2 * jnp.sum(squared(w))
 
     def shrink(self, w, step):
         return w / (1 + step * self.weight)
@@ -183,10 +195,11 @@ class ElasticNet(Regularizer):
     weight: Scalar = number(low=0)
     l1_ratio: Scalar = number(0, 1, default=0.5, closed=True)
     mask: Mask = static(default=None)
+    separable = True
 
     def of(self, w):
         l = self.l1_ratio
-        return self.weight * (l * jnp.sum(absolute(w)) + (1 - l) / 2 * jnp.sum(w**2))
+        return self.weight * (l * jnp.sum(absolute(w)) + (1 - l) / 2 * jnp.sum(squared(w)))
 
     def shrink(self, w, step):
         k, l = step * self.weight, self.l1_ratio
@@ -200,6 +213,7 @@ class Afterwards:
     """Base of the two that act after the update: the loss gains nothing."""
 
     needs_learning_rate = True
+    needs_lengths = False  # whether what it needs is rather D (see `lengths`)
 
     def penalty(self, params: Any) -> Array:
         """What the loss gains: 0."""
@@ -229,7 +243,7 @@ class Decoupled(Afterwards):
     def after(self, new_params: Any, params: Any, learning_rate: Any) -> Any:
         """new_params - learning_rate grad r(params)"""
         leaves, structure = jax.tree.flatten(new_params)
-        grads = jax.tree.leaves(jax.grad(self.regularizer)(params))
+        grads = jax.tree.leaves(conjugate(jax.grad(self.regularizer)(params)))
         rows = zip(leaves, grads, spread(learning_rate, structure), strict=True)
         new = [(wide(p) - eta * wide(g)).astype(p.dtype) for p, g, eta in rows]
         return jax.tree.unflatten(structure, new)
@@ -242,11 +256,16 @@ decoupled = recipe("decoupled", Decoupled)
 class Proximal(Afterwards):
     """The regularizer as a proximal step after the update: L1 makes weights exactly zero.
 
-    Formula: p_{t+1} = prox_{eta_t r}(p_t + u_t), where u_t comes from the loss alone
-    regularizer: anything with a method prox(params, step).
-    Units: eta_t is the step of plain gradient descent (ISTA); after an adaptive optimizer, whose
-        steps have other sizes, the weights of zero come from the same threshold eta_t weight.
-    Source: Daubechies, Defrise & De Mol 2004 (ISTA); Parikh & Boyd 2014, section 4.2.
+    Formula: p_{t+1} = prox_{D_t r}(p_t + u_t) for an update u_t = -D_t g_t by the gradient of the
+        loss alone, with D_t = eta_t for sgd, eta_t / sqrt(G_t + eps) for adagrad, number by number,
+        and likewise for rmsprop: then the end is the minimum of loss + r.
+    regularizer: anything with a method prox(params, step); after adagrad and rmsprop it says
+        separable = True, and step is a tree of arrays.
+    Units: D_t is the step of plain gradient descent: params over gradient.
+    Errors: ValueError before anything is compiled for an optimizer whose updates are no -D_t g_t
+        (momentum, adam, lion, any moving average of gradients): it would end elsewhere.
+    Source: Daubechies, Defrise & De Mol 2004 (ISTA); Parikh & Boyd 2014, section 4.2; Duchi, Hazan
+        & Singer 2011, JMLR 12, section 1.2, for the metric.
 
     >>> import jaxopt_edu as jo
     >>> sparse = jo.proximal(jo.L1(0.5))
@@ -256,46 +275,12 @@ class Proximal(Afterwards):
 
     regularizer: Any
     inlined = "regularizer"
+    needs_lengths = True
 
     def after(self, new_params: Any, params: Any, learning_rate: Any) -> Any:
-        """prox(new_params, learning_rate)"""
+        """prox(new_params, learning_rate), or with the lengths D_t in its place"""
         del params
         return self.regularizer.prox(new_params, learning_rate)
 
 
 proximal = recipe("proximal", Proximal)
-
-
-# --------------------------------------------------------------------------- the learning rate
-
-
-def learning_rate_of(optimizer: Any, state: Any) -> Any:
-    """The learning rate, or tree of them, that an update of this state takes.
-
-    Errors: ValueError where the optimizer has none, or more than one.
-
-    >>> import jaxopt_edu as jo
-    >>> optimizer = jo.chain(jo.clip(1.0), jo.sgd(0.1))
-    >>> jo.learning_rate_of(optimizer, optimizer.init(0.0))
-    0.1
-    """
-    rates = learning_rates(optimizer, state)
-    if len(rates) != 1:
-        raise ValueError(
-            f"optimizer = {optimizer!r} has {len(rates) or 'no'} learning rates: a decoupled or "
-            "proximal regularizer wants one"
-        )
-    return rates[0]
-
-
-def learning_rates(optimizer: Any, state: Any) -> list:
-    """All of them, in order; a wrapper answers for what it wraps by a method of this name."""
-    if hasattr(optimizer, "learning_rates"):
-        return optimizer.learning_rates(state)
-    if hasattr(optimizer, "learning_rate"):
-        rate = now(optimizer.learning_rate, state.t)
-        return [1.0 if rate is None else rate]
-    if isinstance(optimizer, Chain):
-        links = zip(optimizer.transforms, state, strict=True)
-        return [rate for transform, s in links for rate in learning_rates(transform, s)]
-    return []

@@ -17,7 +17,7 @@ from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.optimizers.adam import adam
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.space import LogUniform, Uniform, groups
-from jaxopt_edu.value import check_count
+from jaxopt_edu.value import check_count, check_seed
 
 ADAM = adam(0.05)
 EDGE = 1e-6  # how near a coordinate comes to 1, whose number a distribution does not include
@@ -131,6 +131,7 @@ def tune(
     True
     """
     check_mode(mode)
+    seed = check_seed(seed)
     check_count("updates", updates)
     check_count("starts", starts)
     axes = _axes(space)

@@ -276,6 +276,18 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} = {value!r}: wanted an integer, at least {least}")
 
 
+SEEDS = 2**32  # of jax.random: a seed is less
+
+
+def check_seed(value: Any, most: int | None = SEEDS - 1, name: str = "seed") -> int:
+    """The seed as an int. ValueError unless it is an integer from 0 to most (None: of any size)."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 0 or (most is not None and value > most):
+        end = "" if most is None else f" to {most}"
+        raise ValueError(f"{name} = {value!r}: wanted an integer from 0{end}")
+    return int(value)
+
+
 RECIPES: dict[Any, str] = {}  # class -> the name of its recipe
 
 

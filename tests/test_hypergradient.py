@@ -32,7 +32,9 @@ EXPERIMENTS = {
         batch_size=None,
     ),
     "proximal": lambda: training(
-        optimizer=jo.adamw(0.05, eps=0.1, eps_root=0.1, weight_decay=0.2),
+        optimizer=jo.chain(
+            jo.add_decayed_weights(0.2), jo.rmsprop(0.05, eps=0.1, initial_scale=0.2)
+        ),
         regularizer=jo.proximal(jo.ElasticNet(0.05, l1_ratio=0.3)),
     ),
     "decoupled": lambda: training(

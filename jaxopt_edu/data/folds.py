@@ -13,7 +13,7 @@ from numpy import ndarray
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.dataset import Data, Part, Rows
 from jaxopt_edu.data.refit import Refit, refit
-from jaxopt_edu.value import Constant, aside, pytree, static
+from jaxopt_edu.value import Constant, aside, check_seed, pytree, static
 
 __all__ = ["Folds", "k_fold"]
 
@@ -150,7 +150,7 @@ def k_fold(
     73
     """
     data = data.of if isinstance(data, Folds) else data
-    asked, y = as_folds(folds), data.pool_targets
+    asked, y, seed = as_folds(folds), data.pool_targets, check_seed(seed, None)
     if isinstance(asked, int):
         stratified = data.task == "classification" if stratified is None else stratified
         if stratified and data.task != "classification":

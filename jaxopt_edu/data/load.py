@@ -1,7 +1,6 @@
 """From raw arrays to data: checked, split, prepared on the training part."""
 
 import dataclasses
-import operator
 import os
 from typing import Any
 
@@ -18,6 +17,7 @@ from jaxopt_edu.data.pipeline import preparation_of, to_json
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
+from jaxopt_edu.value import check_seed
 
 __all__ = ["from_arrays", "load", "source_to_json"]
 
@@ -54,10 +54,10 @@ def load(
     >>> digits, digits.train.x.shape, digits.n_classes
     (load('digits', seed=0), (1078, 64), 10)
     """
-    raw = read(name, _seed(seed), path)
+    raw = read(name, check_seed(seed, None), path)
     source = Source(
         name,
-        _seed(seed),
+        check_seed(seed, None),
         preparation_of(prepare),
         _share("validation", validation),
         _share("test", test),
@@ -118,7 +118,7 @@ def from_arrays(
     raw = Raw(rows, labels, columns_of(x, rows.shape, features), tuple(targets), kind, *own)
     source = Source(
         name,
-        _seed(seed),
+        check_seed(seed, None),
         preparation_of(prepare),
         None if raw.validation else _share("validation", validation),
         None if raw.test else _share("test", test),
@@ -140,14 +140,6 @@ def source_to_json(source: Source) -> dict[str, Any]:
     return arguments
 
 
-def _seed(seed: Any) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"seed = {seed!r}: wanted an integer from 0")
-    return number
 
 
 def _share(name: str, share: Any) -> float:

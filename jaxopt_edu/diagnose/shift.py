@@ -15,6 +15,7 @@ from jaxopt_edu.core import apply_updates
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import adam
 from jaxopt_edu.regularizers import L2
+from jaxopt_edu.value import check_seed
 
 __all__ = ["LEVEL", "Shift", "find_shift"]
 
@@ -72,6 +73,7 @@ def find_shift(first: Any, second: Any, names: tuple[str, ...] = (), seed: int =
     >>> find_shift(x[0], x[1] + [1.0, 0.0]).features
     ('x0',)
     """
+    seed = check_seed(seed, None)
     a, b = (np.asarray(x, float) for x in (first, second))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"rows of shape {a.shape} and {b.shape}: wanted (n, d) and (m, d)")

@@ -19,7 +19,7 @@ from jaxopt_edu.diagnose.picture import plot_diagnosis
 from jaxopt_edu.diagnose.shift import FOLDS, Shift, find_shift
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.history import Run
-from jaxopt_edu.value import check_count
+from jaxopt_edu.value import check_count, check_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +84,7 @@ def diagnose(run: Run, *, neighbours_k: int = 10, seed: int = 0) -> Diagnosis:
     >>> jo.diagnose(jo.fit(line, 500)).verdicts
     ('good fit',)
     """
-    experiment = _checked(run, neighbours_k)
+    experiment, seed = _checked(run, neighbours_k), check_seed(seed, None)
     shift, about_shift = _shift(experiment.data, seed)
     curves = _curves(run)
     numbers: dict[str, float] = {}

@@ -154,7 +154,7 @@ class FedAvg:
                 return loss + self.penalty(p, p_t), loss
 
             grads, loss = jax.grad(objective, has_aux=True)(params)
-            updates, new = self.optimizer.update(grads, state, params, value=loss)
+            updates, new = self.optimizer.update(tree.conjugate(grads), state, params, value=loss)
             new = apply_updates(params, updates), new, loss.astype(last.dtype)
             return tree.map(lambda x, old: jnp.where(present.any(), x, old), new, carry), None
 
@@ -176,7 +176,7 @@ class FedAvg:
         regularizer = among(self.regularizer, self.data.train.examples)
         total = 0.0 if regularizer is None else regularizer.penalty(p)
         away = tree.sub(p, p_t)
-        return total if self.mu is None else total + self.mu / 2 * tree.dot(away, away)
+        return total if self.mu is None else total + self.mu / 2 * tree.dot(away, away).real
 
     def draw(self, key: Array) -> tuple[Array, Any, int]:
         """Numbers of clients, how many of them count, and how many are trained at a time."""

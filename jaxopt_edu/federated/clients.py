@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from numpy import ndarray
 
-from jaxopt_edu.value import Constant, check_count, pytree
+from jaxopt_edu.value import Constant, check_count, check_seed, pytree
 
 __all__ = ["Clients", "dirichlet_split"]
 
@@ -92,7 +92,7 @@ def dirichlet_split(labels: Any, clients: int, alpha: float, seed: int = 0) -> C
     check_count("clients", clients)
     if not 0 < alpha < np.inf:
         raise ValueError(f"alpha = {alpha}: wanted a number above 0")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed, None))
     owner = np.empty(len(labels), int)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))

@@ -26,6 +26,7 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     updates, exactly.
     limit: numbers beyond -limit to limit are cut to it; then no sum of clients can overflow.
     Shapes: a tree of (clients, ...) -> (clients, numbers of one update) uint32.
+    Errors: TypeError for complex updates.
     Here one key stands for all pairs; clients would agree on theirs by Diffie-Hellman, and shares
     of them would let the server go on when a client is lost.
     Source: Bonawitz et al. 2017 (CCS), Practical Secure Aggregation, section 4.
@@ -36,6 +37,8 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     >>> y.sum(axis=0).view(jnp.int32) / 2**29
     Array([0.75, 0.  ], dtype=float32)
     """
+    if any(map(jnp.iscomplexobj, tree.leaves(updates))):
+        raise TypeError("updates are complex: wanted real ones, such as the parts of each")
     x = jax.vmap(lambda update: ravel_pytree(update)[0])(updates)
     clients, size = x.shape
     scaled = jnp.clip(tree.wide(x), -limit, limit) * (RANGE / clients / limit)

@@ -9,6 +9,7 @@ from jax import Array, random
 from numpy import ndarray
 
 from jaxopt_edu.checks import check_mode, check_run, ranking_split
+from jaxopt_edu.value import check_seed
 
 __all__ = ["check_tolerance", "near_best", "untrained"]
 
@@ -16,6 +17,7 @@ __all__ = ["check_tolerance", "near_best", "untrained"]
 def untrained(experiment: Any, steps: int, metric: str, mode: str, seed: int) -> float:
     """The score before the first step, on the split that ranks; bad arguments are named."""
     check_mode(mode)
+    seed = check_seed(seed)
     splits, _ = check_run(experiment, steps, metric, None)
     return float(_first_score(experiment, np.uint32(seed), ranking_split(splits))[metric])
 

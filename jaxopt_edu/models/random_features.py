@@ -9,7 +9,7 @@ from jax import Array
 
 from jaxopt_edu.models.layers import check_input, readout
 from jaxopt_edu.tree import root
-from jaxopt_edu.value import number, pytree, static
+from jaxopt_edu.value import check, check_seed, number, pytree, static
 
 __all__ = ["RandomFeatures"]
 
@@ -43,6 +43,10 @@ class RandomFeatures:
     features: int = static(default=1000)
     gamma: Any = number(0, kw_only=True)
     seed: int = static(default=0)
+
+    def __post_init__(self):
+        check(self)
+        check_seed(self.seed)
 
     def init(self, key):
         dtype = jnp.result_type(float)

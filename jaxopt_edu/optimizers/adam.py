@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from jax import Array
 
 from jaxopt_edu.core import Hyper, Mask, Rule, start
-from jaxopt_edu.tree import root, zeros_like
+from jaxopt_edu.tree import root, squared, squares_like, zeros_like
 from jaxopt_edu.value import number, pytree, recipe, static
 
 
@@ -49,12 +49,12 @@ class Adam(Rule):
     bias_correction: bool = static(default=True, kw_only=True)
 
     def init(self, params):
-        return AdamState(start(), zeros_like(params, self.mu_dtype), zeros_like(params))
+        return AdamState(start(), zeros_like(params, self.mu_dtype), squares_like(params))
 
     def rule(self, t, p, g, m, v):
         b1, b2 = self.b1, self.b2
         m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g**2
+        v = b2 * v + (1 - b2) * squared(g)
         m_hat = self.debias(m, b1, t)
         if self.nesterov:
             m_hat = b1 * self.debias(m, b1, t + 1) + (1 - b1) * self.debias(g, b1, t)

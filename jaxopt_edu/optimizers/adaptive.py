@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.core import Hyper, Mask, Rule, full_like, start
-from jaxopt_edu.tree import root, zeros_like
+from jaxopt_edu.lengths import DESCENT, Form
+from jaxopt_edu.tree import root, squared, squares_like, zeros_like
 from jaxopt_edu.value import number, pytree, recipe, static
 
 
@@ -40,14 +41,22 @@ class AdaGrad(Rule):
     initial_accumulator_value: Hyper = number(0, default=0.1)
     eps: Hyper = number(0, default=1e-7)
     eps_in_sqrt: bool = static(default=True, kw_only=True)
+    form = Form(DESCENT, by_coordinate=True)
 
     def init(self, params):
         return AdaGradState(start(), full_like(params, self.initial_accumulator_value))
 
     def rule(self, t, p, g, G):
-        G = G + g**2
+        G = G + squared(g)
+        d = self.below(G)
+        return -self.learning_rate * g / d, G
+
+    def below(self, G):
         d = root(G + self.eps) if self.eps_in_sqrt else root(G) + self.eps
-        return -self.learning_rate * g / jnp.where(G > 0, d, 1), G
+        return jnp.where(G > 0, d, 1)
+
+    def length(self, t, p, g, G):
+        return self.learning_rate / self.below(G)
 
 
 adagrad = recipe("adagrad", AdaGrad)
@@ -103,18 +112,30 @@ class RMSProp(Rule):
 
     def rule(self, t, p, g, v, m, c):
         decay, mu = self.decay, self.momentum
-        correction = 1 - decay**t if self.bias_correction else 1
-        v = decay * v + (1 - decay) * g**2
-        w = v / correction
+        v = decay * v + (1 - decay) * squared(g)
         if self.centered:
             m = decay * m + (1 - decay) * g
-            w = jnp.maximum(w - (m / correction) ** 2, 0)
-        d = root(w + self.eps) if self.eps_in_sqrt else root(w) + self.eps
+        d = self.below(t, v, m)
         u = -self.learning_rate * g / d
         if c is None:
             return u, v, m, c
         c = mu * c + u
         return mu * c + u if self.nesterov else c, v, m, c
+
+    def below(self, t, v, m):
+        correction = 1 - self.decay**t if self.bias_correction else 1
+        w = v / correction
+        if self.centered:
+            w = jnp.maximum(w - squared(m / correction), 0)
+        return root(w + self.eps) if self.eps_in_sqrt else root(w) + self.eps
+
+    @property
+    def form(self):
+        plain = self.momentum is None and not self.centered  # no mean of gradients
+        return Form(DESCENT, by_coordinate=True) if plain else None
+
+    def length(self, t, p, g, v, m, c):
+        return self.learning_rate / self.below(t, v, m)
 
 
 rmsprop = recipe("rmsprop", RMSProp)
@@ -143,7 +164,8 @@ class Adadelta(Rule):
         update gets no params.
     Source: Zeiler 2012, arXiv:1212.5701, algorithm 1.
     Agrees with: optax.adadelta, 1e-12 in float64, given a learning rate. With None, optax 0.2.8
-        leaves the minus sign out as well, and climbs; here the step goes down, as in the paper.
+        leaves the minus sign out as well, and climbs; here the step goes down, as in the paper. For
+        complex parameters optax 0.2.8 squares g and d; here it is |g|^2 and |d|^2, as everywhere.
 
     >>> import jaxopt_edu as jo
     >>> jo.adadelta(rho=0.95)
@@ -158,15 +180,15 @@ class Adadelta(Rule):
     needs_params = True
 
     def init(self, params):
-        return AdadeltaState(start(), zeros_like(params), zeros_like(params))
+        return AdadeltaState(start(), squares_like(params), squares_like(params))
 
     def rule(self, t, p, g, v, x):
         eta = 1 if self.learning_rate is None else self.learning_rate
         rho, eps = self.rho, self.eps
         g = g + self.weight_decay * p if self.weight_decay_mask else g
-        v = rho * v + (1 - rho) * g**2
+        v = rho * v + (1 - rho) * squared(g)
         d = root(x + eps) / root(v + eps) * g
-        x = rho * x + (1 - rho) * d**2
+        x = rho * x + (1 - rho) * squared(d)
         return -eta * d, v, x
 
 

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Mask, Rule, full_like, start
-from jaxopt_edu.tree import root, zeros_like
+from jaxopt_edu.tree import root, squared, squares_like, zeros_like
 from jaxopt_edu.value import number, pytree, recipe, static
 
 
@@ -56,13 +57,13 @@ class AMSGrad(Rule):
     bias_correction_nu: bool = static(default=True)
 
     def init(self, params):
-        v = zeros_like(params)
+        v = squares_like(params)
         return AMSGradState(start(), zeros_like(params, self.mu_dtype), v, v)
 
     def rule(self, t, p, g, m, v, v_max):
         b1, b2 = self.b1, self.b2
         m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g**2
+        v = b2 * v + (1 - b2) * squared(g)
         m_hat = m / (1 - b1**t) if self.bias_correction_mu else m
         v_hat = v / (1 - b2**t) if self.bias_correction_nu else v
         v_max = jnp.maximum(v_max, v_hat)
@@ -97,7 +98,7 @@ class AdaMax(Rule):
     eps: Hyper = number(0, default=1e-8)
 
     def init(self, params):
-        return MomentsState(start(), zeros_like(params), zeros_like(params))
+        return MomentsState(start(), zeros_like(params), squares_like(params))
 
     def rule(self, t, p, g, m, v):
         b1, b2 = self.b1, self.b2
@@ -168,12 +169,12 @@ class RAdam(Rule):
     nesterov: bool = static(default=False, kw_only=True)
 
     def init(self, params):
-        return MomentsState(start(), zeros_like(params), zeros_like(params))
+        return MomentsState(start(), zeros_like(params), squares_like(params))
 
     def rule(self, t, p, g, m, v):
         b1, b2 = self.b1, self.b2
         m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g**2
+        v = b2 * v + (1 - b2) * squared(g)
         m_hat = m / (1 - b1**t)
         if self.nesterov:
             m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
@@ -222,12 +223,12 @@ class AdaBelief(Rule):
     nesterov: bool = static(default=False, kw_only=True)
 
     def init(self, params):
-        return MomentsState(start(), zeros_like(params), zeros_like(params))
+        return MomentsState(start(), zeros_like(params), squares_like(params))
 
     def rule(self, t, p, g, m, s):
         b1, b2 = self.b1, self.b2
         m = b1 * m + (1 - b1) * g
-        s = b2 * s + (1 - b2) * (g - m) ** 2 + self.eps_root
+        s = b2 * s + (1 - b2) * squared(g - m) + self.eps_root
         m_hat = m / (1 - b1**t)
         if self.nesterov:
             m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
@@ -242,14 +243,15 @@ adabelief = recipe("adabelief", AdaBelief)
 class Yogi(Rule):
     """Adam whose second moment moves towards g^2 by a step that does not grow with their distance.
 
-    Formula: m_t and m^_t as in `adam`, but m_0 = v_0 = 1e-6;
+    Formula: m_t and m^_t as in `adam`, but m_0 = v_0 = 1e-6 (complex parameters: m_0 = 0);
         v_t = v_{t-1} - (1 - b2) sign(v_{t-1} - g_t^2) g_t^2
         u_t = -eta_t m^_t / (sqrt(v_t / (1 - b2^t)) + eps)
     Shapes: any; m and v have those of the params.
     Units: as in `adam`.
     Errors: ValueError where learning_rate or eps < 0, or b1 or b2 is outside [0, 1).
     Source: Zaheer et al. 2018 (NeurIPS), Adaptive Methods for Nonconvex Optimization, algorithm 2.
-    Agrees with: optax.yogi, 1e-12 in float64.
+    Agrees with: optax.yogi, 1e-12 in float64. For complex parameters m_0 = 0, as in the paper, so
+        that no phase is preferred: 1e-4 (of the first steps, with gradients around 1).
 
     >>> import jaxopt_edu as jo
     >>> jo.yogi(1e-2)
@@ -262,12 +264,14 @@ class Yogi(Rule):
     eps: Hyper = number(0, default=1e-3)
 
     def init(self, params):
-        return MomentsState(start(), full_like(params, 1e-6), full_like(params, 1e-6))
+        small = full_like(params, 1e-6)
+        m = tree.map(lambda p, x: jnp.zeros_like(p) if jnp.iscomplexobj(p) else x, params, small)
+        return MomentsState(start(), m, small)
 
     def rule(self, t, p, g, m, v):
         b1, b2 = self.b1, self.b2
         m = b1 * m + (1 - b1) * g
-        v = v - (1 - b2) * jnp.sign(v - g**2) * g**2
+        v = v - (1 - b2) * jnp.sign(v - squared(g)) * squared(g)
         m_hat = m / (1 - b1**t)
         v_hat = v / (1 - b2**t)
         return -self.learning_rate * m_hat / (root(v_hat) + self.eps), m, v

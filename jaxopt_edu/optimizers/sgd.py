@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from jax import Array
 
 from jaxopt_edu.core import Hyper, Rule, start
+from jaxopt_edu.lengths import DESCENT, Form
 from jaxopt_edu.tree import zeros_like
 from jaxopt_edu.value import number, pytree, recipe, static
 
@@ -41,6 +42,13 @@ class SGD(Rule):
     def init(self, params):
         trace = None if self.momentum is None else zeros_like(params, self.accumulator_dtype)
         return SGDState(start(), trace)
+
+    @property
+    def form(self):
+        return Form(DESCENT) if self.momentum is None else None
+
+    def length(self, t, p, g, c):
+        return self.learning_rate
 
     def rule(self, t, p, g, c):
         if c is None:

@@ -2,11 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.core import Hyper, Mask, Rule, start
-from jaxopt_edu.tree import zeros_like
+from jaxopt_edu.tree import sign, zeros_like
 from jaxopt_edu.value import number, pytree, recipe, static
 
 
@@ -41,7 +40,7 @@ class SignSGD(Rule):
         return ClockState(start())
 
     def rule(self, t, p, g):
-        return (-self.learning_rate * jnp.sign(g),)
+        return (-self.learning_rate * sign(g),)
 
 
 sign_sgd = recipe("sign_sgd", SignSGD)
@@ -74,7 +73,7 @@ class Signum(Rule):
 
     def rule(self, t, p, g, m):
         m = self.beta * m + (1 - self.beta) * g
-        return -self.learning_rate * jnp.sign(m), m
+        return -self.learning_rate * sign(m), m
 
 
 signum = recipe("signum", Signum)
@@ -117,7 +116,7 @@ class Lion(Rule):
         c = b1 * m + (1 - b1) * g
         m = b2 * m + (1 - b2) * g
         decay = self.weight_decay * p if self.mask else 0
-        return -self.learning_rate * (jnp.sign(c) + decay), m
+        return -self.learning_rate * (sign(c) + decay), m
 
 
 lion = recipe("lion", Lion)

@@ -32,7 +32,7 @@ def clipped_gradients(
     """The gradient of every example of a batch, each shrunk to a largest Euclidean norm.
 
     Formula: g_i min(1, max_norm / |g_i|), g_i = gradient of loss(params, batch_i), where |g_i| is
-        the norm of all leaves as one vector
+        the norm of all leaves as one vector; by complex params it is the conjugate of JAX's
     loss: (params, one example) -> a number; an example is a tree like batch without the axis.
     Shapes: batch: a tree of (n, ...); mask (n,), False for examples that are absent -> the tree of
         params with an axis of n in front, in at least float32.
@@ -69,7 +69,7 @@ def values_and_clipped(
     def one(row):
         example, present = row
         value, g = jax.value_and_grad(loss)(params, example)
-        return jnp.where(present, value, 0), _clip(g, max_norm, present)
+        return jnp.where(present, value, 0), _clip(tree.conjugate(g), max_norm, present)
 
     if microbatch is None:
         return jax.vmap(one)((batch, mask))
@@ -125,8 +125,13 @@ def noisy_gradient(
 def add_noise(key: Array, total: Any, deviation: Scalar) -> Any:
     """total + deviation N(0, I): the Gaussian mechanism on a whole tree.
 
+    Both parts of a complex number get noise of this deviation.
     The noise is pseudo-random: it hides something from those only who do not know the key.
     """
+    if any(map(jnp.iscomplexobj, tree.leaves(total))):
+        parts = tree.map(lambda x: (x.real, x.imag) if jnp.iscomplexobj(x) else x, total)
+        noisy = add_noise(key, parts, deviation)
+        return tree.map(lambda x, y: lax.complex(*y) if jnp.iscomplexobj(x) else y, total, noisy)
     flat, unravel = ravel_pytree(total)
     return unravel(flat + deviation * random.normal(key, flat.shape, flat.dtype))
 

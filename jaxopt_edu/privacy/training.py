@@ -93,7 +93,8 @@ class PrivateTraining(Training):
         regularizer = self._regularizer
         if regularizer is not None:
             penalty = jax.grad(lambda p: jnp.asarray(regularizer.penalty(p), float))
-            grads = tree.map(lambda g, r: (g + r).astype(g.dtype), grads, penalty(state.params))
+            slope = tree.conjugate(penalty(state.params))
+            grads = tree.map(lambda g, r: (g + r).astype(g.dtype), grads, slope)
         return self.take_step(state, grads, loss_now.astype(state.loss.dtype))
 
     def draw(self, key: Array) -> tuple[Array, Any, int]:

@@ -30,7 +30,7 @@ from jaxopt_edu.sweep.rungs import Rungs, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan, plan
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
-from jaxopt_edu.value import check_count
+from jaxopt_edu.value import SEEDS, check_count, check_seed
 
 
 def sweep(
@@ -56,8 +56,9 @@ def sweep(
     space: an experiment with distributions for numbers and `one_of` for structure; or a list of
         experiments; or one experiment whose numbers are vectors (a batch, as of `jax.vmap(adam)`).
     trials: how many to sample from a space (default 64).
-    steps: training steps of each trial. seed: of the samples, the initial weights and the order of
-        the data; the latter two are common to all trials.
+    steps: training steps of each trial.
+    seed: from 0 to 2^32 - 1, of the samples, the initial weights and the order of the data; the
+        latter two are common to all trials.
     metric, mode: the score that ranks, on the validation split (training where there is none).
         Of several, the first ranks, and all are told to a sampler for several objectives.
     rungs: where trials are compared and the worse ones stopped: `halving`, `hyperband`,
@@ -91,6 +92,8 @@ def sweep(
     >>> study.best.optimizer.learning_rate  # doctest: +ELLIPSIS
     0.100...
     """
+    check_count("seeds", seeds)
+    seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
     folds = None if folds is None else as_folds(folds)
     asked = {
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
@@ -99,7 +102,6 @@ def sweep(
         "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     metrics, modes = _objectives(metric, mode)
-    check_count("seeds", seeds)
     count = len(folds) if isinstance(folds, list) else folds
     which = range(count) if count else [None]
     repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)

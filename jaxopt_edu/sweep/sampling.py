@@ -11,7 +11,7 @@ import numpy as np
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.space import Distribution, Group, groups, label
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
-from jaxopt_edu.value import Constant, check_count
+from jaxopt_edu.value import Constant, check_count, check_seed
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Plan:
 
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:
     """How the trials of a space, of a list of experiments, or of a batch are made."""
-    sampler = as_sampler(sampler)
+    sampler, seed = as_sampler(sampler), check_seed(seed, None)
     if trials is not None:
         check_count("trials", trials)
     if isinstance(space, list | tuple) and not hasattr(space, "_fields"):

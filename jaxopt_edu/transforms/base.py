@@ -2,10 +2,11 @@
 
 from typing import Any, NamedTuple
 
+import jax
 from jax import Array
 
-from jaxopt_edu.core import EmptyState, Rule, Transform, start
-from jaxopt_edu.regularizers import learning_rates
+from jaxopt_edu.core import EmptyState, Rule, Transform, spread, start
+from jaxopt_edu.lengths import SCALE, Form, learning_rates, lengths
 from jaxopt_edu.tree import zeros_like
 from jaxopt_edu.value import pytree, recipe
 
@@ -41,8 +42,13 @@ class Identity(Stateless):
     (1.0, EmptyState())
     """
 
+    form = Form(SCALE)
+
     def update(self, updates, state, params=None, **extra):
         return updates, state
+
+    def lengths(self, updates, state, new, params):
+        return 1.0
 
 
 identity = recipe("identity", Identity)
@@ -59,8 +65,13 @@ class SetToZero(Stateless):
     chain(SGD(learning_rate=0.1), SetToZero())
     """
 
+    form = Form(SCALE)
+
     def update(self, updates, state, params=None, **extra):
         return zeros_like(updates), state
+
+    def lengths(self, updates, state, new, params):
+        return 0.0
 
 
 set_to_zero = recipe("set_to_zero", SetToZero)
@@ -79,6 +90,17 @@ class Wrapper:
 
     def learning_rates(self, state):
         return learning_rates(self.inner, state.inner_state)
+
+
+def lengths_of_marked(
+    transform: Any, marks: list, updates: Any, states: tuple, params: Any, others: list
+) -> list:
+    """D of the transform for the marked leaves, for the other leaves `others`."""
+    structure: Any = jax.tree.structure(updates)
+    own = keep(updates, structure, marks)
+    found = lengths(transform, own, states[0], states[1], keep(params, structure, marks))
+    each = iter(spread(found, jax.tree.structure(own)))
+    return [next(each) if marked else other for marked, other in zip(marks, others, strict=True)]
 
 
 def wants_params(transform: Any, params: Any) -> None:

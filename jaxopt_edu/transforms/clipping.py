@@ -5,8 +5,9 @@ from jax import Array
 
 from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Scalar, at, next_step
+from jaxopt_edu.lengths import SCALE, Form
 from jaxopt_edu.transforms.base import Brick, ClockState
-from jaxopt_edu.tree import root
+from jaxopt_edu.tree import root, squared
 from jaxopt_edu.value import check, number, pytree, recipe, static
 
 
@@ -20,11 +21,13 @@ def shrinking(size: Array, limit: Scalar) -> Array:
 class Clip(Brick):
     """Clips every number of the gradient.
 
-    Formula: u_i = min(max(g_i, -max_delta), max_delta)
+    Formula: u_i = min(max(g_i, -max_delta), max_delta);  of a complex number the modulus is
+        clipped, and its phase stays:  u_i = g_i min(1, max_delta / |g_i|)
     Shapes: any.
     Units: max_delta has the unit of the gradient.
     Errors: ValueError where max_delta < 0.
-    Agrees with: optax.clip, 1e-12 in float64; here max_delta may also be a schedule or a tree.
+    Agrees with: optax.clip, 1e-12 in float64; here max_delta may also be a schedule or a tree, and
+        gradients complex.
 
     >>> import jaxopt_edu as jo
     >>> clip = jo.clip(1.0)
@@ -33,9 +36,15 @@ class Clip(Brick):
     """
 
     max_delta: Hyper = number(low=0)
+    form = Form(SCALE, by_coordinate=True)
 
     def rule(self, t, p, g):
+        if jnp.iscomplexobj(g):
+            return (shrinking(root(squared(g)), self.max_delta) * g,)
         return (jnp.clip(g, -self.max_delta, self.max_delta),)
+
+    def length(self, t, p, g):
+        return shrinking(root(squared(g)), self.max_delta)
 
 
 clip = recipe("clip", Clip)
@@ -61,11 +70,14 @@ class ClipByGlobalNorm(Brick):
     """
 
     max_norm: Hyper = number(low=0)
+    form = Form(SCALE)
 
     def update(self, updates, state, params=None, **extra):
-        max_norm = at(self, state.t).max_norm
-        clipped = tree.scale(shrinking(tree.norm(updates), max_norm), updates)
+        clipped = tree.scale(self.lengths(updates, state, None, params), updates)
         return clipped, ClockState(next_step(state.t))
+
+    def lengths(self, updates, state, new, params):
+        return shrinking(tree.norm(updates), at(self, state.t).max_norm)
 
 
 clip_by_global_norm = recipe("clip_by_global_norm", ClipByGlobalNorm)
@@ -89,9 +101,13 @@ class ClipByBlockRMS(Brick):
     """
 
     threshold: Hyper = number(low=0)
+    form = Form(SCALE)
 
     def rule(self, t, p, g):
-        return (shrinking(root(jnp.mean(g**2)), self.threshold) * g,)
+        return (self.length(t, p, g) * g,)
+
+    def length(self, t, p, g):
+        return shrinking(root(jnp.mean(squared(g))), self.threshold)
 
 
 clip_by_block_rms = recipe("clip_by_block_rms", ClipByBlockRMS)
@@ -143,7 +159,7 @@ adaptive_grad_clip = recipe("adaptive_grad_clip", AdaptiveGradClip)
 
 def unit_norm(x: Array, axes: int | tuple[int, ...] | None) -> Array:
     """The Euclidean norm over these axes (None: all), which stay with length 1."""
-    return root(jnp.sum(x**2, axis=axes, keepdims=True))
+    return root(jnp.sum(squared(x), axis=axes, keepdims=True))
 
 
 def unit_axes(x: Array, outputs_first: bool) -> tuple[int, ...] | None:

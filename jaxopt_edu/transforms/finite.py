@@ -8,6 +8,7 @@ from jax import Array
 
 from jaxopt_edu import tree
 from jaxopt_edu.core import Scalar, Transform, next_step, start
+from jaxopt_edu.lengths import GRADIENT, Form, form_of, lengths
 from jaxopt_edu.transforms.base import Stateless, Wrapper
 from jaxopt_edu.value import number, pytree, recipe
 
@@ -28,6 +29,8 @@ class ZeroNans(Stateless):
     >>> zero.update(jnp.array([jnp.nan, 2.0]), zero.init(jnp.zeros(2)))
     (Array([0., 2.], dtype=float32), ZeroNansState(found_nan=Array(True, dtype=bool)))
     """
+
+    form = Form(GRADIENT)
 
     def init(self, params):
         return ZeroNansState(tree.map(lambda p: jnp.array(False), params))
@@ -89,6 +92,15 @@ class ApplyIfFinite(Wrapper):
         inner = tree.map(lambda new, old: jnp.where(good, new, old), inner, state.inner_state)
         u = tree.map(lambda u: jnp.where(good, u, 0), u)
         return u, ApplyIfFiniteState(row, good, total, row > limit, inner)
+
+    @property
+    def form(self):
+        inner = form_of(self.inner)
+        return inner if inner is not None and inner.kind != GRADIENT else None
+
+    def lengths(self, updates, state, new, params):
+        found = lengths(self.inner, updates, state.inner_state, new.inner_state, params)
+        return tree.map(lambda d: jnp.where(new.last_finite, d, 0), found)
 
 
 apply_if_finite = recipe("apply_if_finite", ApplyIfFinite)

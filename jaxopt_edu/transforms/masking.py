@@ -9,8 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_edu.core import Mask, Transform, spread
-from jaxopt_edu.regularizers import learning_rates
-from jaxopt_edu.transforms.base import Identity, InnerState, Wrapper, keep
+from jaxopt_edu.lengths import GRADIENT, SCALE, Form, form_of, learning_rates
+from jaxopt_edu.transforms.base import (
+    Identity,
+    InnerState,
+    SetToZero,
+    Wrapper,
+    keep,
+    lengths_of_marked,
+)
 from jaxopt_edu.value import nearest, pytree, recipe, static
 
 
@@ -70,6 +77,17 @@ class Masked(Wrapper):
         )
         return jax.tree.unflatten(structure, new), InnerState(inner)
 
+    @property
+    def form(self):
+        inner = form_of(self.inner)
+        return inner if inner is not None and inner.kind == SCALE else None
+
+    def lengths(self, updates, state, new, params):
+        marks, states = self._marks(updates), (state.inner_state, new.inner_state)
+        ones = [1.0] * len(marks)
+        found = lengths_of_marked(self.inner, marks, updates, states, params, ones)
+        return jax.tree.unflatten(jax.tree.structure(updates), found)
+
     def _marks(self, params):
         return spread(self.mask, jax.tree.structure(params), params)
 
@@ -84,7 +102,8 @@ class Freeze(Wrapper):
     mask: True where a leaf is frozen; a prefix tree of bools, or a function from params to one.
     inner: what acts on the others, and keeps state for them only; by default nothing does, so that
         `freeze(mask)` may be the last link of a chain.
-    A proximal or decoupled regularizer acts after the updates: it has its own mask.
+    A decoupled regularizer acts after the updates: it has its own mask. A proximal one leaves
+        frozen parameters where they are.
     Agrees with: optax.freeze(mask) and optax.selective_transform(inner, freeze_mask=mask), exactly.
 
     >>> import jaxopt_edu as jo
@@ -108,6 +127,17 @@ class Freeze(Wrapper):
             self.inner, self._trained(updates), updates, state.inner_state, params, extra, zeros
         )
         return jax.tree.unflatten(structure, new), InnerState(inner)
+
+    @property
+    def form(self):
+        inner = form_of(self.inner)
+        return inner if inner is not None and inner.kind != GRADIENT else None
+
+    def lengths(self, updates, state, new, params):
+        marks, states = self._trained(updates), (state.inner_state, new.inner_state)
+        zeros = [0.0] * len(marks)
+        found = lengths_of_marked(self.inner, marks, updates, states, params, zeros)
+        return jax.tree.unflatten(jax.tree.structure(updates), found)
 
     def _trained(self, params):
         return [not frozen for frozen in spread(self.mask, jax.tree.structure(params), params)]
@@ -172,6 +202,24 @@ class Partition:
             own = keep_extra(extra, structure, marks) if self.mask_compatible_extra_args else extra
             new, states[name] = update_marked(transform, marks, updates, s, params, own, new)
         return jax.tree.unflatten(structure, new), PartitionState(states)
+
+    @property
+    def form(self):
+        moving = [t for t in self.transforms.values() if not isinstance(t, SetToZero)]
+        forms = [form_of(t) or Form(GRADIENT) for t in moving]
+        kinds = {form.kind for form in forms} or {SCALE}
+        if len(kinds) > 1 or GRADIENT in kinds:
+            return None
+        return Form(kinds.pop(), any(form.by_coordinate for form in forms))
+
+    def lengths(self, updates, state, new, params):
+        labels, structure = self._labels(updates), jax.tree.structure(updates)
+        found = [0.0] * len(labels)
+        for name, transform in self.transforms.items():
+            marks = [label == name for label in labels]
+            states = state.inner_states[name], new.inner_states[name]
+            found = lengths_of_marked(transform, marks, updates, states, params, found)
+        return jax.tree.unflatten(structure, found)
 
     def learning_rates(self, state):
         return [

@@ -7,7 +7,7 @@ from jax import Array, lax
 
 from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Rule, Transform, next_step, now, start
-from jaxopt_edu.regularizers import learning_rates
+from jaxopt_edu.lengths import DESCENT, form_of, learning_rates, lengths
 from jaxopt_edu.tree import wide, zeros_like
 from jaxopt_edu.value import number, pytree, recipe, static
 
@@ -132,17 +132,10 @@ class MultiSteps:
         return MultiStepsState(start(), start(), self.opt.init(params), acc)
 
     def update(self, updates, state, params=None, **extra):
-        last, n = self._is_last(state), state.mini_step + 1
-
-        def add(a, g):
-            g = wide(g)
-            return (a + (g - a) / n if self.use_grad_mean else a + g).astype(a.dtype)
-
-        acc = tree.map(add, state.acc_grads, updates)
+        last, n, acc = self._is_last(state), state.mini_step + 1, self._added(state, updates)
 
         def step():
-            mean = tree.map(lambda a, g: a.astype(g.dtype), acc, updates)
-            return self.opt.update(mean, state.inner_state, params, **extra)
+            return self.opt.update(_like(acc, updates), state.inner_state, params, **extra)
 
         def wait():
             return zeros_like(updates), state.inner_state
@@ -151,6 +144,25 @@ class MultiSteps:
         steps = jnp.where(last, next_step(state.gradient_step), state.gradient_step)
         acc = tree.map(lambda a: jnp.where(last, 0, a), acc)
         return updates, MultiStepsState(jnp.where(last, 0, n), steps, inner, acc)
+
+    def _added(self, state, updates):
+        n = state.mini_step + 1
+
+        def add(a, g):
+            g = wide(g)
+            return (a + (g - a) / n if self.use_grad_mean else a + g).astype(a.dtype)
+
+        return tree.map(add, state.acc_grads, updates)
+
+    @property
+    def form(self):
+        opt = form_of(self.opt)
+        return opt if opt is not None and opt.kind == DESCENT and self.use_grad_mean else None
+
+    def lengths(self, updates, state, new, params):
+        mean = _like(self._added(state, updates), updates)
+        found = lengths(self.opt, mean, state.inner_state, new.inner_state, params)
+        return tree.map(lambda d: jnp.where(self._is_last(state), d, 0), found)
 
     def has_updated(self, state):
         """Whether the update that made this state was a step of opt."""
@@ -162,6 +174,11 @@ class MultiSteps:
 
     def _is_last(self, state):
         return state.mini_step + 1 >= now(self.every_k_schedule, state.gradient_step)
+
+
+def _like(x: Any, y: Any) -> Any:
+    """x in the dtypes of y."""
+    return tree.map(lambda x, y: x.astype(y.dtype), x, y)
 
 
 multi_steps = recipe("multi_steps", MultiSteps)

@@ -4,13 +4,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, random
 
 from jaxopt_edu import tree
 from jaxopt_edu.core import Hyper, Mask, Scalar, at, next_step, start
+from jaxopt_edu.lengths import DESCENT, GRADIENT, SCALE, Form
 from jaxopt_edu.transforms.base import Brick, ClockState, Stateless, wants_params
 from jaxopt_edu.tree import root, wide
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import check, check_seed, number, pytree, recipe, static
 
 
 @pytree
@@ -27,6 +29,10 @@ class Scale(Brick):
     """
 
     step_size: Hyper = number()
+    form = Form(SCALE)
+
+    def length(self, t, p, g):
+        return self.step_size
 
     def rule(self, t, p, g):
         return (self.step_size * g,)
@@ -51,6 +57,10 @@ class ScaleBySchedule(Brick):
     """
 
     step_size_fn: Hyper = number()
+    form = Form(SCALE)
+
+    def length(self, t, p, g):
+        return self.step_size_fn
 
     def rule(self, t, p, g):
         return (self.step_size_fn * g,)
@@ -84,6 +94,13 @@ class ScaleByLearningRate(Brick):
             return (g,)
         return (-eta * g if self.flip_sign else eta * g,)
 
+    @property
+    def form(self):
+        return Form(SCALE if self.learning_rate is None or not self.flip_sign else DESCENT)
+
+    def length(self, t, p, g):
+        return 1.0 if self.learning_rate is None else self.learning_rate
+
 
 scale_by_learning_rate = recipe("scale_by_learning_rate", ScaleByLearningRate)
 
@@ -109,6 +126,7 @@ class AddDecayedWeights(Brick):
     weight_decay: Hyper = number(0, default=0.0)
     mask: Mask = static(default=None)
     needs_params = True
+    form = Form(GRADIENT)
 
     def rule(self, t, p, g):
         return (g + self.weight_decay * p if self.mask else g,)
@@ -135,11 +153,15 @@ class NormalizeByUpdateNorm(Brick):
 
     scale_factor: Hyper = number(default=1.0)
     eps: Hyper = number(0, default=1e-6)
+    form = Form(SCALE)
 
     def update(self, updates, state, params=None, **extra):
-        at_t = at(self, state.t)
-        factor = at_t.scale_factor / (tree.norm(updates) + at_t.eps)
+        factor = self.lengths(updates, state, None, params)
         return tree.scale(factor, updates), ClockState(next_step(state.t))
+
+    def lengths(self, updates, state, new, params):
+        at_t = at(self, state.t)
+        return at_t.scale_factor / (tree.norm(updates) + at_t.eps)
 
 
 normalize_by_update_norm = recipe("normalize_by_update_norm", NormalizeByUpdateNorm)
@@ -180,7 +202,7 @@ class KeepParamsNonnegative(Stateless):
 
     Formula: u_i = -p_i where p_i + u_i < 0, else as it is
     Shapes: any.
-    Errors: ValueError where update gets no params.
+    Errors: ValueError where update gets no params, TypeError for complex ones.
     Agrees with: optax.keep_params_nonnegative.
 
     >>> import jaxopt_edu as jo
@@ -190,6 +212,8 @@ class KeepParamsNonnegative(Stateless):
 
     def update(self, updates, state, params=None, **extra):
         wants_params(self, params)
+        if any(map(jnp.iscomplexobj, tree.leaves(params))):
+            raise TypeError("KeepParamsNonnegative: params are complex; wanted real ones")
         return tree.map(lambda u, p: jnp.where(p + u < 0, -p, u), updates, params), state
 
 
@@ -208,9 +232,9 @@ class AddNoise:
     Formula: u_t = g_t + sqrt(eta / t^gamma) n_t, with n_t standard normal and t = 1, 2, ...
     key: a seed or a key of jax.random. The same key gives the same noise; no two steps, leaves or
         numbers share theirs.
-    Shapes: any.
+    Shapes: any. Of a complex number both parts get half of the variance.
     Units: eta is a variance: it has the unit of the gradient squared.
-    Errors: ValueError where eta or gamma < 0.
+    Errors: ValueError where eta or gamma < 0, or key is a number that is no seed.
     Source: Neelakantan et al. 2015, arXiv:1511.06807, equation 1 (with t for 1 + t).
     Agrees with: optax.add_noise of the same key, 1e-12 in float64.
 
@@ -222,6 +246,12 @@ class AddNoise:
     eta: Scalar = number(low=0)
     gamma: Scalar = number(low=0)
     key: Any = number(default=0)
+    form = Form(GRADIENT)
+
+    def __post_init__(self):
+        check(self)
+        if isinstance(self.key, bool | int | float | np.number):
+            check_seed(self.key, name="key")
 
     def init(self, params):
         typed = jnp.issubdtype(jnp.result_type(self.key), jax.dtypes.prng_key)

@@ -21,7 +21,7 @@ from jaxopt_edu.optimizers import SGD
 from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
 from jaxopt_edu.regularizers import L1, proximal
 from jaxopt_edu.shapes import weighted_mean
-from jaxopt_edu.value import nearest
+from jaxopt_edu.value import check_seed, nearest
 from jaxopt_edu.widths import tile_width
 
 __all__ = ["FeatureRanking", "L1Path", "l1_path", "rank_features"]
@@ -100,7 +100,7 @@ def l1_path(
     >>> path.kept(0)
     ('bmi', 's5')
     """
-    penalties = _check_path(experiment, penalties)
+    penalties, seed = _check_path(experiment, penalties), check_seed(seed)
     space = dataclasses.replace(experiment, regularizer=proximal(L1(1.0)))
     splits, names = check_run(space, steps, "loss", tile)
     split = "validation" if "validation" in splits else "train"
@@ -218,7 +218,7 @@ def rank_features(
     >>> sorted(ranking.kept(2))
     ['bmi', 's5']
     """
-    experiment = run.experiment
+    experiment, seed = run.experiment, check_seed(seed)
     if not hasattr(getattr(experiment, "data", None), "features"):
         raise TypeError(f"run: {type(experiment).__name__} has no data with features")
     if split not in run.scores:
@@ -226,6 +226,6 @@ def rank_features(
     x, y = counted(getattr(experiment.data, split))
     score = (lambda p, y: experiment.loss(p, y).mean()) if metric is None else metric
     found = permutation_importance(
-        run.predict, x, y, score, mode=mode, key=jax.random.key(seed), repeats=repeats
+        run.predict, x, y, score, mode=mode, key=jax.random.key(np.uint32(seed)), repeats=repeats
     )
     return FeatureRanking(experiment.data.features, np.asarray(found.mean), np.asarray(found.std))
