@@ -91,7 +91,9 @@ def test_distributions_go_there_and_back(ours, theirs):
 
 def test_alternatives_are_labelled_and_told_apart():
     values = jo.one_of(jo.sgd(0.1), jo.adam(0.1), jo.sgd(0.2), (64, 32))
-    assert jo.to_distribution(values).choices == ("sgd #0", "adam", "sgd #2", "64-32")
+    assert jo.to_distribution(values).choices == (
+        "sgd(learning_rate=0.1)", "adam", "sgd(learning_rate=0.2)", "64-32",
+    )  # fmt: skip
     assert jo.to_distribution(jo.one_of(16, 64)).choices == (16, 64)
     assert jo.from_distribution(IntDistribution(16, 48, step=16)) == jo.choice(16, 32, 48)
     for d in (IntDistribution(1, 8, log=True), FloatDistribution(0, 1, step=0.5)):
@@ -161,9 +163,9 @@ def test_structures_have_their_own_parameters(kind):
     names = {tuple(trial.params) for trial in asking._study.trials}
     assert names == {
         ("structure", "momentum [sgd]", "learning_rate [sgd]"),
-        ("structure", "momentum [sgd]", "learning_rate [sgd]", "momentum [sgd Uniform]"),
-        ("structure", "learning_rate [adam #1]", "b1"),
-        ("structure", "learning_rate [adam #2]", "eps"),
+        ("structure", "momentum [sgd]", "learning_rate [sgd]", "momentum [sgd uniform]"),
+        ("structure", "learning_rate [adam(b1=choice)]", "b1"),
+        ("structure", "learning_rate [adam(eps=int_uniform)]", "eps"),
     }
 
 
