@@ -61,7 +61,8 @@ class CNN:
     initial: str = static(default="he", among=VARIANCES)
     gain: Any = number(0, default=1.0)
 
-    __post_init__ = check_model
+    def __post_init__(self):
+        check_model(self)
 
     @property
     def image(self) -> tuple[int, int, int]:

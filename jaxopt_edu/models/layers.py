@@ -39,13 +39,13 @@ def check_model(model: Any) -> None:
 
     An activation given as a function that has a name here is stored by that name.
     """
-    given = model.activation
-    if isinstance(given, StandIn):
-        named = tuple(map(_activation, getattr(given, "alternatives", ())))
-        named = dataclasses.replace(given, alternatives=named) if named else given
-    else:
-        named = _activation(given)
-    object.__setattr__(model, "activation", named)
+    given: Any = model.activation
+    if hasattr(given, "alternatives"):
+        named = tuple(map(_activation, given.alternatives))
+        given = dataclasses.replace(given, alternatives=named)
+    elif not isinstance(given, StandIn):
+        given = _activation(given)
+    object.__setattr__(model, "activation", given)
     check(model)
 
 

@@ -62,7 +62,8 @@ class Transformer:
     dropout: Any = number(0, 1, default=None, smooth=False)
     gain: Any = number(0, default=1.0)
 
-    __post_init__ = check_model
+    def __post_init__(self):
+        check_model(self)
 
     def init(self, key):
         if self.inputs % self.tokens:
