@@ -25,12 +25,14 @@ def label(value: Any) -> Any:
     >>> jo.space.label(jo.sgd(0.1)), jo.space.label((64, 32)), jo.space.label(0.5)
     ('sgd', '64-32', 0.5)
     """
+    if value is ...:
+        return "..."
     if value is None or isinstance(value, int | float | str):
         return value
     if isinstance(value, np.generic | np.ndarray | jax.Array):
         return value.item() if np.ndim(value) == 0 else _array(value)
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
-        return "-".join(str(label(x)) for x in value)
+        return "-".join(str(label(x)) for x in value) or "none"
     if _links(value) is not None:
         return "+".join(str(label(x)) for x in _links(value))
     if isinstance(value, functools.partial):
@@ -197,4 +199,4 @@ def _written(name: str, columns: dict[str, tuple], count: int) -> list[str]:
 
 
 def _text(x: Any) -> str:
-    return f"{x:.6g}" if isinstance(x, float) else "..." if x is ... else str(x)
+    return f"{x:.6g}" if isinstance(x, float) else str(x)
