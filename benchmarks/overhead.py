@@ -77,7 +77,8 @@ def main() -> None:
 def one(space: Any, trials: int, name: str) -> float:
     """Seconds a trial of one sweep."""
     kind = name.split("-")[0]
-    sampler = jo.optuna(name.split("-")[1], batch=100) if kind == "optuna" else kind
+    batch = min(100, trials // 2)
+    sampler = jo.optuna(name.split("-")[1], batch=batch) if kind == "optuna" else kind
     directory = Path(tempfile.mkdtemp()) if name.endswith("store") else None
     began = time.perf_counter()
     study = jo.sweep(space, trials, steps=1, sampler=sampler, store=directory, progress=False)

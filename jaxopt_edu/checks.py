@@ -1,6 +1,8 @@
 """What can be said about a run before anything is compiled."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,20 +10,24 @@ import numpy as np
 from jax import random
 
 from jaxopt_edu.data.folds import Folds
-from jaxopt_edu.names import hyperparameters
-from jaxopt_edu.space import Distribution, OneOf
-from jaxopt_edu.value import check_count, nearest
+from jaxopt_edu.names import hyperparameters, vectors
+from jaxopt_edu.space import OneOf, structural
+from jaxopt_edu.value import StandIn, check_count, nearest
 
 TRAINING_LOSS = "training_loss"  # scored at every stop where a state has a loss
 
 
 def check_numbers(experiment: Any, doing: str) -> None:
     """TypeError where a distribution stands in the place of a number."""
-    for name, leaf in hyperparameters(experiment).items():
-        if isinstance(leaf, Distribution | OneOf):
-            raise TypeError(
-                f"{name} = {leaf!r} is not a number: {doing} runs one experiment; `sweep` a space"
-            )
+    numbers = hyperparameters(experiment).items()
+    for name, x in (
+        *((n, x) for n, x in numbers if isinstance(x, StandIn)),
+        *structural(experiment),
+    ):
+        what = "" if isinstance(x, OneOf) else " is not a number"
+        raise TypeError(
+            f"{name or 'experiment'} = {x!r}{what}: {doing} runs one experiment; `sweep` a space"
+        )
 
 
 def check_run(
@@ -50,7 +56,32 @@ def check_run(
 
     state: Any
     new: Any
-    state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
+    with _naming_vectors(experiment):
+        state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
+        _check_state(state, new)
+    if metric not in scores:
+        raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
+    watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
+    return splits, (*scores, *watched)
+
+
+@contextlib.contextmanager
+def _naming_vectors(experiment: Any) -> Iterator[None]:
+    """Says of what does not run that it has vectors where numbers are declared."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        given = [f"{name} ({len(x)} numbers)" for name, x in vectors(experiment)]
+        if not given:
+            raise
+        raise TypeError(
+            f"{', '.join(given)}: a vector where a number is declared, with which the experiment "
+            f"does not run; `sweep` takes a batch of experiments. It says: {error}"
+        ) from error
+
+
+def _check_state(state: Any, new: Any) -> None:
+    """TypeError where a step changes the structure, a shape or a dtype of the state."""
     before: Any = jax.tree.structure(state)
     after: Any = jax.tree.structure(new)
     if before != after:
@@ -63,10 +94,6 @@ def check_run(
                 f"step changes state{jax.tree_util.keystr(path)}: {x.dtype}{list(x.shape)} "
                 f"became {y.dtype}{list(y.shape)}"
             )
-    if metric not in scores:
-        raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
-    watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
-    return splits, (*scores, *watched)
 
 
 @functools.partial(jax.jit, static_argnames="split")

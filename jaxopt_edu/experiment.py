@@ -28,6 +28,7 @@ class Experiment(Protocol):
     t is the 0-based step; t and key are shared by all lanes of a sweep, so a lane's own randomness
     belongs in its state. Where a state has a field `loss`, it is watched for divergence at every
     step. A score is a dict of named scalars, for one of the `splits`.
+    One that goes through its data in batches may have `steps_per_epoch`: rungs wait for so many.
     An experiment that can be trained on folds has two more: `folded(folds)` gives one whose data
     are split into folds, as `jo.data.k_fold` does, and of that `fold(i)`, i traced, the i-th.
     """
@@ -109,6 +110,12 @@ class Training:
         data = self.data.at(0) if isinstance(self.data, Folds) else self.data
         batch = self.batch_size or data.train.size
         return -(-10 * data.validation.size // (3 * batch))
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps that go once through the training part; None without batches."""
+        data = self.data.at(0) if isinstance(self.data, Folds) else self.data
+        return None if self.batch_size is None else max(1, data.train.size // self.batch_size)
 
     def folded(self, folds: Any) -> "Training":
         """The same training with the training and validation part split into folds."""

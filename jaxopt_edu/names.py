@@ -1,11 +1,13 @@
 """Names of the numbers in a value, and replacement by those names."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
 
-from jaxopt_edu.value import Constant, nearest
+from jaxopt_edu.value import Constant, StandIn, nearest
 
 T = TypeVar("T")
 
@@ -18,6 +20,8 @@ def _name(path: tuple) -> str:
 def hyperparameters(x: Any) -> dict[str, Any]:
     """The numbers of any value by dotted name, in the order of its leaves; data are left out.
 
+    Errors: ValueError where two numbers have one name, as in {"a": {"b": 1}, "a.b": 2}.
+
     >>> import jaxopt_edu as jo
     >>> jo.hyperparameters(jo.chain(jo.clip(1.0), jo.sgd(0.1, momentum=0.9)))
     {'0.max_delta': 1.0, '1.learning_rate': 0.1, '1.momentum': 0.9}
@@ -25,7 +29,15 @@ def hyperparameters(x: Any) -> dict[str, Any]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(
         x, is_leaf=lambda node: isinstance(node, Constant)
     )
-    return {_name(path): leaf for path, leaf in leaves if not isinstance(leaf, Constant)}
+    named: dict[str, Any] = {}
+    for path, leaf in leaves:
+        name = _name(path)
+        if isinstance(leaf, Constant):
+            continue
+        if name in named:
+            raise ValueError(f"two numbers have the name {name!r}: give them other keys")
+        named[name] = leaf
+    return named
 
 
 def resolve(name: str, names: Any) -> str:
@@ -55,47 +67,82 @@ def replace(x: T, **changes: Any) -> T:
     """
     for name, value in changes.items():
         try:
-            x = _put(x, name.split("."), value)
+            x = _put(x, name, value)
         except LookupError:
-            x = _put(x, resolve(name, parts(x)).split("."), value)
+            x = _put(x, resolve(name, parts(x)), value)
     return x
 
 
 def parts(x: Any) -> list[str]:
     """The dotted names of everything in x that `replace` can replace, numbers and structure."""
-    if dataclasses.is_dataclass(x) and not isinstance(x, type | Constant):
-        inlined = getattr(type(x), "inlined", None)
-        named = {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
-        if inlined is not None:
-            return parts(named[inlined])
-    elif isinstance(x, dict):
-        named = x
-    elif type(x) is tuple:
-        named = {str(i): part for i, part in enumerate(x)}
-    else:
+    if isinstance(x, StandIn):
         return []
+    inlined = getattr(type(x), "inlined", None)
+    named = children(x)
+    if inlined is not None and inlined in named:
+        return parts(named[inlined])
     return [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
 
 
-def _put(x: Any, path: list[str], value: Any) -> Any:
-    """x with the part at path replaced; LookupError where there is none."""
-    if not path:
-        return value
-    head, *rest = path
-    if dataclasses.is_dataclass(x) and not isinstance(x, type):
-        if head in {f.name for f in dataclasses.fields(x)}:
-            return dataclasses.replace(x, **{head: _put(getattr(x, head), rest, value)})
-        only = getattr(type(x), "inlined", None)  # a chain is named by its links' numbers
-        if only is None:
-            raise LookupError(head)
-        return dataclasses.replace(x, **{only: _put(getattr(x, only), path, value)})
+def children(x: Any) -> dict[str, Any]:
+    """What lies directly in x, by name; nothing in a number, a function, data."""
+    if isinstance(x, type | Constant):
+        return {}
+    if dataclasses.is_dataclass(x):
+        return {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
     if isinstance(x, dict):
-        for key in x:
-            if str(key) == head:  # the boundaries of a schedule are integers
-                return x | {key: _put(x[key], rest, value)}
-        raise LookupError(head)
-    if isinstance(x, tuple) and head.isdigit() and int(head) < len(x):
-        parts = list(x)
-        parts[int(head)] = _put(x[int(head)], rest, value)
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-    raise LookupError(head)
+        return {str(key): part for key, part in x.items()}
+    if isinstance(x, list | tuple):
+        return dict(zip(getattr(x, "_fields", map(str, range(len(x)))), x, strict=True))
+    if jax.tree_util.all_leaves([x]):
+        return {}
+    inner, _ = jax.tree_util.tree_flatten_with_path(x, is_leaf=lambda node: node is not x)
+    return {_name(path): part for path, part in inner}
+
+
+def vectors(x: Any, path: tuple[str, ...] = (), declared: bool = False) -> Iterator[tuple]:
+    """(name, vector) of every vector in a field declared `number()`: what a batch is made of."""
+    if isinstance(x, jax.Array | np.ndarray):
+        if declared and x.ndim == 1 and not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            yield ".".join(path), x
+        return
+    if isinstance(x, StandIn):
+        return
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        fields = {f.name: "low" in f.metadata for f in dataclasses.fields(x)}
+    else:
+        fields = {}
+    for name, part in children(x).items():
+        inner = path if name == getattr(type(x), "inlined", None) else (*path, name)
+        yield from vectors(part, inner, fields.get(name, declared and not fields))
+
+
+def _put(x: Any, name: str, value: Any) -> Any:
+    """x with the part of that name replaced; LookupError where there is none."""
+    named = children(x)
+    for key, part in named.items():
+        if name == key:
+            return _with(x, key, value)
+        if name.startswith(f"{key}."):  # a key may have dots itself
+            try:
+                return _with(x, key, _put(part, name[len(key) + 1 :], value))
+            except LookupError:
+                continue
+    only = getattr(type(x), "inlined", None)  # a chain is named by its links' numbers
+    if only is None or only not in named:
+        raise LookupError(name)
+    return _with(x, only, _put(named[only], name, value))
+
+
+def _with(x: Any, name: str, value: Any) -> Any:
+    """x with one of its children replaced."""
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        return dataclasses.replace(x, **{name: value})
+    if isinstance(x, dict):  # the boundaries of a schedule are integers
+        return x | {key: value for key in x if str(key) == name}
+    place = list(children(x)).index(name)
+    if isinstance(x, list | tuple):
+        new = [*x[:place], value, *x[place + 1 :]]
+        return type(x)(*new) if hasattr(x, "_fields") else type(x)(new)
+    inner, structure = jax.tree_util.tree_flatten(x, is_leaf=lambda node: node is not x)
+    return jax.tree.unflatten(structure, [*inner[:place], value, *inner[place + 1 :]])

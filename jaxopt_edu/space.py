@@ -1,22 +1,27 @@
 """Search spaces: an experiment with distributions for numbers and alternatives for structure."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+import jax
 import numpy as np
 
-from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu.value import RECIPES, Constant, show
+from jaxopt_edu.labels import distinct, label, labels
+from jaxopt_edu.names import children, hyperparameters, replace
+from jaxopt_edu.value import StandIn, same, show
 
 __all__ = [
     "Choice", "Distribution", "Group", "IntUniform", "LogUniform", "OneOf", "Uniform", "choice",
-    "groups", "int_uniform", "label", "log_uniform", "one_of", "uniform",
+    "groups", "int_uniform", "label", "log_uniform", "one_of", "structural", "uniform",
 ]  # fmt: skip
 
+MOST_PROGRAMS = 16  # that an int_uniform may stand for in the place of a size
 
-class Distribution:
+
+class Distribution(StandIn):
     """Stands in for a number. An opaque leaf: it can be sampled, and nothing else."""
 
     def bounds(self) -> tuple[float, float]:
@@ -49,11 +54,12 @@ class _Between(Distribution):
     def __post_init__(self):
         name, integer = snake(type(self).__name__), isinstance(self, IntUniform)
         for field in ("low", "high"):
-            value = getattr(self, field)
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            value = plain(getattr(self, field))
+            if not is_number(value):
                 raise ValueError(f"{name}: {field} = {value!r}: wanted a finite number")
             if integer and value != int(value):
                 raise ValueError(f"{name}: {field} = {value!r}: wanted an integer")
+            object.__setattr__(self, field, value)
         if isinstance(self, LogUniform) and self.low <= 0:
             raise ValueError(f"{name}: low = {self.low} must be above 0")
         if not (self.low < self.high or (integer and self.low == self.high)):
@@ -113,14 +119,25 @@ class Choice(Distribution):
         return np.asarray(self.options)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class OneOf:
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class OneOf(StandIn):
     """Alternatives of structure: each is a compiled program of its own."""
 
     alternatives: tuple
 
     def __repr__(self):
         return f"one_of({', '.join(map(show, self.alternatives))})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and same(self.alternatives, other.alternatives)
+
+    def __hash__(self):
+        return hash(tuple(map(str, self.labels)))
+
+    @functools.cached_property
+    def labels(self) -> list:
+        """How a table names the alternatives: shortly, and no two the same."""
+        return distinct(labels(self.alternatives))
 
 
 def snake(name: str) -> str:
@@ -144,23 +161,65 @@ def int_uniform(low: int, high: int) -> IntUniform:
 
 
 def choice(*options: Any) -> Choice | OneOf:
-    """One of the options: numbers are sampled within one program, all else is `one_of`."""
-    if len(options) == 1 and isinstance(options[0], list | tuple):
-        options = tuple(options[0])
-    if not options:
-        raise ValueError("choice: no options")
-    numbers = all(isinstance(o, int | float) and not isinstance(o, bool) for o in options)
-    return Choice(options) if numbers else one_of(*options)
+    """One of the options: numbers are sampled within one program, all else is `one_of`.
+
+    options: also as one list, range or array. A choice among them counts as its options.
+    Errors: ValueError where there are none, or for a number that is not finite.
+    """
+    found = list(_options("choice", options, list | tuple | range))
+    while any(isinstance(x, Choice) for x in found):
+        found = [y for x in found for y in (x.options if isinstance(x, Choice) else [x])]
+    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in found):
+        return one_of(*_options("choice", options, list | tuple | range))
+    for x in found:
+        if not is_number(x):
+            raise ValueError(f"choice: option {x!r}: wanted finite numbers")
+    return Choice(tuple(found))
 
 
 def one_of(*alternatives: Any) -> OneOf:
     """One of several structures: optimizers, sizes, activations, batch sizes, also None.
 
-    Each alternative is compiled by itself and may hold distributions of its own.
+    Each alternative is compiled by itself, is as likely as the others, and may hold distributions
+    of its own. A one_of among them counts as its alternatives. Equal ones are told apart by their
+    places.
+    alternatives: also as one list, range or array.
+    Errors: ValueError where there are none.
     """
-    if not alternatives:
-        raise ValueError("one_of: no alternatives")
-    return OneOf(alternatives)
+    found = _options("one_of", alternatives, list | range)
+    flat = [y for x in found for y in (x.alternatives if isinstance(x, OneOf) else (x,))]
+    return OneOf(tuple(flat))
+
+
+def _options(name: str, given: tuple, many: Any) -> tuple:
+    """What a choice is made among: NumPy's numbers as Python's."""
+    if len(given) == 1 and (isinstance(given[0], many) or np.ndim(_array(given[0]))):
+        given = tuple(_array(given[0]))
+    if not given:
+        what = "options" if name == "choice" else "alternatives"
+        raise ValueError(f"{name}: no {what}")
+    if len(given) == 1 and isinstance(given[0], set | frozenset | dict | Iterator):
+        raise TypeError(f"{name}: {show(given[0])} has no order of its own: give a list")
+    return tuple(plain(x) for x in given)
+
+
+def _array(x: Any) -> Any:
+    """An array (also of pandas) as a list of its rows; all else as it is."""
+    if isinstance(x, np.ndarray | jax.Array) or type(x).__module__.startswith("pandas"):
+        values = np.asarray(x).tolist()
+        return [tuple(y) if isinstance(y, list) else y for y in values] if np.ndim(x) else values
+    return x
+
+
+def plain(x: Any) -> Any:
+    """A scalar of NumPy or JAX as Python's; all else as it is."""
+    scalar = isinstance(x, np.generic | np.ndarray | jax.Array) and np.ndim(x) == 0
+    return x.item() if scalar and not isinstance(x, jax.core.Tracer) else x
+
+
+def is_number(x: Any) -> bool:
+    """Whether x is a finite number of Python's, and no bool."""
+    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
 
 
 # ----------------------------------------------------------------------------- what to sample
@@ -173,26 +232,14 @@ class Group:
     choices: tuple[tuple[str, OneOf, int], ...]
     experiment: Any
 
-    def labels(self) -> dict[str, str]:
+    def labels(self) -> dict[str, Any]:
         """The chosen alternatives by the name of their place."""
-        return {name: label(where.alternatives[i]) for name, where, i in self.choices}
+        return {name: where.labels[i] for name, where, i in self.choices}
 
     def distributions(self) -> dict[str, Distribution]:
         """The sampled numbers by name."""
         named = hyperparameters(self.experiment)
         return {name: d for name, d in named.items() if isinstance(d, Distribution)}
-
-
-def label(alternative: Any) -> Any:
-    """How a table names an alternative: numbers and strings as they are, values by recipe."""
-    if alternative is None or isinstance(alternative, int | float | str):
-        return alternative
-    if isinstance(alternative, tuple):
-        return "-".join(str(label(a)) for a in alternative)
-    if hasattr(alternative, "transforms"):
-        return "+".join(str(label(a)) for a in alternative.transforms)
-    kind = type(alternative)
-    return getattr(alternative, "__name__", RECIPES.get(kind, kind.__name__))
 
 
 def groups(space: Any) -> list[Group]:
@@ -207,27 +254,40 @@ def groups(space: Any) -> list[Group]:
 
 
 def _groups(space: Any, choices: tuple) -> Iterator[Group]:
-    found = next(_alternatives(space, ()), None)
+    found = next(structural(space), None)
     if found is None:
         yield Group(choices, space)
         return
-    path, where = found
-    name = ".".join(path)
+    name, stands = found
+    where = stands if isinstance(stands, OneOf) else _programs(name, stands)
     for i, alternative in enumerate(where.alternatives):
-        chosen = replace(space, **{name: alternative}) if path else alternative
+        chosen = replace(space, **{name: alternative}) if name else alternative
         yield from _groups(chosen, (*choices, (name, where, i)))
 
 
-def _alternatives(x: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], OneOf]]:
-    """Every OneOf in x with its path, fields in order."""
-    if isinstance(x, OneOf):
-        yield path, x
-    elif isinstance(x, Constant | Distribution | type):
+def structural(
+    x: Any, path: tuple[str, ...] = (), static: bool = False
+) -> Iterator[tuple[str, StandIn]]:
+    """What stands in the place of structure, with its name: in the order of the fields.
+
+    That is every `one_of`, and a distribution in a field that is structure, as a size is.
+    """
+    if isinstance(x, StandIn):
+        if isinstance(x, OneOf) or static:
+            yield ".".join(path), x
         return
-    elif dataclasses.is_dataclass(x):
-        for f in dataclasses.fields(x):
-            inner = path if f.name == getattr(x, "inlined", None) else (*path, f.name)
-            yield from _alternatives(getattr(x, f.name), inner)
-    elif isinstance(x, dict | tuple | list):
-        for key, part in x.items() if isinstance(x, dict) else enumerate(x):
-            yield from _alternatives(part, (*path, str(key)))
+    fields = dataclasses.fields(x) if dataclasses.is_dataclass(x) else ()
+    fixed = {f.name for f in fields if f.metadata.get("static")}
+    for name, part in children(x).items():
+        inner = path if name == getattr(x, "inlined", None) else (*path, name)
+        yield from structural(part, inner, static or name in fixed)
+
+
+def _programs(name: str, d: StandIn) -> OneOf:
+    """The numbers of a distribution as alternatives of structure."""
+    if isinstance(d, Choice):
+        return OneOf(tuple(dict.fromkeys(d.options)))
+    if isinstance(d, IntUniform) and d.high - d.low < MOST_PROGRAMS:
+        return OneOf(tuple(range(int(d.low), int(d.high) + 1)))
+    what = "is structure, each value of which is a program of its own"
+    raise ValueError(f"{name} = {d!r}: {name} {what}: wanted choice(...) or one_of(...) of a few")

@@ -65,6 +65,10 @@ class Constant:
     """Base of values that are given, not chosen (data): no part of them is a hyperparameter."""
 
 
+class StandIn:
+    """Base of what stands in the place of something that is yet to be chosen: it has no parts."""
+
+
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Function:
@@ -186,13 +190,19 @@ def _same(x: Any, y: Any) -> bool:
     return bool(np.all((x == y) | ((x != x) & (y != y))))
 
 
-def _equal(self: Any, other: Any) -> bool:
-    if self is other:
+def same(x: Any, y: Any) -> bool:
+    """Whether any two values are equal: in type, structure, and the dtypes and values of leaves."""
+    if x is y:
         return True
-    if type(self) is not type(other):
+    if type(x) is not type(y):
         return False
-    (xs, this), (ys, that) = _numbers(self), _numbers(other)
-    return this == that and all(map(_same, xs, ys))
+    if isinstance(x, Constant) and type(x).__eq__ is not same:
+        return bool(x == y)
+    (xs, this), (ys, that) = _numbers(x), _numbers(y)
+    return bool(this == that) and all(map(_same, xs, ys))
+
+
+_equal = same
 
 
 def _numbers(self: Any) -> tuple[list, Any]:
@@ -237,7 +247,11 @@ def nearest(name: str, names: Any) -> str:
     """The hint that ends an error about an unknown name."""
     names = list(names)
     short = {n.rsplit(".", 1)[-1]: n for n in reversed(names)} | {n: n for n in names}
+    initials = {"".join(word[0] for word in n.split("_") if word): n for n in reversed(short)}
+    last = name.rsplit(".", 1)[-1]
     close = difflib.get_close_matches(name, short, 1, 0.5)
+    if last in initials and len(last) > 1:  # lr, wd
+        return f"did you mean {short[initials[last]]!r}?"
     if close:
         return f"did you mean {short[close[0]]!r}?"
     return f"there are: {', '.join(names)}" if names else "there is nothing to name"
@@ -246,8 +260,10 @@ def nearest(name: str, names: Any) -> str:
 def check(x: Any) -> Any:
     """x, after a look at its Python numbers; arrays, tracers, schedules and None pass unseen."""
     for f in dataclasses.fields(x):
-        if isinstance(getattr(x, f.name), str) and f.metadata.get("among"):
-            resolve_among(f.name, getattr(x, f.name), f.metadata["among"])
+        given = getattr(x, f.name)
+        for one in getattr(given, "alternatives", (given,)):
+            if isinstance(one, str) and f.metadata.get("among"):
+                resolve_among(f.name, one, f.metadata["among"])
         if "low" not in f.metadata:
             continue
         value, low, high = getattr(x, f.name), f.metadata["low"], f.metadata["high"]
@@ -296,13 +312,17 @@ def recipe(name: str, cls: Callable[P, T]) -> Callable[P, T]:
 
     Its signature, defaults and docstring are those of the class, so they cannot drift apart.
     """
+    signature = inspect.signature(cls)
 
     def build(*args: P.args, **kwargs: P.kwargs) -> T:
+        for unknown in kwargs.keys() - signature.parameters.keys():
+            hint = nearest(unknown, signature.parameters)
+            raise TypeError(f"{name}: there is no argument {unknown!r}; {hint}")
         return cls(*args, **kwargs)
 
     functools.update_wrapper(build, cls, assigned=("__module__", "__doc__"), updated=())
     build.__name__ = build.__qualname__ = name
     RECIPES[cls] = name
-    vars(build).update(__signature__=inspect.signature(cls))
+    vars(build).update(__signature__=signature)
     del vars(build)["__wrapped__"]
     return build

@@ -52,11 +52,11 @@ def height(columns):
     return numbers + next(x != 1 for (name, _), x in columns.items() if name == "kind")
 
 
-def search(sampler, space, seed, trials, score, mode="min", **more):
-    """The points and scores of a whole search."""
+def search(sampler, space, seed, trials, score, mode="min", batches=100, **more):
+    """The points and scores of a search, at most so many batches of it."""
     asking = sampler.start(groups(space), trials, seed, mode)
     points, scores = [], []
-    while len(points) * asking.batch < asking.total:
+    while len(points) * asking.batch < asking.total and len(points) < batches:
         points.append(asking.ask(asking.batch))
         scores.append(np.asarray(score(points[-1])))
         asking.tell(scores[-1], **{k: f(points[-1]) for k, f in more.items()})
@@ -91,7 +91,9 @@ def test_distributions_go_there_and_back(ours, theirs):
 
 def test_alternatives_are_labelled_and_told_apart():
     values = jo.one_of(jo.sgd(0.1), jo.adam(0.1), jo.sgd(0.2), (64, 32))
-    assert jo.to_distribution(values).choices == ("sgd #0", "adam", "sgd #2", "64-32")
+    assert jo.to_distribution(values).choices == (
+        "sgd(learning_rate=0.1)", "adam", "sgd(learning_rate=0.2)", "64-32",
+    )  # fmt: skip
     assert jo.to_distribution(jo.one_of(16, 64)).choices == (16, 64)
     assert jo.from_distribution(IntDistribution(16, 48, step=16)) == jo.choice(16, 32, 48)
     for d in (IntDistribution(1, 8, log=True), FloatDistribution(0, 1, step=0.5)):
@@ -161,9 +163,9 @@ def test_structures_have_their_own_parameters(kind):
     names = {tuple(trial.params) for trial in asking._study.trials}
     assert names == {
         ("structure", "momentum [sgd]", "learning_rate [sgd]"),
-        ("structure", "momentum [sgd]", "learning_rate [sgd]", "momentum [sgd Uniform]"),
-        ("structure", "learning_rate [adam #1]", "b1"),
-        ("structure", "learning_rate [adam #2]", "eps"),
+        ("structure", "momentum [sgd]", "learning_rate [sgd]", "momentum [sgd uniform]"),
+        ("structure", "learning_rate [adam(b1=choice)]", "b1"),
+        ("structure", "learning_rate [adam(eps=int_uniform)]", "eps"),
     }
 
 
@@ -210,7 +212,7 @@ def test_the_storage_has_every_trial_once(url, tmp_path, capsys):
         ),
         "attributes": lambda p: {"reason": np.array(["a", "b", "c", "d"]), "test_loss": p[axis]},
     }
-    search(sampler, CUBE, 0, 4, score, "max", **more)  # killed after its first batch
+    search(sampler, CUBE, 0, 12, score, "max", 1, **more)  # killed after its first batch
     points, scores = search(sampler, CUBE, 0, 12, score, "max", **more)
     if not storage.startswith("sqlite"):
         storage = optuna.storages.JournalStorage(
@@ -238,7 +240,7 @@ def test_the_storage_has_every_trial_once(url, tmp_path, capsys):
     with pytest.raises(ValueError, match="'mine': the storage has it with other directions"):
         sampler.start(groups(CUBE), 12, 0, "min")
     with pytest.raises(ValueError, match="trial 0 ended in another way"):
-        search(sampler, CUBE, 0, 4, lambda points: -height(points) + 1, "max")
+        search(sampler, CUBE, 0, 12, lambda points: -height(points) + 1, "max")
     assert capsys.readouterr().err == ""
 
 
@@ -417,7 +419,7 @@ def test_a_sampler_is_a_value():
             r"optuna\('tpe'\): no 'startup'; did you mean 'n_startup_trials'",
         ),
         (
-            lambda: search(jo.optuna(batch=4), CUBE, 0, 4, lambda points: np.ones(3)),
+            lambda: search(jo.optuna(batch=4), CUBE, 0, 8, lambda points: np.ones(3)),
             ValueError,
             "tell: 3 scores for 4 trials",
         ),

@@ -84,7 +84,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, m
 def test_numbers_of_numpy_are_asked_for_as_those_of_python(tmp_path):
     def study(integer):
         more = {"trials": integer(6), "steps": integer(20), "seeds": integer(2)}
-        rungs = jo.halving(integer(2), integer(5))
+        rungs = jo.halving(integer(2), integer(6))
         return sweeps.run("halving", tmp_path, **more, tile=integer(2), rungs=rungs)
 
     sweeps.same(study(np.int64), study(int))

@@ -7,7 +7,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxopt_edu.models.layers import ACTIVATIONS, VARIANCES, check_input, layer_init
+from jaxopt_edu.models.layers import (
+    ACTIVATIONS,
+    VARIANCES,
+    activation_of,
+    check_input,
+    check_model,
+    layer_init,
+)
 from jaxopt_edu.models.mlp import MLP
 from jaxopt_edu.value import number, pytree, static
 
@@ -49,10 +56,13 @@ class CNN:
     hidden: tuple[int, ...] = static(default=(64,))
     kernel: int = static(default=3)
     pool: int = static(default=2)
-    activation: str = static(default="relu", among=ACTIVATIONS)
+    activation: Any = static(default="relu", among=ACTIVATIONS)
     dropout: Any = number(0, 1, default=None, smooth=False)
     initial: str = static(default="he", among=VARIANCES)
     gain: Any = number(0, default=1.0)
+
+    def __post_init__(self):
+        check_model(self)
 
     @property
     def image(self) -> tuple[int, int, int]:
@@ -91,7 +101,7 @@ class CNN:
         check_input(x, height * width * channels, "CNN")
         h = x.reshape(-1, height, width, channels).transpose(3, 1, 2, 0)
         for layer in params["convolutions"]:
-            h = max_pool(ACTIVATIONS[self.activation](convolution(layer, h)), self.pool)
+            h = max_pool(activation_of(self)(convolution(layer, h)), self.pool)
         return self.mlp.apply(params["mlp"], h.reshape(-1, len(x)).T, key)
 
 

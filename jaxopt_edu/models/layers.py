@@ -1,11 +1,15 @@
 """What models are made of: activations, initial weights, dense layers, dropout."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
+
+from jaxopt_edu.value import StandIn, check, show
 
 SMALL = 2**15  # a weight array of fewer numbers
 
@@ -28,6 +32,36 @@ VARIANCES = {
     "lecun": lambda fan_in, fan_out: 1 / fan_in,
     "zeros": lambda fan_in, fan_out: 0.0,
 }
+
+
+def check_model(model: Any) -> None:
+    """What the models check when they are made: numbers, names, sizes, the activation.
+
+    An activation given as a function that has a name here is stored by that name.
+    """
+    given: Any = model.activation
+    if hasattr(given, "alternatives"):
+        named = tuple(map(_activation, given.alternatives))
+        given = dataclasses.replace(given, alternatives=named)
+    elif not isinstance(given, StandIn):
+        given = _activation(given)
+    object.__setattr__(model, "activation", given)
+    check(model)
+
+
+def _activation(given: Any) -> Any:
+    """The name of an activation; a function that has none as it is."""
+    if not isinstance(given, str) and not callable(given):
+        raise TypeError(
+            f"activation = {show(given)}: wanted a function or one of {', '.join(ACTIVATIONS)}"
+        )
+    return next((name for name, f in ACTIVATIONS.items() if f is given), given)
+
+
+def activation_of(model: Any) -> Callable[[Array], Array]:
+    """The activation of a model as a function."""
+    given = model.activation
+    return ACTIVATIONS[given] if isinstance(given, str) else given
 
 
 def layer_init(

@@ -10,13 +10,15 @@ from jax import Array
 from jaxopt_edu.models.layers import (
     ACTIVATIONS,
     VARIANCES,
+    activation_of,
     check_input,
+    check_model,
     dense,
     dropout,
     layer_init,
     readout,
 )
-from jaxopt_edu.value import check, number, pytree, static
+from jaxopt_edu.value import StandIn, number, pytree, static
 
 
 @pytree
@@ -28,12 +30,14 @@ class MLP:
         outputs is 1. Params: a list of {"w": (fan_out, fan_in), "b": (fan_out,)}.
     Initial weights: normal, mean 0, deviation gain sqrt(2 / fan_in) (he),
         gain sqrt(2 / (fan_in + fan_out)) (glorot) or gain sqrt(1 / fan_in) (lecun); biases 0.
+    activation: a name, or any function of an array (for which JSON has no name).
     dropout: the probability that a hidden unit is left out of a training step; None: no dropout
         in the program at all.
     units: how many units of each hidden layer there are, at most its size; the others are padding,
         whose weights start and stay at zero. So networks of many widths are one program, which
         costs what the widest costs: cheaper than a program for each width where they are many or
         the trainings are short. None: all, and no padding in the program.
+    In a space sizes, one of them, or the activation may be `one_of` or `choice` of several.
     Errors: ValueError for fewer than two sizes, an unknown activation or initial, more units than
         the largest hidden layer has, another number of features in x.
     Source: He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010; LeCun et al. 1998; Srivastava
@@ -45,15 +49,22 @@ class MLP:
     """
 
     sizes: tuple[int, ...] = static()
-    activation: str = static(default="relu", among=ACTIVATIONS)
+    activation: Any = static(default="relu", among=ACTIVATIONS)
     dropout: Any = number(0, 1, default=None, smooth=False)
     initial: str = static(default="he", among=VARIANCES)
     gain: Any = number(0, default=1.0)
     units: Any = number(1, default=None, smooth=False)
 
     def __post_init__(self):
-        check(self)
-        most = max(self.sizes[1:-1], default=0)
+        check_model(self)
+        if isinstance(self.sizes, StandIn):
+            return
+        if not isinstance(self.sizes, tuple | list):
+            raise TypeError(f"sizes = {self.sizes!r}: wanted (inputs, hidden..., outputs)")
+        hidden = self.sizes[1:-1]
+        if any(isinstance(n, StandIn) for n in hidden):
+            return
+        most = max(hidden, default=0)
         ends = self.units.bounds() if hasattr(self.units, "bounds") else (self.units,)
         if any(isinstance(x, int | float) and x > most for x in ends):
             raise ValueError(f"units = {self.units}: the largest hidden layer has {most}")
@@ -77,7 +88,7 @@ class MLP:
         check_input(x, self.sizes[0], "MLP")
         *hidden, last = params
         for i, layer in enumerate(hidden):
-            x = ACTIVATIONS[self.activation](dense(layer, x))
+            x = activation_of(self)(dense(layer, x))
             if self.units is not None:
                 x *= live(x.shape[1], self.units).astype(x.dtype)
             if key is not None and self.dropout is not None:

@@ -6,7 +6,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxopt_edu.models.layers import ACTIVATIONS, check_input, dense, dense_init, dropout, readout
+from jaxopt_edu.models.layers import (
+    ACTIVATIONS,
+    activation_of,
+    check_input,
+    check_model,
+    dense,
+    dense_init,
+    dropout,
+    readout,
+)
 from jaxopt_edu.value import number, pytree, static
 
 __all__ = ["Transformer"]
@@ -49,9 +58,12 @@ class Transformer:
     heads: int = static(default=4)
     blocks: int = static(default=1)
     hidden: int = static(default=64)
-    activation: str = static(default="gelu", among=ACTIVATIONS)
+    activation: Any = static(default="gelu", among=ACTIVATIONS)
     dropout: Any = number(0, 1, default=None, smooth=False)
     gain: Any = number(0, default=1.0)
+
+    def __post_init__(self):
+        check_model(self)
 
     def init(self, key):
         if self.inputs % self.tokens:
@@ -94,7 +106,7 @@ class Transformer:
         for i, block in enumerate(params["blocks"]):
             attended = attention(block, norm(block["attention_norm"], h), self.tokens, self.heads)
             h = h + self._dropped(key, 2 * i, attended)
-            hidden = ACTIVATIONS[self.activation](dense(block["up"], norm(block["mlp_norm"], h)))
+            hidden = activation_of(self)(dense(block["up"], norm(block["mlp_norm"], h)))
             h = h + self._dropped(key, 2 * i + 1, dense(block["down"], hidden))
         return readout(params["head"], norm(params["norm"], h).reshape(shape).mean(1))
 

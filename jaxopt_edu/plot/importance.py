@@ -87,7 +87,12 @@ def _shares(study: Study, costs: np.ndarray, trials: np.ndarray | None) -> dict[
 def _bins(values: np.ndarray) -> np.ndarray:
     """The bin of each value."""
     if values.dtype == object:
-        return np.unique([repr(v) for v in values], return_inverse=True)[1]
+        places = np.array([i for i, v in enumerate(values) if isinstance(v, float)], int)
+        names = [repr(v) for v in values]
+        numbers = _bins(values[places].astype(float)) if len(places) else ()
+        for i, place in zip(places.tolist(), numbers, strict=True):
+            names[i] = str(place)  # numbers beside structure, as a learning rate or a schedule
+        return np.unique(names, return_inverse=True)[1]
     count = min(MOST_BINS, max(2, int(np.sqrt(len(values)))))
     kinds, place = np.unique(values, return_inverse=True)
     if len(kinds) <= count:

@@ -19,6 +19,7 @@ def about(course: Any) -> dict[str, Any]:
         "splits": list(settings.splits),
         "names": list(settings.names),
         "metric": course.record.metric,
+        "diverge_above": settings.diverge_above,
         "mode": "min" if course.record.sign == 1 else "max",
         "seed": course.seed,
         "repeats": [list(repeat) for repeat in course.repeats],

@@ -1,5 +1,6 @@
 """Optuna's samplers: they are asked for a batch of trials, and told all its scores at once."""
 
+import dataclasses
 import inspect
 import os
 import warnings
@@ -35,6 +36,9 @@ KINDS = {
     "qmc": "QMCSampler",
 }
 PACKAGES = {"gp": ("torch",), "cmaes": ("cmaes",)}
+DEAF = ("random", "qmc")  # which do not learn
+ROUNDS, MOST = 8, 64  # batches of a search by default, and trials in one at most
+STARTUP = {"tpe": 10, "gp": 10, "cmaes": 1}  # Optuna's n_startup_trials
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,50 @@ class Optuna:
     """A sampler of Optuna's; made by `optuna(kind, ...)`, options as pairs of name and value."""
 
     kind: str = "tpe"
-    batch: int = 64
+    batch: int | None = None
     storage: Any = None
     study_name: str = "jaxopt_edu"
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self):
         resolve_among("optuna: kind", self.kind, KINDS)
-        least = 1 if self.kind in ("tpe", "gp", "random", "qmc") else 4  # a generation's
-        if not isinstance(self.batch, int) or self.batch < least:
-            raise ValueError(f"optuna: batch = {self.batch!r}: {self.kind} wants at least {least}")
+        if self.batch is None:
+            return
+        whole = isinstance(self.batch, int | np.integer) and not isinstance(self.batch, bool)
+        if not whole or self.batch < self._least:
+            raise ValueError(
+                f"optuna: batch = {self.batch!r}: {self.kind} wants at least {self._least}"
+            )
+
+    @property
+    def _least(self) -> int:
+        """The smallest batch; of an evolution, a generation."""
+        return 1 if self.kind in ("tpe", "gp", *DEAF) else 4
 
     def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> "Search":
         need(f"optuna({self.kind!r})", "optuna", *PACKAGES.get(self.kind, ()))
-        return Search(self, groups, trials, seed, mode)
+        return Search(self.fitted(trials), groups, trials, seed, mode)
+
+    def fitted(self, trials: int) -> "Optuna":
+        """The sampler with its defaults filled in for a number of trials.
+
+        Errors: ValueError where all trials would be asked for before a score is told.
+        """
+        rounds = 1 if self.kind in DEAF else ROUNDS
+        most = trials if self.kind in DEAF else MOST
+        batch = self.batch or max(self._least, min(most, -(-trials // rounds)))
+        options = dict(self.options)
+        if self.kind in ("tpe", "gp"):
+            options.setdefault("n_startup_trials", min(STARTUP[self.kind], max(1, trials // 4)))
+        told = (trials - 1) // batch * batch  # scores, before the last trials are asked for
+        random = options.get("n_startup_trials", STARTUP.get(self.kind, 1))
+        if self.kind not in DEAF and told < max(random, 1):
+            raise ValueError(
+                f"optuna({self.kind!r}): of {trials} trials in batches of {batch} the first "
+                f"{max(random, batch)} are random, so none would learn from a score: wanted more "
+                "trials, or a smaller batch or n_startup_trials"
+            )
+        return dataclasses.replace(self, batch=batch, options=tuple(sorted(options.items())))
 
     def make(self, seed: int) -> "BaseSampler":
         """The sampler itself. Errors: TypeError for an option that it has not."""
@@ -86,7 +120,7 @@ class Optuna:
 def optuna(
     kind: str = "tpe",
     *,
-    batch: int = 64,
+    batch: int | None = None,
     storage: Any = None,
     study_name: str = "jaxopt_edu",
     **options: Any,
@@ -98,13 +132,15 @@ def optuna(
         cmaes, and draws choices at random), nsgaii and nsgaiii (evolution), random, qmc (a
         scrambled Sobol sequence; `sobol()` is faster). Several objectives: tpe, gp, nsgaii,
         nsgaiii, random, qmc.
-    batch: how many trials are asked for before their scores are told; they train side by side.
-        The trials of a batch of tpe and gp keep apart from each other (constant liar, expected
-        improvement of the batch); for the evolutions a batch is a generation. The first is random.
+    batch: how many trials are asked for before their scores are told; they train side by side. By
+        default an eighth of the trials, at most 64 (random, qmc: all). The trials of a batch of tpe
+        and gp keep apart from each other (constant liar, expected improvement of the batch); for
+        the evolutions a batch is a generation. The first is random.
     options: arguments of Optuna's sampler, such as n_startup_trials=20. Of its defaults we change
-        one: tpe looks at each number by itself (multivariate=False), because in few batches of
-        many that finds better trials than all numbers together (`benchmarks/optuna_tpe.py`), at
-        two to three times the time: 10 to 20 ms a trial in a search of a few hundred.
+        two: of fewer than 40 trials a quarter are random at the start, not 10; and tpe looks at
+        each number by itself (multivariate=False), because in few batches of many that finds
+        better trials than all numbers together (`benchmarks/optuna_tpe.py`), at two to three times
+        the time: 10 to 20 ms a trial in a search of a few hundred.
     storage, study_name: where every trial is copied to after its batch, for Optuna's dashboard and
         `optuna.load_study`: a URL such as sqlite:///file.db (tens of ms a trial), the path of a
         journal file (about one), or a storage of Optuna's (which a `store` of the sweep cannot
@@ -117,7 +153,8 @@ def optuna(
     Parameters that belong to one alternative of a `one_of` are asked for only where it is chosen.
     Errors: ValueError for an unknown kind or too small a batch; when a sweep starts, TypeError for
         an unknown option or a distribution that Optuna has not, ImportError for what is not
-        installed, ValueError for a storage that has another sweep under that name.
+        installed, ValueError for a storage that has another sweep under that name, or where no
+        trial would learn from a score.
     Source: Bergstra et al. 2011 (NeurIPS) for tpe; Hansen & Ostermeier 2001 (Evol. Comput.) for
         cmaes; Deb et al. 2002 (IEEE Trans. Evol. Comput.) for nsgaii.
 
@@ -142,7 +179,7 @@ class Search:
 
         modes = [mode] if isinstance(mode, str) else list(mode)
         parameters = Parameters(groups)
-        self.total, self.batch = trials, sampler.batch
+        self.total, self.batch = trials, sampler.batch or trials
         self._groups, self._names = groups, parameters.names
         self._distributions = parameters.distributions()
         self._signs = np.array([1 if m == "min" else -1 for m in modes])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from jaxopt_edu.labels import distinct
 from jaxopt_edu.space import (
     Choice,
     Distribution,
@@ -15,7 +16,6 @@ from jaxopt_edu.space import (
     OneOf,
     Uniform,
     choice,
-    label,
 )
 from jaxopt_edu.sweep.samplers import Axis, axes
 
@@ -57,7 +57,7 @@ def to_distribution(d: Distribution | OneOf) -> "BaseDistribution":
 
     uniform and log_uniform: FloatDistribution, whose interval is closed: it ends at the last float
         before high. int_uniform: IntDistribution. choice: CategoricalDistribution of the numbers;
-        one_of: of the labels of the alternatives, with their numbers where two are the same.
+        one_of: of the labels of the alternatives.
     Errors: TypeError for a distribution of another kind; ImportError without Optuna.
 
     >>> import jaxopt_edu as jo
@@ -68,7 +68,7 @@ def to_distribution(d: Distribution | OneOf) -> "BaseDistribution":
     from optuna import distributions as theirs
 
     if isinstance(d, OneOf):
-        return theirs.CategoricalDistribution(labels_of(d))
+        return theirs.CategoricalDistribution(d.labels)
     if isinstance(d, Choice):
         return theirs.CategoricalDistribution(d.options)
     if isinstance(d, IntUniform):
@@ -108,16 +108,6 @@ def from_distribution(d: "BaseDistribution") -> Distribution | OneOf:
     raise ValueError(f"{d!r} has no counterpart here: say choice(...) of its values")
 
 
-def labels_of(where: OneOf) -> list:
-    """The alternatives in a table, no two the same."""
-    return _distinct([label(a) for a in where.alternatives])
-
-
-def _distinct(names: list) -> list:
-    """The names, with their places where two are the same: a, b, a -> a #0, b, a #2"""
-    return [x if names.count(x) == 1 else f"{x} #{i}" for i, x in enumerate(names)]
-
-
 class Parameters:
     """The axes of a space as parameters of Optuna, where no two may have the same name.
 
@@ -132,7 +122,7 @@ class Parameters:
             (axis[0] or STRUCTURE) + (_where(axis, groups) if plain.count(axis[0]) > 1 else "")
             for axis in found
         ]
-        self.names: dict[Axis, str] = dict(zip(found, _distinct(full), strict=True))
+        self.names: dict[Axis, str] = dict(zip(found, distinct(full), strict=True))
 
     def distributions(self) -> dict[Axis, "BaseDistribution"]:
         """Those of Optuna. Errors: TypeError for one that it has not."""
@@ -143,4 +133,4 @@ def _where(axis: Axis, groups: Sequence[Group]) -> str:
     """What the structures that have an axis have in common, in words."""
     having = [group.choices for group in groups if axis in axes([group])]
     common = [chosen for chosen in having[0] if all(chosen in choices for choices in having)]
-    return f" [{' '.join(str(labels_of(where)[i]) for _, where, i in common)}]"
+    return f" [{' '.join(str(where.labels[i]) for _, where, i in common)}]"

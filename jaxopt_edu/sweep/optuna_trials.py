@@ -20,7 +20,6 @@ from jaxopt_edu.space import (
 from jaxopt_edu.sweep.optuna_space import (
     STRUCTURE,
     Parameters,
-    labels_of,
     need,
     quiet,
     to_distribution,
@@ -197,7 +196,7 @@ def _values(batch: Any, group: Group) -> Iterator[tuple[Any, list]]:
     """Axis and values over the trials of a batch; what is not of a space has None for an axis."""
     n, numbers = len(batch.trials), group.distributions()
     for name, where, i in group.choices:
-        yield (name, where), [labels_of(where)[i]] * n
+        yield (name, where), [where.labels[i]] * n
     for name, labelled in batch.labels.items():
         if name not in group.labels():
             yield (name, None), [labelled] * n

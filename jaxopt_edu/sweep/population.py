@@ -1,13 +1,14 @@
 """Population based training: the worst trials go on from the best ones' states, perturbed."""
 
-import math
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from jaxopt_edu.space import Choice, Distribution, IntUniform
-from jaxopt_edu.sweep.rungs import Copy, Verdict
+from jaxopt_edu.sweep.rungs import Copy, Verdict, first_rung
+from jaxopt_edu.value import check_count
 
 __all__ = ["Population", "population"]
 
@@ -23,7 +24,8 @@ class Population:
     Nobody is stopped: a trial that diverged is replaced like the worst. Draws depend on the seed
     of the sweep, the step and the trial. The winner carries its lineage: `study.lineage(trial)`,
     and `study.best` has it as a schedule.
-    every: by default a twentieth of all steps.
+    every: by default a twentieth of all steps, but at least an epoch, or a fortieth of
+        the steps where there are no batches.
     Errors: ValueError unless every >= 1, 0 < fraction <= 1/2, factor > 1, 0 <= resample <= 1.
     Source: Jaderberg et al. 2017, arXiv:1711.09846, Algorithm 1 with truncation selection
         (section 4.1.1; there factors of 0.8 and 1.2).
@@ -39,8 +41,9 @@ class Population:
     resample: float = 0.25
 
     def __post_init__(self):
+        if self.every is not None:
+            check_count("population: every", self.every)
         wanted = {
-            "every": ("at least 1 step", self.every is None or self.every >= 1),
             "fraction": ("a number in (0, 1/2]", 0 < self.fraction <= 0.5),
             "factor": ("a number above 1", self.factor > 1),
             "resample": ("a number in [0, 1]", 0 <= self.resample <= 1),
@@ -49,8 +52,12 @@ class Population:
             if not fine:
                 raise ValueError(f"population: {name} = {getattr(self, name)!r}: wanted {what}")
 
+    def settled(self, steps: int, least: int) -> "Population":
+        """The policy in a sweep."""
+        return dataclasses.replace(self, every=first_rung(self.every, steps, 20, least))
+
     def stops(self, steps):
-        every = self.every or math.ceil(steps / 20)
+        every = first_rung(self.every, steps, 20)
         return tuple(range(every, steps, every))
 
     def expected(self, trials, steps):

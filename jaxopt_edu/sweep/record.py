@@ -175,9 +175,7 @@ class Record:
             for batch in batches:
                 columns[name][batch.trials] = batch.labels.get(name)
         for name in numbers:
-            columns[name] = np.full(count, np.nan)
-            for batch in batches:
-                columns[name][batch.trials] = batch.columns.get(name, np.nan)
+            columns[name] = _numbers(name, batches, count)
         if brackets is not None:
             columns["bracket"] = brackets
         return columns | self.means(count) | self.ends(count)
@@ -204,6 +202,19 @@ class Record:
             name: x if name in times else x.astype(int)
             for name, x in zip(Segment._fields, columns, strict=True)
         }
+
+
+def _numbers(name: str, batches: list[Batch], count: int) -> np.ndarray:
+    """The column of a number; a structure that has another thing in its place shows that."""
+    others = [batch.labels.get(name) for batch in batches if name not in batch.columns]
+    mixed = any(isinstance(x, str | bool) for x in others)
+    column = np.full(count, None, object) if mixed else np.full(count, np.nan)
+    for batch in batches:
+        if name in batch.columns:
+            column[batch.trials] = batch.columns[name]
+        elif batch.labels.get(name) is not None:
+            column[batch.trials] = batch.labels[name]
+    return column
 
 
 def _last(curves: np.ndarray) -> np.ndarray:

@@ -35,7 +35,9 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         return _checked(stages, seed, fold, max(last, 1), diverged)
     lone = template if fold is None else template.fold(0)
     splits = tuple(getattr(lone, "splits", ("validation",)))
-    settings = Settings(tuple(study.evaluations.tolist()), study.split, splits)
+    settings = Settings(
+        tuple(study.evaluations.tolist()), study.split, splits, diverge_above=study.diverge_above
+    )
     end = int(study.evaluations[np.searchsorted(study.evaluations, max(last, 1))])
     rows: list[dict] = []
     steps: list[int] = []

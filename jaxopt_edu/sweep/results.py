@@ -49,6 +49,7 @@ def as_study(space: Any, batches: list[Batch], record: Record, about: dict[str, 
         finals=finals,
         timeline=record.timeline(),
         moves=tuple(record.moves),
+        diverge_above=about["diverge_above"],
     )
 
 
@@ -68,7 +69,8 @@ def load_study(directory: str | os.PathLike) -> Study:
     Errors: ValueError for a directory that holds no sweep, or a damaged one.
     """
     directory = Path(directory)
-    space = _named(read_asked(directory)["space"])
+    asked = read_asked(directory)
+    space = _named(asked["space"])
     found = read_results(directory)
     if found is None:
         raise ValueError(f"the sweep in {directory} has no results yet")
@@ -87,6 +89,7 @@ def load_study(directory: str | os.PathLike) -> Study:
         if hasattr(template, "unfolded"):
             batch = dataclasses.replace(batch, unfolded=template.unfolded())
         batches.append(batch)
+    about.setdefault("diverge_above", asked.get("diverge_above", 1e4))
     about["info"].setdefault("interrupted", not about["finished"])
     return as_study(space, batches, record, about)
 

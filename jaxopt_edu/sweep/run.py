@@ -28,6 +28,7 @@ from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.results import as_study
 from jaxopt_edu.sweep.rungs import Rungs, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan, plan
+from jaxopt_edu.sweep.settled import settled
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
 from jaxopt_edu.value import SEEDS, check_count, check_seed
@@ -62,7 +63,8 @@ def sweep(
     metric, mode: the score that ranks, on the validation split (training where there is none).
         Of several, the first ranks, and all are told to a sampler for several objectives.
     rungs: where trials are compared and the worse ones stopped: `halving`, `hyperband`,
-        `median_stopping`; or, with `population`, go on from the state of better ones.
+        `median_stopping`; or, with `population`, go on from the state of better ones. By default
+        not before an epoch, or a fortieth of the steps where there are no batches.
     folds, seeds: every trial is trained on each of so many folds of the training and validation
         part (or on those given: `jo.data.k_fold`), and with each of the seeds seed, seed + 1, ...;
         its scores are means, with intervals.
@@ -109,13 +111,14 @@ def sweep(
 
     def start(most: int | None) -> Course:
         planned = _planned(space, trials, seed, sampler, modes, folds)
-        settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, rungs)
+        judged = settled(rungs, steps, planned.templates())
+        settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, judged)
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0])
         signs = [1 if one == "min" else -1 for one in modes]
-        expected = _lane_steps(planned, rungs, len(repeats), steps)
+        expected = _lane_steps(planned, judged, len(repeats), steps)
         bar = Progress(expected, progress if writes else False)
         return Course(
-            planned, settings, record, rungs, repeats, list(zip(metrics, signs, strict=True)),
+            planned, settings, record, judged, repeats, list(zip(metrics, signs, strict=True)),
             seed, tile, None, bar, most,
         )  # fmt: skip
 
@@ -197,6 +200,11 @@ def _restore(course: Course, files: Store) -> bool:
     if found is None:
         return False
     about, arrays = found
+    if about["stops"] != list(course.settings.stops):
+        raise ValueError(
+            f"store = {files.directory} was begun with other rungs or evaluations, by another "
+            "version: finish it with that one, or give the same first= and eval_every="
+        )
     restore_record(course.record, about, arrays)
     course.stage = about["stage"]
     course.widths = {int(place): width for place, width in about["widths"].items()}

@@ -4,6 +4,7 @@ A policy says where it judges (`stops`), and who goes on (`judge`). Scores are s
 is better; NaN is worst. All brackets of Hyperband start at once: a bracket is a number of a trial.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -48,7 +49,11 @@ class Verdict(NamedTuple):
 
 
 class Rungs(Protocol):
-    """A policy: a frozen value, so that a study can say which it was."""
+    """A policy: a frozen value, so that a study can say which it was.
+
+    It may have a method settled(steps, least), which gives the policy with its defaults filled in
+    for trainings that are judged after `least` steps at the earliest.
+    """
 
     def stops(self, steps: int) -> tuple[int, ...]: ...
     def expected(self, trials: int, steps: int) -> list[tuple[int, int]]: ...
@@ -70,6 +75,11 @@ def _check(name: str, eta: int, first: int | None) -> None:
         check_count(f"{name}: first", first)
 
 
+def first_rung(given: int | None, steps: int, share: int, least: int | None = None) -> int:
+    """The first rung: as given, or steps / share, but not before `least`, else steps / 40."""
+    return given or max(math.ceil(steps / share), least or math.ceil(steps / 40))
+
+
 def _best(scores: ndarray, count: int) -> ndarray:
     """Which are the `count` best; ties go to the earlier ones, NaN is worst."""
     out = np.zeros(len(scores), bool)
@@ -86,15 +96,16 @@ class Halving:
 
     Formula: rungs at r, r eta, r eta^2, ... below the steps of a full training; of n trials
         max(1, floor(n / eta^i)) go on after the i-th rung.
-    first: r; by default a 64th of the steps (with eta 4: three rungs). A rung that is too early
-        ranks noise: of digits trials of 2,560 steps, one at 10 steps loses to random search at
-        equal work, one at 40 wins (benchmarks/halving.py).
+    first: r; by default a 64th of the steps, but at least an epoch, or a fortieth of the steps
+        where there are no batches (or `stops` knows of none). A rung that is too early ranks
+        noise, and a sweep warns of it: of digits trials of 2,560 steps, one at 10 steps loses to
+        random search at equal work, one at 40 wins (benchmarks/halving.py).
     Errors: ValueError unless eta >= 2 and first >= 1.
     Source: Karnin, Koren & Somekh 2013; Jamieson & Talwalkar 2016 (AISTATS), Algorithm 1.
 
     >>> import jaxopt_edu as jo
     >>> jo.halving(eta=4).stops(2560)
-    (40, 160, 640)
+    (64, 256, 1024)
     """
 
     eta: int = 4
@@ -103,8 +114,12 @@ class Halving:
     def __post_init__(self):
         _check("halving", self.eta, self.first)
 
+    def settled(self, steps: int, least: int) -> "Halving":
+        """The policy in a sweep."""
+        return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
+
     def stops(self, steps):
-        return _ladder(self.first or math.ceil(steps / 64), self.eta, steps)
+        return _ladder(first_rung(self.first, steps, 64), self.eta, steps)
 
     def expected(self, trials, steps):
         ends = [*self.stops(steps), steps]
@@ -133,7 +148,7 @@ class Hyperband:
         proportional to  eta^s / (s + 1).
     Trial i is in the bracket that lacks most of its share of i + 1 trials, so its bracket does
     not depend on how many follow. Trials compete within their bracket only.
-    first: the fewest steps before a trial is judged; by default a 64th of the steps.
+    first: the fewest steps before a trial is judged; by default as in `halving`.
     Errors: ValueError unless eta >= 2 and first >= 1.
     Source: Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar 2018 (JMLR), Algorithm 1.
 
@@ -148,9 +163,13 @@ class Hyperband:
     def __post_init__(self):
         _check("hyperband", self.eta, self.first)
 
+    def settled(self, steps: int, least: int) -> "Hyperband":
+        """The policy in a sweep."""
+        return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
+
     def highest(self, steps: int) -> int:
         """S"""
-        least = self.first or math.ceil(steps / 64)
+        least = first_rung(self.first, steps, 64)
         return max(0, int(math.log(steps / least, self.eta) + 1e-9))
 
     def brackets(self, trials: int, steps: int) -> ndarray:
@@ -206,8 +225,9 @@ class MedianStopping:
 
     Formula: at step t trial i stops if  min_{s <= t} f_i(s) > median_{j != i} mean_{s <= t} f_j(s),
         over all trials j that got as far as t.
-    first: the first step at which trials are judged; by default an eighth of all steps.
-    every: steps from one judgement to the next; by default the same.
+    first: the first step at which trials are judged; by default an eighth of all steps, but at
+        least an epoch, or a fortieth of the steps where there are no batches.
+    every: steps from one judgement to the next; by default an eighth of all steps.
     Errors: ValueError unless first >= 1 and every >= 1.
     Source: Golovin et al. 2017 (KDD), Google Vizier, section 3.2.1.
 
@@ -224,9 +244,14 @@ class MedianStopping:
             if getattr(self, name) is not None:
                 check_count(f"median_stopping: {name}", getattr(self, name))
 
+    def settled(self, steps: int, least: int) -> "MedianStopping":
+        """The policy in a sweep."""
+        return dataclasses.replace(self, first=first_rung(self.first, steps, 8, least))
+
     def stops(self, steps):
-        eighth = math.ceil(steps / 8)
-        return tuple(range(self.first or eighth, steps, self.every or eighth))
+        return tuple(
+            range(first_rung(self.first, steps, 8), steps, first_rung(self.every, steps, 8))
+        )
 
     def expected(self, trials, steps):
         return [(trials, steps)]

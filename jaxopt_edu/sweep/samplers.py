@@ -16,6 +16,8 @@ from jaxopt_edu.value import nearest
 
 __all__ = ["Grid", "LatinHypercube", "Random", "Sobol", "latin_hypercube", "sobol"]
 
+OPTUNA = ("tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "qmc")  # names of samplers of Optuna's
+
 Axis = tuple[str, OneOf | Distribution]
 Columns = dict[Axis, ndarray]
 
@@ -181,8 +183,13 @@ def as_sampler(sampler: Any) -> Sampler:
     """The sampler that a name means; a sampler as it is."""
     if isinstance(sampler, str):
         if sampler not in SAMPLERS:
-            raise ValueError(f"unknown sampler {sampler!r}; {nearest(sampler, SAMPLERS)}")
+            wanted = f"jo.optuna({sampler!r})" if sampler in OPTUNA else nearest(sampler, SAMPLERS)
+            raise ValueError(f"unknown sampler {sampler!r}; {wanted}")
         return SAMPLERS[sampler]
-    if not hasattr(sampler, "start"):
-        raise TypeError(f"sampler = {sampler!r}: wanted a name or a sampler such as jo.sobol()")
+    if isinstance(sampler, type) or not hasattr(sampler, "start"):
+        theirs = type(sampler).__module__.startswith("optuna")
+        wrapped = (
+            'jo.optuna("tpe", n_startup_trials=20), which makes it' if theirs else "jo.sobol()"
+        )
+        raise TypeError(f"sampler = {sampler!r}: wanted a name or a sampler such as {wrapped}")
     return sampler

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu.space import Distribution, Group, groups, label
+from jaxopt_edu.labels import labels
+from jaxopt_edu.names import hyperparameters, replace, vectors
+from jaxopt_edu.space import Distribution, Group, groups, structural
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
-from jaxopt_edu.value import Constant, check_count, check_seed
+from jaxopt_edu.value import Constant, StandIn, check_count, check_seed
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,15 @@ def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "m
         check_count("trials", trials)
     if isinstance(space, list | tuple) and not hasattr(space, "_fields"):
         given = _from_list(list(space))
-    elif any(np.ndim(x) == 1 for x in _arrays(space).values()):
+    elif not sampled(space) and any(vectors(space)):
         given = [_from_batch(space)]
     else:
         found = groups(space)
         if len(found) == 1 and not found[0].distributions():
-            raise ValueError("sweep: the space has nothing to sample; `fit` runs one experiment")
+            raise ValueError(
+                "sweep: the space has nothing to sample: no distribution, no one_of, no vector in "
+                "a field declared number(); `fit` runs one experiment"
+            )
         asking = sampler.start(found, 64 if trials is None else trials, seed, mode)
         return Plan(asking.total, asking.batch, found, asking, [])
     count = sum(len(batch.trials) for batch in given)
@@ -168,12 +172,21 @@ def _arrays(experiment: Any) -> dict[str, Any]:
     return {name: x for name, x in named.items() if isinstance(x, jax.Array | np.ndarray)}
 
 
+def sampled(space: Any) -> bool:
+    """Whether a distribution or a `one_of` stands in a space."""
+    numbers = hyperparameters(space).values()
+    return any(isinstance(x, StandIn) for x in numbers) or any(structural(space))
+
+
 def _from_batch(experiment: Any) -> Batch:
     """An experiment whose batched numbers are vectors of one length."""
-    columns = {name: np.asarray(x) for name, x in _arrays(experiment).items() if np.ndim(x) == 1}
+    columns = {name: np.asarray(x) for name, x in vectors(experiment)}
     lengths = {name: len(x) for name, x in columns.items()}
     if len(set(lengths.values())) != 1:
-        raise ValueError(f"sweep: the numbers have different lengths: {lengths}")
+        raise ValueError(
+            f"sweep: the vectors have different lengths: {lengths}; a vector that is a constant "
+            "belongs in a field that is not declared number()"
+        )
     template = replace(experiment, **{name: x[0].item() for name, x in columns.items()})
     return Batch(template, columns, {}, np.arange(next(iter(lengths.values()))))
 
@@ -188,8 +201,7 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
         leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_data)
         data = filter(_is_data, leaves)
         by_structure.setdefault((structure, *data, *arrays), []).append(i)
-    first = [experiments[trials[0]] for trials in by_structure.values()]
-    batches = []
+    batches: list[Batch] = []
     for place, trials in enumerate(by_structure.values()):
         rows = [hyperparameters(experiments[i]) for i in trials]
         columns = {
@@ -198,20 +210,39 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
             if np.ndim(rows[0][name]) == 0 and len({float(row[name]) for row in rows}) > 1
         }
         template = experiments[trials[0]]
-        labels = _labels(template, first)
-        batches.append(Batch(template, columns, labels, np.asarray(trials), place=place))
-    return batches
+        batches.append(Batch(template, columns, {}, np.asarray(trials), place=place))
+    told = _labels(batches)
+    return [dataclasses.replace(b, labels=of) for b, of in zip(batches, told, strict=True)]
 
 
 def _is_data(x: Any) -> bool:
     return isinstance(x, Constant)
 
 
-def _labels(experiment: Any, others: list[Any]) -> dict[str, Any]:
+def _labels(batches: list[Batch]) -> list[dict[str, Any]]:
     """The parts by which the structures differ, as a table names them."""
-    names = getattr(experiment, "__dataclass_fields__", {})
-    return {
-        name: label(getattr(experiment, name))
-        for name in names
-        if len({label(getattr(e, name, None)) for e in others}) > 1
-    }
+    bare = [_bare(batch) for batch in batches]
+    names = (
+        dict.fromkeys(f.name for x in bare for f in dataclasses.fields(x))
+        if all(map(dataclasses.is_dataclass, bare))
+        else {}
+    )
+    told: list[dict[str, Any]] = [{} for _ in batches]
+    for name in names:
+        found = labels([getattr(x, name, None) for x in bare])
+        if len(set(map(str, found))) > 1:
+            for one, shown in zip(told, found, strict=True):
+                one[name] = shown
+    return told
+
+
+def _bare(batch: Batch) -> Any:
+    """The experiment of a structure, with ... for numbers that differ within it."""
+    leaves, structure = jax.tree.flatten(
+        batch.template, is_leaf=lambda node: isinstance(node, Constant)
+    )
+    names = iter(hyperparameters(batch.template))
+    return jax.tree.unflatten(
+        structure,
+        [x if isinstance(x, Constant) or next(names) not in batch.columns else ... for x in leaves],
+    )

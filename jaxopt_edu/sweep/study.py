@@ -34,6 +34,7 @@ class Study:
     timeline: an entry for each segment of a tile: the worker, start and end in seconds, its first
         step, steps, width, lanes alive at its end, structure, and the useful lane-steps in it.
     moves: (step, Copy) for each trial that took over the state of another.
+    diverge_above: as in `sweep`.
     """
 
     space: Any
@@ -54,6 +55,7 @@ class Study:
     finals: dict[str, np.ndarray] = field(default_factory=dict)
     timeline: dict[str, np.ndarray] = field(default_factory=dict)
     moves: tuple[tuple[int, Copy], ...] = ()
+    diverge_above: float = 1e4
 
     def __len__(self) -> int:
         return len(self.columns["status"])
