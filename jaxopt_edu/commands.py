@@ -53,6 +53,7 @@ def run_sweep(options: Any) -> tuple[Any, int]:
             seed=options.seed,
             metric=options.metric,
             mode=options.mode,
+            rank_by=options.rank_by,
             rungs=rungs_of(options),
             folds=options.folds,
             seeds=options.seeds,

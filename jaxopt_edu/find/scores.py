@@ -8,16 +8,22 @@ import numpy as np
 from jax import Array, random
 from numpy import ndarray
 
-from jaxopt_edu.checks import check_mode, check_run, ranking_split
+from jaxopt_edu.checks import check_run, mode_for, ranking_split
 
 __all__ = ["check_tolerance", "near_best", "untrained"]
 
 
-def untrained(experiment: Any, steps: int, metric: str, mode: str, seed: int) -> float:
-    """The score before the first step, on the split that ranks; bad arguments are named."""
-    check_mode(mode)
+def untrained(
+    experiment: Any, steps: int, metric: str, mode: str, seed: int
+) -> tuple[float, str]:
+    """The score before the first step, on the split that ranks, and the mode, min or max.
+
+    Bad arguments are named.
+    """
     splits, _ = check_run(experiment, steps, metric, None)
-    return float(_first_score(experiment, np.uint32(seed), ranking_split(splits))[metric])
+    mode = mode_for([experiment], metric, mode)
+    first = _first_score(experiment, np.uint32(seed), ranking_split(splits))[metric]
+    return float(first), mode
 
 
 @functools.partial(jax.jit, static_argnames="split")
