@@ -16,7 +16,7 @@ ORDER = [
     "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
     "exchange", "disk", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
     "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
-    "diagnose", "find", "report", "parse", "build", "commands", "cli", "launch", "__main__",
+    "diagnose", "find", "report", "parse", "build", "leaderboard", "commands", "cli", "launch", "__main__",
 ]  # fmt: skip
 
 

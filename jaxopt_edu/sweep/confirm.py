@@ -6,8 +6,10 @@ not know of it: their mean is what such a training gives, and it decides between
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,7 +27,7 @@ from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import FINISHED, Record
 from jaxopt_edu.sweep.rungs import Copy, Verdict
 from jaxopt_edu.sweep.sampling import Batch, Plan
-from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
+from jaxopt_edu.sweep.store import ASKED, Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.value import check_count
 
 SEEDS = 2**32  # there are so many
@@ -38,8 +40,12 @@ def confirm(
     *,
     store: str | os.PathLike | None = None,
     progress: bool | None = None,
+    anew: bool = False,
 ) -> Any:
-    """The best trials of a study with fresh seeds, as a study: see `Study.confirm`."""
+    """The best trials of a study with fresh seeds, as a study: see `Study.confirm`.
+
+    anew: whether a store that holds another confirmation, or a damaged one, is made anew.
+    """
     check_count("best", best)
     check_count("seeds", seeds)
     of = candidates(study)[:best]
@@ -63,6 +69,8 @@ def confirm(
         "tiles": [course.widths[batch.place] for batch in batches],
         "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
+    if anew and store is not None and writes:
+        _clear(Path(store), asked)
     with Compilations() as compiled, _held(store, asked, writes) as files:
         course.compiled, course.store = compiled, files
         exchange.barrier("confirm")
@@ -84,6 +92,29 @@ def candidates(study: Any) -> np.ndarray:
     order = study.order
     scored = np.isfinite(study.columns.get(study.ranks, np.full(len(study), np.nan)))
     return order[scored[order] & (study.columns["status"][order] == FINISHED)]
+
+
+def affordable(study: Any, best: int = 8, seeds: int = 4) -> tuple[int, int] | None:
+    """At most so many trials and seeds as cost little beside the sweep; None below two of each.
+
+    That is an eighth of its useful lane-steps, and a quarter of the executed ones, as tiles that
+    are not full take their time too. Of what fits, the most lanes, and of as many the most seeds.
+    """
+    order, info = candidates(study), study.info
+    lane = study.steps * (study.folds or 1)
+    useful = info.get("useful_lane_steps", 0) / 8
+    executed = info.get("executed_lane_steps", 0) / 4
+    found = []
+    for n in range(2, min(best, len(order)) + 1):
+        at = [int(np.isin(batch.trials, order[:n]).sum()) for batch in study.batches]
+        wide = sum(-(-k // width) * width for k, width in zip(at, study.tiles, strict=True))
+        most = min(seeds, useful // (n * lane), executed // (wide * lane))
+        if most >= 2:
+            found.append((n * most, most, n))
+    if not found:
+        return None
+    _, count, n = max(found)
+    return n, int(count)
 
 
 def fresh_seeds(used: list[int], count: int) -> list[int]:
@@ -197,6 +228,15 @@ def _finished(course: Course, files: Store) -> dict[str, Any] | None:
         trials = columns.pop("")
         course.batches[batch.place] = replace(batch, columns=columns, trials=trials)
     return told
+
+
+def _clear(directory: Path, asked: dict[str, Any]) -> None:
+    """Deletes what is no confirmation of this."""
+    try:
+        ASKED.check(directory, asked)
+        read_results(directory)
+    except ValueError:
+        shutil.rmtree(directory)
 
 
 @contextlib.contextmanager
