@@ -125,9 +125,7 @@ def run_compare(options: Any) -> tuple[Any, int]:
     return table(rows), 0
 
 
-def _write(
-    study: Study, directory: Path, arguments: Any, confirmed: Study | None = None
-) -> None:
+def _write(study: Study, directory: Path, arguments: Any, confirmed: Study | None = None) -> None:
     save_study(study, directory, arguments=arguments, confirmed=confirmed)
     plot.save(plot.plot_curves(study), directory / "curves.png")
     plot.save(plot.plot_landscape(study), directory / "landscape.png")
@@ -141,8 +139,8 @@ def _confirmed(study: Study, best: int, directory: Path) -> tuple[Study | None, 
     size = affordable(study, best)
     if size is None:
         return None, (
-            "not confirmed with fresh seeds: two trials and two seeds, in tiles of their own, would "
-            "cost more than a quarter of the sweep; take more trials, or study.confirm() in Python"
+            "not confirmed with fresh seeds: two trials and two seeds, in tiles of their own, "
+            "would cost more than a quarter of the sweep; take more trials, or study.confirm() in Python"
         )
     again = confirm(study, *size, store=directory / CONFIRM, progress=True, anew=True)
     if not again.scored:

@@ -27,9 +27,12 @@ def leaderboard(
         lines += _confirmed_lines(study, confirmed)
     else:
         scores = study.scores()
-        test = [f"{k.removeprefix('test_')} {cell(v)}" for k, v in scores.items() if k[:5] == "test_"]
-        shown = ", ".join(test) or "there is none"
-        lines += [f"winner: trial {study.best_trial}; on the test part: {shown}", *[note] * bool(note)]
+        names = [name for name in scores if name.startswith("test_")]
+        test = ", ".join(f"{n.removeprefix('test_')} {cell(scores[n])}" for n in names)
+        lines += [
+            f"winner: trial {study.best_trial}; on the test part: {test or 'there is none'}",
+            *[note] * bool(note),
+        ]
     best = "best.json " * bool(study.scored) + "confirm.csv " * bool(confirmed)
     return "\n".join([
         *lines,
@@ -132,8 +135,8 @@ def _confirmed_lines(study: Study, confirmed: Study) -> list[str]:
     return [
         f"winner: trial {winner_of(study, confirmed)}; on the test part: "
         f"{', '.join(test) or 'there is none'} (means over {seeds} fresh seeds, 95% intervals)",
-        f"the {len(confirmed)} best were trained again with {seeds} fresh seeds: {share:.1%} of the "
-        f"sweep's lane-steps, {info['seconds']:.1f} s, "
+        f"the {len(confirmed)} best were trained again with {seeds} fresh seeds: {share:.1%} of "
+        f"the sweep's lane-steps, {info['seconds']:.1f} s, "
         f"{info['compilations']['engine']} programs compiled",
     ]
 

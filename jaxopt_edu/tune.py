@@ -260,5 +260,9 @@ def _check_slopes(first: Seen, metric: str) -> None:
     """ValueError where there is nothing to descend on."""
     if np.isnan(first.score).all():
         raise ValueError(f"no start of {len(first.score)} has a finite {metric}: narrow the space")
+    if not np.isfinite(first.slope).any():
+        raise ValueError(
+            f"no start of {len(first.score)} has a finite gradient of {metric}: narrow the space"
+        )
     if np.nanmax(first.slope) == 0:
         raise ValueError(f"metric = {metric!r} has slope 0 at every start: it jumps; `sweep` it")

@@ -76,11 +76,12 @@ def at_rung(study: Study, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     place = np.flatnonzero(study.evaluations == step)
     if curves is None or not len(place):
         return np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
-    lanes = study.lanes.get(study.metric, curves[:, None])
-    moves = [(at, copy) for at, copy in study.moves if at < step]
-    lanes = followed(lanes, moves, study.evaluations.tolist())
-    sign = 1 if study.mode == "min" else -1
-    scores = standing_scores(lanes, int(place[0]), study.rank_by, sign).mean(1)
+    scores = curves[:, place[0]]
+    if study.rank_by != "last":
+        moves = [(at, copy) for at, copy in study.moves if at < step]
+        lanes = followed(study.lanes[study.metric], moves, study.evaluations.tolist())
+        sign = 1 if study.mode == "min" else -1
+        scores = standing_scores(lanes, int(place[0]), study.rank_by, sign).mean(1)
     trials = np.flatnonzero(np.isfinite(scores))
     status, steps = study.columns["status"][trials], study.columns["steps"][trials]
     return trials, scores[trials], (steps > step) | (status == "finished")

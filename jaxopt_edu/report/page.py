@@ -11,9 +11,9 @@ from jaxopt_edu.plot.importance import importance_title
 from jaxopt_edu.plot.scores import (
     diverged,
     present,
+    rank_name,
     ranked,
     score_columns,
-    rank_name,
     title_of,
 )
 from jaxopt_edu.report import charts, maps
@@ -47,7 +47,8 @@ def report_html(study: Study, confirmed: Study | None = None) -> str:
     order = np.concatenate([order, np.setdiff1d(np.arange(len(study)), order)])[:MOST_ROWS]
     parallel, drawn = maps.parallel(study, order), _charts(study)
     left = f"<section>{what_was_run(study)}{how_it_ran(study)}</section>"
-    right = f"<section class='best'>{confirmation(study, confirmed)}{_best(study)}</section>{_importance(study)}"
+    best = confirmation(study, confirmed) + _best(study, confirmed)
+    right = f"<section class='best'>{best}</section>{_importance(study)}"
     body = [
         f"<h1>{html(_headline(study))}</h1>",
         f"<p class='lead'>{html(_lead(study))}</p>",
@@ -141,14 +142,15 @@ def _lead(study: Study) -> str:
     return "; ".join(parts)
 
 
-def _best(study: Study) -> str:
+def _best(study: Study, confirmed: Study | None) -> str:
     if not len(ranked(study)):
         return "<h2>No trial reached a score</h2>"
     best = int(ranked(study)[0])
     having = [name for name in study.swept if present(study.columns[name])[best]]
     chosen = {title_of(name): study.columns[name][best] for name in having}
     scores = {n.replace("_", " ", 1): study.columns[n][best] for n in score_columns(study)}
-    return f"<h2>The best of the sweep: trial {best}</h2>{facts(chosen)}<h2>Its scores</h2>{facts(scores)}"
+    head = f"{'The' if confirmed is None else 'Before that, the'} best: trial {best}"
+    return f"<h2>{head}</h2>{facts(chosen)}<h2>Its scores</h2>{facts(scores)}"
 
 
 def _importance(study: Study) -> str:

@@ -27,7 +27,14 @@ from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import FINISHED, Record
 from jaxopt_edu.sweep.rungs import Copy, Verdict
 from jaxopt_edu.sweep.sampling import Batch, Plan
-from jaxopt_edu.sweep.store import ASKED, Store, opened, read_results, restore_record, stored_columns
+from jaxopt_edu.sweep.store import (
+    ASKED,
+    Store,
+    opened,
+    read_results,
+    restore_record,
+    stored_columns,
+)
 from jaxopt_edu.value import check_count
 
 SEEDS = 2**32  # there are so many
@@ -104,17 +111,17 @@ def affordable(study: Any, best: int = 8, seeds: int = 4) -> tuple[int, int] | N
     lane = study.steps * (study.folds or 1)
     useful = info.get("useful_lane_steps", 0) / 8
     executed = info.get("executed_lane_steps", 0) / 4
-    found = []
+    found: list[tuple[int, int, int]] = []
     for n in range(2, min(best, len(order)) + 1):
         at = [int(np.isin(batch.trials, order[:n]).sum()) for batch in study.batches]
         wide = sum(-(-k // width) * width for k, width in zip(at, study.tiles, strict=True))
-        most = min(seeds, useful // (n * lane), executed // (wide * lane))
+        most = int(min(seeds, useful // (n * lane), executed // (wide * lane)))
         if most >= 2:
             found.append((n * most, most, n))
     if not found:
         return None
     _, count, n = max(found)
-    return n, int(count)
+    return n, count
 
 
 def fresh_seeds(used: list[int], count: int) -> list[int]:

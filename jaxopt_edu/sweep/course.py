@@ -143,8 +143,8 @@ class Course:
             ends, means = self.record.ends(self.asked), self.record.means(self.asked)
             ranked = {k: x.mean(1) for k, x in self.record.ranked(self.asked).items()}
             more = ranked | means | {k: ends[k] for k in ("steps", "reason")}
-            scores = [s * self.record.ranks(self.asked, k, s).mean(1) for k, s in self.objectives]
-            scores = np.stack(scores, 1)
+            told = [s * self.record.ranks(self.asked, k, s).mean(1) for k, s in self.objectives]
+            scores = np.stack(told, 1)
             self.plan.tell(
                 scores[trials, 0] if len(self.objectives) == 1 else scores[trials],
                 steps=np.asarray(self.settings.stops),

@@ -15,7 +15,6 @@ from jaxopt_edu.sweep.results import load_study
 from jaxopt_edu.sweep.store import RESULTS
 from jaxopt_edu.sweep.study import Study
 
-
 CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 
 
@@ -90,9 +89,10 @@ def winner_of(study: Study, confirmed: Study | None) -> int:
 
 def confirmed_scores(confirmed: Study, trial: int) -> dict[str, dict[str, float | None]]:
     """Mean and interval over the fresh seeds of each score of a trial of a confirmation."""
+    found = {name: confirmed.interval(trial, name)._asdict() for name in confirmed.finals}
     return {
-        name: {k: x if x == x else None for k, x in confirmed.interval(trial, name)._asdict().items()}
-        for name in confirmed.finals
+        name: {k: x if x == x else None for k, x in bounds.items()}
+        for name, bounds in found.items()
     }
 
 

@@ -26,8 +26,9 @@ class Study:
     columns: one array over trials for each column of the table, in order: the swept choices and
         numbers by name, `rank_<metric>`, which ranks by the rule `rank_by` (last, tail or best),
         `<split>_<name>` for each last score of the validation and test split (means over the seeds
-        and folds of a trial, with `_low` and `_high` for the metric and what ranks), status (finished, stopped, diverged, interrupted), steps (taken; of a diverged trial those
-        until it was), reason. The scores of diverged trials are NaN; those of trials that were
+        and folds of a trial, with `_low` and `_high` for the metric and what ranks), status
+        (finished, stopped, diverged, interrupted), steps (taken; of a diverged trial those until it
+        was), reason. The scores of diverged trials are NaN; those of trials that were
         stopped are the last ones known.
     curves: score name -> (trials, evaluations), on the split that ranks; NaN where not evaluated.
     evaluations: the step of each evaluation. rungs: those at which trials were judged.
@@ -197,7 +198,8 @@ class Study:
         return interval(values[trial] - values[other], self._k, level)
 
     def _finals(self, score: str | None) -> np.ndarray:
-        score = score or (self.ranks if self.ranks in self.finals else f"{self.split}_{self.metric}")
+        own = self.ranks if self.ranks in self.finals else f"{self.split}_{self.metric}"
+        score = score or own
         resolve_among("score", score, self.finals)
         return self.finals[score]
 
