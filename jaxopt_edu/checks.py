@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -11,10 +11,9 @@ from jax import random
 
 from jaxopt_edu.data.folds import Folds
 from jaxopt_edu.names import hyperparameters, vectors
+from jaxopt_edu.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
 from jaxopt_edu.space import OneOf, structural
 from jaxopt_edu.value import StandIn, check_count, nearest
-
-TRAINING_LOSS = "training_loss"  # scored at every stop where a state has a loss
 
 
 def check_numbers(experiment: Any, doing: str) -> None:
@@ -62,6 +61,11 @@ def check_run(
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
     watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
+    for name in scores:
+        bound = name.removesuffix("_low").removesuffix("_high")
+        if name in watched or (bound != name and bound in scores):
+            what = "the loss of the state" if name in watched else f"a bound of {bound!r}"
+            raise ValueError(f"score {name!r} has the name of {what}: name it otherwise")
     return splits, (*scores, *watched)
 
 
@@ -96,6 +100,19 @@ def _check_state(state: Any, new: Any) -> None:
             )
 
 
+def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = True) -> str:
+    """min or max, of a score of experiments that are compared by it.
+
+    Errors: ValueError where mode is auto and they do not say, or not all the same; where nothing is
+        compared it is not needed, and min.
+    """
+    told = {modes_of(experiment, [metric])[metric] for experiment in experiments}
+    known = told.pop() if len(told) == 1 else None
+    if mode == AUTO and known is None and not needed:
+        return "min"
+    return resolve_mode(mode, known, repr(metric))
+
+
 @functools.partial(jax.jit, static_argnames="split")
 def _walk(experiment: Any, seed: Any, split: str) -> Any:
     """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
@@ -112,12 +129,6 @@ def splits_of(experiment: Any) -> tuple[str, ...]:
 def ranking_split(splits: tuple[str, ...]) -> str:
     """The split whose scores rank trials and stop runs."""
     return "validation" if "validation" in splits else splits[0]
-
-
-def check_mode(mode: str) -> None:
-    """ValueError unless mode is min or max."""
-    if mode not in ("min", "max"):
-        raise ValueError(f"mode = {mode!r}: wanted 'min' or 'max'")
 
 
 def evaluations(every: int, steps: int, more: tuple[int, ...] = ()) -> tuple[int, ...]:

@@ -61,7 +61,12 @@ def _sweep_arguments(sweep: argparse.ArgumentParser) -> None:
     add("--folds", type=int, metavar="K", help="train every trial on K folds")
     add("--seeds", type=int, default=1, metavar="K", help="... with K seeds")
     add("--metric", default="loss", help="the score that ranks (default loss)")
-    add("--mode", default="min", choices=("min", "max"), help="of the metric")
+    words = "whether less or more of the metric is better (default: as is known of it)"
+    add("--mode", default="auto", choices=("auto", "min", "max"), help=words)
+    words = "what of a curve ranks: the last score, the mean of the last fifth, the best"
+    add("--rank-by", default="tail", choices=("last", "tail", "best"), help=f"{words} (tail)")
+    words = "train the N best again with fresh seeds, as many as an eighth of the work allows"
+    add("--confirm", type=int, default=8, metavar="N", help=f"{words} (default 8; 0: none)")
     add("--tile", type=int, help="lanes in one program (default: by shapes)")
     where = sweep.add_mutually_exclusive_group()
     where.add_argument("--out", help="directory of the results (default runs/DATA-N)")

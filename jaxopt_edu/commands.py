@@ -8,6 +8,7 @@ from jaxopt_edu import data, functions, losses, plot, report, schedules
 from jaxopt_edu.build import MODELS, OPTIMIZERS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
+from jaxopt_edu.leaderboard import cell, leaderboard, summary, table, told
 from jaxopt_edu.names import hyperparameters, recipes
 from jaxopt_edu.race import race
 from jaxopt_edu.sweep import (
@@ -17,7 +18,17 @@ from jaxopt_edu.sweep import (
     save_study,
     sweep,
 )
-from jaxopt_edu.sweep.files import beside, check_directory, new_directory, take_place
+from jaxopt_edu.sweep.confirm import affordable, confirm
+from jaxopt_edu.sweep.files import (
+    CONFIRM,
+    beside,
+    check_directory,
+    load_confirmed,
+    new_directory,
+    take_place,
+)
+from jaxopt_edu.sweep.study import no_best
+from jaxopt_edu.value import check_count
 
 LISTS = {
     "models": lambda: tuple(MODELS),
@@ -40,11 +51,13 @@ def run_list(options: Any) -> tuple[str, int]:
 def run_sweep(options: Any) -> tuple[Any, int]:
     """Runs the sweep, writes its files, and gives the leaderboard or the JSON line."""
     space = build(options, sampled=True)
+    if options.confirm:
+        check_count("--confirm", options.confirm, least=2)
     if options.out is not None:
         check_directory(options.out, options.overwrite)
     directory = Path(options.store or options.out or new_directory("runs", options.data))
     writing = beside(directory) if options.overwrite else directory
-    status = 0
+    status, confirmed, note = 0, None, ""
     try:
         study = sweep(
             space,
@@ -53,6 +66,7 @@ def run_sweep(options: Any) -> tuple[Any, int]:
             seed=options.seed,
             metric=options.metric,
             mode=options.mode,
+            rank_by=options.rank_by,
             rungs=rungs_of(options),
             folds=options.folds,
             seeds=options.seeds,
@@ -65,96 +79,73 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     except SweepInterrupted as stop:
         study, status = stop.study, 130
     arguments = {k: v for k, v in vars(options).items() if k != "run"}
-    _write(study, writing, arguments)
+    if not status:
+        try:
+            confirmed, note = _confirmed(study, options.confirm, writing)
+        except KeyboardInterrupt:  # what the sweep found is kept
+            note, status = "interrupted before the best were confirmed", 130
+    _write(study, writing, arguments, confirmed)
     if writing != directory:
         take_place(writing, directory)
     if status:
         print(f"interrupted: --store {directory} goes on", file=sys.stderr)
-    return summary(study, directory) if options.json else leaderboard(study, directory), status
+    return _answer(options, study, directory, confirmed, note, status)
+
+
+def _answer(
+    options: Any, study: Study, directory: Path, confirmed: Study | None, note: str, status: int
+) -> tuple[Any, int]:
+    """What is printed, and the exit status: 1 where no trial has a score."""
+    if not study.scored and not status:
+        print(no_best(study), file=sys.stderr)
+        status = 1
+    if options.json:
+        return summary(study, directory, confirmed), status
+    return leaderboard(study, directory, confirmed, note), status
 
 
 def run_report(options: Any) -> tuple[Any, int]:
     """Makes the files of a stored sweep again."""
     directory = Path(options.directory)
     study = load_study(directory)
-    _write(study, directory, None)
-    return summary(study, directory) if options.json else leaderboard(study, directory), 0
+    confirmed = load_confirmed(study, directory)
+    _write(study, directory, None, confirmed)
+    return _answer(options, study, directory, confirmed, "", 0)
 
 
 def run_compare(options: Any) -> tuple[Any, int]:
     """Two stored sweeps side by side."""
     studies = {name: load_study(name) for name in (options.first, options.second)}
-    told = {name: _told(study) for name, study in studies.items()}
+    found = {name: told(study, load_confirmed(study, name)) for name, study in studies.items()}
     if options.json:
-        return told, 0
-    names = list(dict.fromkeys(key for of in told.values() for key in of))
+        return found, 0
+    names = list(dict.fromkeys(key for of in found.values() for key in of))
     rows = [["", *studies]]
-    rows += [[name, *(_cell(of.get(name)) for of in told.values())] for name in names]
+    rows += [[name, *(cell(of.get(name)) for of in found.values())] for name in names]
     return table(rows), 0
 
 
-def _told(study: Study) -> dict[str, Any]:
-    """What a comparison says of a study."""
-    best, info = study.best_trial, study.info
-    return {
-        "trials": len(study),
-        "diverged": study.diverged,
-        "steps": study.steps,
-        "lane-steps": info["useful_lane_steps"],
-        "seconds": info["seconds"],
-        "best trial": best,
-        **study.hyperparameters(),
-        **study.scores(),
-    }
-
-
-def _write(study: Study, directory: Path, arguments: Any) -> None:
-    save_study(study, directory, arguments=arguments)
+def _write(study: Study, directory: Path, arguments: Any, confirmed: Study | None = None) -> None:
+    save_study(study, directory, arguments=arguments, confirmed=confirmed)
     plot.save(plot.plot_curves(study), directory / "curves.png")
     plot.save(plot.plot_landscape(study), directory / "landscape.png")
-    write_text(directory / "report.html", report.report_html(study))
+    write_text(directory / "report.html", report.report_html(study, confirmed))
 
 
-def summary(study: Study, directory: Path) -> dict[str, Any]:
-    """What --json prints."""
-    info = study.info
-    keys = ("trials", "diverged", "stopped", "executed_lane_steps", "useful_lane_steps", "seconds",
-            "compile_seconds", "compilations", "model_steps_per_second", "devices")  # fmt: skip
-    best = {
-        "trial": study.best_trial,
-        "hyperparameters": study.hyperparameters(),
-        "scores": study.scores(),
-    }
-    return {key: info[key] for key in keys if key in info} | {
-        "best": best,
-        "directory": str(directory),
-    }
-
-
-def leaderboard(study: Study, directory: Path) -> str:
-    """The ten best trials, the winner's test scores, and where the files are."""
-    shown = [*study.swept, *(n for n in study.scores() if n.startswith(f"{study.split}_"))]
-    rows = [["rank", "trial", *(name.rsplit(".", 1)[-1] for name in shown)]]
-    for rank, trial in enumerate(study.order[:10].tolist(), 1):
-        row = study.row(trial)
-        rows.append([str(rank), str(trial), *(_cell(row[name]) for name in shown)])
-    info, scores = study.info, study.scores()
-    test = ", ".join(
-        f"{name.removeprefix('test_')} {_cell(value)}"
-        for name, value in scores.items()
-        if name.startswith("test_")
-    )
-    seconds, compiling = info["seconds"], info["compile_seconds"]
-    return "\n".join([
-        table(rows),
-        "",
-        f"winner: trial {study.best_trial}; on the test part: {test or 'there is none'}",
-        f"{info['trials']} trials, {info['diverged']} diverged, {info['stopped']} stopped, "
-        f"{info['useful_lane_steps']:,} of {info['executed_lane_steps']:,} executed lane-steps "
-        f"useful, {seconds:.1f} s of which "
-        f"{compiling:.1f} s compiling, {info['model_steps_per_second']:,.0f} model-steps/s",
-        f"files: {directory}/ trials.csv best.json study.json curves.png landscape.png report.html",
-    ])  # fmt: skip
+def _confirmed(study: Study, best: int, directory: Path) -> tuple[Study | None, str]:
+    """The best trials with fresh seeds, or why there is none of it."""
+    if not best or not study.scored:
+        return None, ""
+    size = affordable(study, best)
+    if size is None:
+        return None, (
+            "not confirmed with fresh seeds: two trials and two seeds, in tiles of their own, "
+            "would cost more than a quarter of the sweep; take more trials, or study.confirm() in Python"
+        )
+    again = confirm(study, *size, store=directory / CONFIRM, progress=True, anew=True)
+    if not again.scored:
+        return None, f"not confirmed: with fresh seeds all of the {len(again)} best diverged"
+    return again, ""
 
 
 def run_fit(options: Any) -> tuple[Any, int]:
@@ -179,7 +170,7 @@ def run_fit(options: Any) -> tuple[Any, int]:
         return answer, 0
     names = list(next(iter(run.scores.values())))
     rows = [["split", *names]]
-    rows += [[split, *(_cell(s[name]) for name in names)] for split, s in run.scores.items()]
+    rows += [[split, *(cell(s[name]) for name in names)] for split, s in run.scores.items()]
     why = f" ({run.reason})" if run.reason else ""
     return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}", 0
 
@@ -194,16 +185,3 @@ def run_race(options: Any) -> tuple[Any, int]:
     if options.json:
         return result.as_dict() | {"picture": str(path)}, 0
     return f"{table(result.rows())}\n\npicture: {path}", 0
-
-
-def table(rows: list[list[str]]) -> str:
-    """Rows of text in aligned columns, the first row underlined."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, random
 
-from jaxopt_edu import metrics, tree
+from jaxopt_edu import metrics, scores, tree
 from jaxopt_edu.augment import losses_of
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
@@ -29,6 +29,8 @@ class Experiment(Protocol):
     belongs in its state. Where a state has a field `loss`, it is watched for divergence at every
     step. A score is a dict of named scalars, for one of the `splits`.
     One that goes through its data in batches may have `steps_per_epoch`: rungs wait for so many.
+    `score_modes`, where there is one, says of scores by name whether less ("min") or more ("max")
+    is better; of scores that have a name of this library's ("loss", "accuracy") that is known.
     An experiment that can be trained on folds has two more: `folded(folds)` gives one whose data
     are split into folds, as `jo.data.k_fold` does, and of that `fold(i)`, i traced, the i-th.
     """
@@ -67,7 +69,7 @@ class Training:
         as `jo.augment.noise(0.1)`. Its key is new at each step, and the same in all trials. Scores
         are those of the examples as they are.
     score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
-        R2 for numbers.
+        R2 for numbers. Two metrics of one name are told apart by their arguments, or refused.
     Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
 
     >>> import jaxopt_edu as jo
@@ -178,7 +180,7 @@ class Training:
         prediction = self.model.apply(state.params, x)
         named = {"loss": _mean(self.loss(prediction, y), weights)}
         extra = () if weights is None else (weights,)
-        return named | {_name(f): f(prediction, y, *extra) for f in self._metrics()}
+        return named | {name: f(prediction, y, *extra) for name, f in self._named().items()}
 
     def batch(self, t: Array, key: Array) -> tuple[Array, Array, Array | None]:
         """The examples of step t, and weights where some of them are padding."""
@@ -206,22 +208,31 @@ class Training:
     def _loss(self, params, x, y, weights, key=None):
         return _mean(losses_of(self.loss, self.model.apply(params, x, key=key), y), weights)
 
+    @property
+    def score_modes(self) -> dict[str, str | None]:
+        """Whether less or more of each score is better; None of a metric that does not say."""
+        return {"loss": "min"} | {name: scores.mode_of(f) for name, f in self._named().items()}
+
     def _metrics(self) -> tuple[Callable, ...]:
         if self.metrics is not None:
             return self.metrics
         return (metrics.accuracy if self.data.task == "classification" else metrics.r2_score,)
 
+    def _named(self) -> dict[str, Callable]:
+        return scores.named(self._metrics())
+
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the part, before anything is compiled."""
         if isinstance(self.data, Folds):
             padded = self.data.validation_counts is not None
-            for f in self._metrics() if padded else ():
+            for name, f in self._named().items() if padded else ():
                 if len(inspect.signature(f).parameters) < 3:
                     raise ValueError(
-                        f"metric {_name(f)} takes no weights, which folds of unequal size need"
+                        f"metric {name} takes no weights, which folds of unequal size need"
                     )
             return self.fold(self.data.smallest).check()
         self._check_augment()
+        self._named()
         if wants_lengths(self.regularizer):
             check_lengths(self.optimizer, self.regularizer)
         train, b = self.data.train, self.batch_size
@@ -255,11 +266,6 @@ class Training:
 
 def _mean(losses: Array, weights: Array | None) -> Array:
     return jnp.mean(losses) if weights is None else weighted_mean(losses, weights)
-
-
-def _name(metric: Any) -> str:
-    """The name of a metric, also of one with arguments (functools.partial)."""
-    return getattr(metric, "func", metric).__name__
 
 
 @jax.jit

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from jaxopt_edu.checks import (
-    check_mode,
     check_numbers,
     check_run,
     evaluations,
+    mode_for,
     ranking_split,
     segment_length,
 )
@@ -40,7 +40,7 @@ def fit(
     tol: float | None = None,
     patience: int | None = None,
     metric: str = "loss",
-    mode: str = "min",
+    mode: str = "auto",
     eval_every: int | None = None,
     train_curve: bool = False,
     tile: int = 1,
@@ -60,7 +60,8 @@ def fit(
         most this; with a proximal regularizer r, that of p - prox_r(p - g), which is 0 at the
         minimum.
     patience: stop after this many evaluations without a better score, and return the best state.
-    metric, mode: the score that patience watches, on the validation split.
+    metric, mode: the score that patience watches, on the validation split, and whether less (min)
+        or more (max) of it is better: by default as is known of the score.
     eval_every: steps between evaluations; by default a twentieth of all.
     train_curve: whether evaluations score the training part too (`Run.train_history`), each time at
         the cost of a forward pass through it.
@@ -89,7 +90,6 @@ def fit(
     >>> jo.fit(experiment, steps=1000, tol=1e-5).status
     'converged'
     """
-    check_mode(mode)
     seed = check_seed(seed)
     check_numbers(experiment, "fit")
     if tol is not None:
@@ -101,6 +101,7 @@ def fit(
     if patience is not None:
         check_count("patience", patience)
     splits, names = check_run(running, steps, metric, tile)
+    mode = mode_for([running], metric, mode, needed=patience is not None)
     stops = evaluations(segment_length(running, steps, eval_every), steps)
     split = ranking_split(splits)
     settings = Settings(stops, split, splits, names, diverge_above, tol)

@@ -23,10 +23,9 @@ from jaxopt_edu.shapes import class_labels, example_weights, floats, pair, weigh
 from jaxopt_edu.tree import is_float, wide
 from jaxopt_edu.value import resolve_among
 
-__all__ = [
-    "accuracy", "confusion_matrix", "f1_score", "mean_absolute_error", "mean_squared_error",
-    "precision", "r2_score", "recall", "roc_auc", "top_k_accuracy",
-]  # fmt: skip
+SHARES = ["accuracy", "f1_score", "precision", "r2_score", "recall", "roc_auc", "top_k_accuracy"]
+ERRORS = ["mean_absolute_error", "mean_squared_error"]  # less of them is better, more of SHARES
+__all__ = [*SHARES, *ERRORS, "confusion_matrix"]
 
 AVERAGES = ("binary", "micro", "macro", "weighted")
 

@@ -43,6 +43,11 @@ class Racer:
     path: np.ndarray
     final_values: np.ndarray
 
+    @property
+    def best_rate(self) -> float:
+        """The learning rate; NaN where the racer diverged at all of them, so that none is best."""
+        return self.learning_rate if math.isfinite(self.value) else math.nan
+
 
 @dataclass(frozen=True, eq=False)
 class Race:
@@ -64,14 +69,19 @@ class Race:
         table = [[*head, f"within {self.tolerance:g} from step"]]
         for r in self.racers:
             reached = "-" if r.reached is None else str(r.reached)
-            numbers = (r.learning_rate, r.value, r.distance)
-            table.append([r.name, *(f"{x:.3g}" for x in numbers), reached])
+            numbers = (r.best_rate, r.value, r.distance)
+            shown = (f"{x:.3g}" if math.isfinite(x) else "-" for x in numbers)
+            table.append([r.name, *shown, reached])
         return table
 
     def as_dict(self) -> dict[str, Any]:
         """The table as numbers for JSON; None where one is not finite."""
         names = ("name", "learning_rate", "value", "distance", "reached")
         rows = [{name: _finite(getattr(r, name)) for name in names} for r in self.racers]
+        rows = [
+            row | {"learning_rate": _finite(r.best_rate)}
+            for row, r in zip(rows, self.racers, strict=True)
+        ]
         about = {"function": self.function.name, "formula": self.function.formula}
         asked = {"steps": self.steps, "tolerance": self.tolerance}
         return about | asked | {"scans": len(self.learning_rates), "racers": rows}

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from jaxopt_edu import tree
-from jaxopt_edu.checks import check_mode
+from jaxopt_edu.checks import mode_for
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.hypergradient import check_score, final_score, strong, without_jumps
 from jaxopt_edu.names import hyperparameters, replace
@@ -91,7 +91,7 @@ def tune(
     optimizer: Any = ADAM,
     seed: int = 0,
     metric: str = "loss",
-    mode: str = "min",
+    mode: str = "auto",
     split: str | None = None,
     progress: bool | None = None,
 ) -> Tuning:
@@ -130,13 +130,13 @@ def tune(
     >>> bool(tuning.scores[-1].max() < tuning.scores[0].min())  # the worst end, the best start
     True
     """
-    check_mode(mode)
     seed = check_seed(seed)
     check_count("updates", updates)
     check_count("starts", starts)
     axes = _axes(space)
     middle = replace(space, **{name: (d.low + d.high) / 2 for name, d in axes})
     split = check_score(middle, steps, metric, split)
+    mode = mode_for([middle], metric, mode)
     template = jax.tree.map(strong, middle)
     walks, rows = _start(axes, starts, seed, optimizer), []
     bar = Progress((updates + 1) * starts * steps, progress)
@@ -261,5 +261,9 @@ def _check_slopes(first: Seen, metric: str) -> None:
     """ValueError where there is nothing to descend on."""
     if np.isnan(first.score).all():
         raise ValueError(f"no start of {len(first.score)} has a finite {metric}: narrow the space")
+    if not np.isfinite(first.slope).any():
+        raise ValueError(
+            f"no start of {len(first.score)} has a finite gradient of {metric}: narrow the space"
+        )
     if np.nanmax(first.slope) == 0:
         raise ValueError(f"metric = {metric!r} has slope 0 at every start: it jumps; `sweep` it")

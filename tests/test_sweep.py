@@ -144,7 +144,7 @@ class Valley:
 
 
 def test_anything_that_learns_step_by_step_is_an_experiment():
-    study = jo.sweep(Valley(jo.log_uniform(1e-3, 1.0)), 16, steps=50, metric="height")
+    study = jo.sweep(Valley(jo.log_uniform(1e-3, 1.0)), 16, steps=50, metric="height", mode="min")
     assert study.columns["validation_height"][study.best_trial] < 1e-2
     assert study.diverged > 0
     assert "state is not finite" in study.columns["reason"].tolist()

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxopt_edu.checks import check_mode
 from jaxopt_edu.explain.inputs import (
     CHUNK,
     check_key,
@@ -18,6 +17,7 @@ from jaxopt_edu.explain.inputs import (
     one_program,
     output_of,
 )
+from jaxopt_edu.scores import mode_of, name_of, resolve_mode
 from jaxopt_edu.tree import root
 from jaxopt_edu.value import check_count
 
@@ -37,7 +37,7 @@ def permutation_importance(
     y: ArrayLike,
     metric: Callable,
     *,
-    mode: str = "max",
+    mode: str = "auto",
     key: Any = None,
     repeats: int = 5,
     permutations: ArrayLike | None = None,
@@ -50,13 +50,14 @@ def permutation_importance(
     It is about this model on these examples: of two features that say the same, each may seem
     unimportant as long as the other is there.
     metric: (predictions, targets) -> a number, such as any of `jo.metrics`.
-    mode: "max" for scores (accuracy), "min" for errors (mean_squared_error).
+    mode: "max" for scores (accuracy), "min" for errors (mean_squared_error); "auto" knows it of
+        `jo.metrics` and `jo.losses`, and of these with arguments.
     key: draws repeats permutations, the same ones for every feature; permutations: given instead.
     Shapes: x (n, d), y (n, ...), permutations (repeats, n) -> mean and std (d,), importances
         (d, repeats).
     Units: the unit of the metric.
-    Errors: ValueError where there is not exactly one of key and permutations, where mode is neither
-        max nor min, or where shapes do not fit.
+    Errors: ValueError where there is not exactly one of key and permutations, where mode is none of
+        these or nothing is known of the metric, or where shapes do not fit.
     Source: Breiman 2001, Random Forests, section 10; Fisher, Rudin & Dominici 2019,
         arXiv:1801.01489.
     Agrees with: sklearn.inspection.permutation_importance on the same permutations, 1e-12 in
@@ -73,7 +74,7 @@ def permutation_importance(
     x, y = examples("x", x), jnp.asarray(y)
     n, d = x.shape
     output_of(predict, x)
-    check_mode(mode)
+    mode = resolve_mode(mode, mode_of(metric), f"metric {name_of(metric)}")
     check_count("chunk", chunk)
     check_count("repeats", repeats)
     check_key(key, permutations, "permutations")

@@ -215,6 +215,10 @@ class FedAvg:
         examples = share * self.epochs * int(np.size(self.clients.rows))
         return math.ceil(10 * self.data.validation.size / (3 * examples))
 
+    @property
+    def score_modes(self) -> dict[str, str | None]:
+        return self.centralised.score_modes
+
     def score(self, state, split):
         return self.centralised.score(state, split)
 

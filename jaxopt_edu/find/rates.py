@@ -66,7 +66,7 @@ def find_learning_rate(
     rates: int = 32,
     name: str = "learning_rate",
     metric: str = "loss",
-    mode: str = "min",
+    mode: str = "auto",
     tolerance: float = 0.05,
     seed: int = 0,
     progress: bool | None = None,
@@ -83,7 +83,8 @@ def find_learning_rate(
     low, high, rates: so many learning rates, evenly spread in logarithms within (low, high).
     name: of a number in `jo.hyperparameters(experiment)`, or its ending: of a schedule one of its
         numbers, such as peak_value.
-    metric, mode: the score that is compared, on the validation split.
+    metric, mode: the score that is compared, on the validation split, and whether less or more of
+        it is better (auto: as is known of it).
     Errors: ValueError or TypeError that names the argument, before anything is compiled; ValueError
         where no learning rate improves on the untrained model.
     Source: for the ramp that this is not: Smith 2017, arXiv:1506.01186; for the bias of short
@@ -104,13 +105,13 @@ def find_learning_rate(
     if not 0 < low < high < math.inf:
         raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
     full = resolve(name, hyperparameters(experiment))
-    first = untrained(experiment, steps, metric, mode, seed)
+    first, mode = untrained(experiment, steps, metric, mode, seed)
     space = replace(experiment, **{full: log_uniform(low, high)})
     study = sweep(
         space, rates, steps=steps, sampler="grid", metric=metric, mode=mode, seed=seed,
         progress=progress,
     )  # fmt: skip
-    values, scores = study.columns[full], study.columns[f"{study.split}_{metric}"]
+    values, scores = study.columns[full], study.columns[study.ranks]
     near = near_best(scores, first, mode, tolerance)
     from_, to = _around(near, int(study.best_trial))
     middle = math.sqrt(values[from_] * values[to])

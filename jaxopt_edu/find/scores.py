@@ -8,18 +8,22 @@ import numpy as np
 from jax import Array, random
 from numpy import ndarray
 
-from jaxopt_edu.checks import check_mode, check_run, ranking_split
+from jaxopt_edu.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.value import check_seed
 
 __all__ = ["check_tolerance", "near_best", "untrained"]
 
 
-def untrained(experiment: Any, steps: int, metric: str, mode: str, seed: int) -> float:
-    """The score before the first step, on the split that ranks; bad arguments are named."""
-    check_mode(mode)
+def untrained(experiment: Any, steps: int, metric: str, mode: str, seed: int) -> tuple[float, str]:
+    """The score before the first step, on the split that ranks, and the mode, min or max.
+
+    Bad arguments are named.
+    """
     seed = check_seed(seed)
     splits, _ = check_run(experiment, steps, metric, None)
-    return float(_first_score(experiment, np.uint32(seed), ranking_split(splits))[metric])
+    mode = mode_for([experiment], metric, mode)
+    first = _first_score(experiment, np.uint32(seed), ranking_split(splits))[metric]
+    return float(first), mode
 
 
 @functools.partial(jax.jit, static_argnames="split")
@@ -30,8 +34,10 @@ def _first_score(experiment: Any, seed: Any, split: str) -> dict[str, Array]:
 def near_best(scores: ndarray, first: float, mode: str, tolerance: float) -> ndarray:
     """Which scores lack at most that share of what the best gained over the first.
 
-    Errors: ValueError where none is better than the first.
+    Errors: ValueError where none is better than the first, or all diverged.
     """
+    if not np.isfinite(scores).any():
+        raise ValueError(f"all {len(scores)} trainings diverged: wanted lower learning rates")
     sign = 1 if mode == "min" else -1
     costs = np.where(np.isfinite(scores), sign * scores, np.inf)
     if not costs.min() < sign * first:

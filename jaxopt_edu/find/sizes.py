@@ -59,7 +59,7 @@ def find_batch_size(
     *,
     trials: int = 8,
     metric: str = "loss",
-    mode: str = "min",
+    mode: str = "auto",
     tolerance: float = 0.05,
     seed: int = 0,
     progress: bool | None = None,
@@ -73,7 +73,8 @@ def find_batch_size(
         at a grid of numbers, in one program, and its best counts.
     epochs: passes through the training part, at every size. sizes: by default the powers of two
         from 8 to half of the training part.
-    metric, mode: the score that is compared, on the validation split.
+    metric, mode: the score that is compared, on the validation split, and whether less or more of
+        it is better (auto: as is known of it).
     Units: seconds are those of a core or accelerator at work, evaluations included: a sweep has
         several of them. They differ from run to run, so the suggestion may, where sizes are alike.
     Errors: ValueError or TypeError that names the argument, before anything is compiled.
@@ -103,12 +104,12 @@ def find_batch_size(
         raise ValueError(f"sizes = {sizes}: one of them comes twice")
     steps = tuple(max(1, round(epochs * n / size)) for size in sizes)
     lone = _any_of(dataclasses.replace(experiment, batch_size=sizes[0]))
-    first = untrained(lone, steps[0], metric, mode, seed)
+    first, mode = untrained(lone, steps[0], metric, mode, seed)
     studies = tuple(
         _study(experiment, size, t, trials, metric=metric, mode=mode, seed=seed, progress=progress)
         for size, t in zip(sizes, steps, strict=True)
     )
-    scores = np.array([s.columns[f"{s.split}_{metric}"][s.best_trial] for s in studies])
+    scores = np.array([s.columns[s.ranks][s.order[0]] for s in studies])
     seconds = np.array([_seconds(study) for study in studies])
     near = near_best(scores, first, mode, tolerance)
     suggested = sizes[int(np.argmin(np.where(near, seconds, np.inf)))]

@@ -22,6 +22,7 @@ from jaxopt_edu.plot.figure import (
 )
 from jaxopt_edu.plot.scores import score_name
 from jaxopt_edu.sweep import Study
+from jaxopt_edu.sweep.ranking import followed, standing_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +77,11 @@ def at_rung(study: Study, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     if curves is None or not len(place):
         return np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
     scores = curves[:, place[0]]
+    if study.rank_by != "last":
+        moves = [(at, copy) for at, copy in study.moves if at < step]
+        lanes = followed(study.lanes[study.metric], moves, study.evaluations.tolist())
+        sign = 1 if study.mode == "min" else -1
+        scores = standing_scores(lanes, int(place[0]), study.rank_by, sign).mean(1)
     trials = np.flatnonzero(np.isfinite(scores))
     status, steps = study.columns["status"][trials], study.columns["steps"][trials]
     return trials, scores[trials], (steps > step) | (status == "finished")

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.scores import modes_of
 from jaxopt_edu.sweep import Study
 from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 
@@ -12,7 +13,7 @@ STATUSES = (FINISHED, STOPPED, INTERRUPTED, DIVERGED)
 
 def final_scores(study: Study) -> np.ndarray:
     """The score that ranks, by trial; NaN where there is none that is finite."""
-    scores = study.columns.get(f"{study.split}_{study.metric}", np.full(len(study), np.nan))
+    scores = study.columns.get(study.ranks, np.full(len(study), np.nan))
     return np.where(np.isfinite(scores), scores, np.nan)
 
 
@@ -48,10 +49,16 @@ def score_columns(study: Study) -> list[str]:
 def direction(study: Study, name: str) -> str:
     """Whether a small score is good: min, for losses and errors, or max.
 
-    What ranks goes by the mode of the study.
+    What ranks goes by the mode of the study, others by what is known of them; those of which
+    nothing is known by their names.
     """
-    if name == f"{study.split}_{study.metric}":
+    if name in (study.ranks, f"{study.split}_{study.metric}"):
         return study.mode
+    short = name.partition("_")[2]
+    for batch in study.batches:
+        known = modes_of(batch.template, [short])[short]
+        if known is not None:
+            return known
     return "min" if name.endswith(("loss", "error", "norm", "steps", "seconds")) else "max"
 
 
@@ -89,6 +96,11 @@ def score_name(study: Study) -> str:
     return f"{study.split} {study.metric}"
 
 
+def rank_name(study: Study) -> str:
+    """validation loss (tail)"""
+    return score_name(study) + f" ({study.rank_by})" * (study.rank_by != "last")
+
+
 def title_of(name: str) -> str:
     """A swept name; the choice between whole experiments has none."""
     return name or "experiment"
@@ -104,4 +116,4 @@ def best_line(study: Study) -> str:
         f"{title_of(n)}\u00a0=\u00a0{show_number(value)}" for n, value in named.items()
     )
     score = show_number(float(final_scores(study)[best]))
-    return f"best: trial {best}, {score_name(study)} {score}{': ' * bool(named)}{chosen}"
+    return f"best: trial {best}, {rank_name(study)} {score}{': ' * bool(named)}{chosen}"

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from jaxopt_edu.plot.scores import score_name, show_number
+from jaxopt_edu.plot.scores import rank_name, show_number
 from jaxopt_edu.report.markup import facts, html
 from jaxopt_edu.sweep import Study
 from jaxopt_edu.value import show
@@ -33,9 +33,31 @@ def _parts(study: Study) -> dict[str, str]:
     return {name: "; ".join(shown) for name, shown in parts.items()} | (examples if sizes else {})
 
 
+def confirmation(study: Study, confirmed: Study | None) -> str:
+    """The winner of the trials that were trained again with fresh seeds, and all of them."""
+    if confirmed is None or not confirmed.scored:
+        return ""
+    best, of = confirmed.best_trial, confirmed.columns["of"]
+    seeds = len({seed for seed, _ in confirmed.repeats})
+    scores = {n.replace("_", " ", 1): _bounds(confirmed, best, n) for n in confirmed.finals}
+    each = {f"trial {of[i]}": _bounds(confirmed, i, confirmed.ranks) for i in confirmed.order}
+    return (
+        f"<h2>The winner: trial {of[best]}</h2>{facts(confirmed.hyperparameters())}"
+        f"<h2>Its scores with {seeds} fresh seeds: means, 95% intervals</h2>{facts(scores)}"
+        f"<h2>The {len(confirmed)} best, by {html(rank_name(study))} with fresh seeds</h2>"
+        f"{facts(each)}"
+    )
+
+
+def _bounds(confirmed: Study, trial: int, name: str) -> str:
+    """A mean and its interval."""
+    mean, low, high = confirmed.interval(trial, name)
+    return f"{show_number(mean)} [{show_number(low)}, {show_number(high)}]"
+
+
 def how_it_ran(study: Study) -> str:
     """Seconds, compilations, devices and versions, behind a line with the first of them."""
-    asked = {"ranked by": f"{score_name(study)}, {study.mode}imum", "steps": study.steps,
+    asked = {"ranked by": f"{rank_name(study)}, {study.mode}imum", "steps": study.steps,
              "seed": study.seed, "lanes in a tile": ", ".join(map(str, study.tiles))}  # fmt: skip
     told = {name.replace("_", " "): _flat(value) for name, value in study.info.items()}
     short = ", ".join(f"{n} {show_number(told[n])}" for n in ("seconds", "devices") if n in told)

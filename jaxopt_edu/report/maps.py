@@ -213,7 +213,7 @@ def _map(study: Study, right: Axis, up: Axis, z: np.ndarray, colours: dict[str, 
 
 def pareto(study: Study) -> Chart:
     """What ranks against each other score of the table, and the steps taken."""
-    own = f"{study.split}_{study.metric}"
+    own = study.ranks
     others = [name for name in score_columns(study) if name != own]
     others = [n for n in (*others, "steps") if len(np.unique(_finite(study.columns[n]))) > 1]
     views = {name.replace("_", " "): _front(study, name, own) for name in others}

@@ -11,13 +11,13 @@ from jaxopt_edu.plot.importance import importance_title
 from jaxopt_edu.plot.scores import (
     diverged,
     present,
+    rank_name,
     ranked,
     score_columns,
-    score_name,
     title_of,
 )
 from jaxopt_edu.report import charts, maps
-from jaxopt_edu.report.circumstances import how_it_ran, what_was_run
+from jaxopt_edu.report.circumstances import confirmation, how_it_ran, what_was_run
 from jaxopt_edu.report.markup import facts, html, sortable
 from jaxopt_edu.report.sides import Chart
 from jaxopt_edu.sweep import Study
@@ -32,20 +32,23 @@ POLICY = (
 )
 
 
-def report_html(study: Study) -> str:
+def report_html(study: Study, confirmed: Study | None = None) -> str:
     """A study as one self-contained HTML page, dark or light as the reader's system is.
 
     It shows what was run and how, the best trial, what the ranking depends on; parallel coordinates
     whose brushes filter a table of all trials that a click on a head sorts; the scores in order,
     over steps and at rungs; the score against hyperparameters, one and two at a time; where trials
     diverged; and what each worker did. Of more than 2,000 trials it lists the best 2,000.
+    confirmed: what `study.confirm()` gave: its winner, and the means and intervals of the fresh
+        seeds of each of its trials, come first.
     Errors: ImportError, with what to install, where there is no plotly.
     """
     order = ranked(study)
     order = np.concatenate([order, np.setdiff1d(np.arange(len(study)), order)])[:MOST_ROWS]
     parallel, drawn = maps.parallel(study, order), _charts(study)
     left = f"<section>{what_was_run(study)}{how_it_ran(study)}</section>"
-    right = f"<section class='best'>{_best(study)}</section>{_importance(study)}"
+    best = confirmation(study, confirmed) + _best(study, confirmed)
+    right = f"<section class='best'>{best}</section>{_importance(study)}"
     body = [
         f"<h1>{html(_headline(study))}</h1>",
         f"<p class='lead'>{html(_lead(study))}</p>",
@@ -126,7 +129,7 @@ def _headline(study: Study) -> str:
 
 
 def _lead(study: Study) -> str:
-    parts = [f"ranked by {score_name(study)}, {study.mode}imum first"]
+    parts = [f"ranked by {rank_name(study)}, {study.mode}imum first"]
     stopped = int(np.sum(study.columns["status"] == "stopped"))
     if stopped:
         parts.append(f"{stopped:,} stopped early")
@@ -139,14 +142,15 @@ def _lead(study: Study) -> str:
     return "; ".join(parts)
 
 
-def _best(study: Study) -> str:
+def _best(study: Study, confirmed: Study | None) -> str:
     if not len(ranked(study)):
         return "<h2>No trial reached a score</h2>"
     best = int(ranked(study)[0])
     having = [name for name in study.swept if present(study.columns[name])[best]]
     chosen = {title_of(name): study.columns[name][best] for name in having}
     scores = {n.replace("_", " ", 1): study.columns[n][best] for n in score_columns(study)}
-    return f"<h2>The best: trial {best}</h2>{facts(chosen)}<h2>Its scores</h2>{facts(scores)}"
+    head = f"{'The' if confirmed is None else 'Before that, the'} best: trial {best}"
+    return f"<h2>{head}</h2>{facts(chosen)}<h2>Its scores</h2>{facts(scores)}"
 
 
 def _importance(study: Study) -> str:

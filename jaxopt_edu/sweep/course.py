@@ -40,6 +40,7 @@ class Course:
     store: Store | None
     bar: Progress
     most: int | None  # lanes in a tile
+    of: tuple[int, ...] = ()  # which trials of another study these are
     batches: dict[int, Batch] = field(default_factory=dict)  # by their place in the space
     structures: dict[int, Structure] = field(default_factory=dict)
     widths: dict[int, int] = field(default_factory=dict)
@@ -140,8 +141,10 @@ class Course:
             trials = np.sort(np.concatenate([batch.trials for batch in batches]))
             lanes = self.record.lanes(self.asked)[self.record.metric][trials].mean(1)
             ends, means = self.record.ends(self.asked), self.record.means(self.asked)
-            split, more = self.settings.split, means | {k: ends[k] for k in ("steps", "reason")}
-            scores = np.stack([s * means[f"{split}_{name}"] for name, s in self.objectives], 1)
+            ranked = {k: x.mean(1) for k, x in self.record.ranked(self.asked).items()}
+            more = ranked | means | {k: ends[k] for k in ("steps", "reason")}
+            told = [s * self.record.ranks(self.asked, k, s).mean(1) for k, s in self.objectives]
+            scores = np.stack(told, 1)
             self.plan.tell(
                 scores[trials, 0] if len(self.objectives) == 1 else scores[trials],
                 steps=np.asarray(self.settings.stops),

@@ -11,21 +11,41 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.describe import describe, unnamed, write_json, write_text
+from jaxopt_edu.sweep.results import load_study
+from jaxopt_edu.sweep.store import RESULTS
 from jaxopt_edu.sweep.study import Study
 
+CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 
-def save_study(study: Study, directory: str | Path, *, arguments: Any = None) -> None:
+
+def save_study(
+    study: Study,
+    directory: str | Path,
+    *,
+    arguments: Any = None,
+    confirmed: Study | None = None,
+) -> None:
     """Writes the table, the best experiment and the circumstances of a study into a directory.
 
     trials.csv: one row a trial, the columns of the study's table. best.json: the best experiment
     (`load_experiment` makes it again), its trial, seed, steps, tile and scores. study.json: the
     arguments, versions, devices, seconds and compilations.
+    confirmed: what `study.confirm()` gave. Then best.json is of its winner, with the means and
+        intervals of the fresh seeds, and confirm.csv is its table.
+    Where no trial has a score there is no best.json.
     Warns where best.json cannot name a part (a lambda, data from arrays).
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "trials.csv", as_csv(study))
-    write_json(directory / "best.json", best_json(study))
+    if study.scored:
+        write_json(directory / "best.json", best_json(study, confirmed))
+    else:  # one of an earlier sweep must not stay
+        (directory / "best.json").unlink(missing_ok=True)
+    if confirmed is not None and confirmed.scored:
+        write_text(directory / "confirm.csv", as_csv(confirmed))
+    else:
+        (directory / "confirm.csv").unlink(missing_ok=True)
     write_json(directory / "study.json", study_json(study, arguments))
 
 
@@ -47,21 +67,58 @@ def _cells(column: np.ndarray) -> list:
     return cells.tolist()
 
 
-def best_json(study: Study) -> dict[str, Any]:
+def load_confirmed(study: Study, directory: str | Path) -> Study | None:
+    """The confirmation that lies beside a stored study, if it is one of this and finished."""
+    directory = Path(directory) / CONFIRM
+    if not (directory / RESULTS).exists():
+        return None
+    found = load_study(directory)
+    of = found.columns["of"].tolist()
+    fits = all(0 <= trial < len(study) for trial in of) and all(
+        study.hyperparameters(trial) == found.hyperparameters(i) for i, trial in enumerate(of)
+    )
+    return found if fits and found.scored and not found.info["interrupted"] else None
+
+
+def winner_of(study: Study, confirmed: Study | None) -> int:
+    """The best trial of a study: the one that the confirmation found, where there is one."""
+    if confirmed is None or not confirmed.scored:
+        return study.best_trial
+    return int(confirmed.columns["of"][confirmed.best_trial])
+
+
+def confirmed_scores(confirmed: Study, trial: int) -> dict[str, dict[str, float | None]]:
+    """Mean and interval over the fresh seeds of each score of a trial of a confirmation."""
+    found = {name: confirmed.interval(trial, name)._asdict() for name in confirmed.finals}
+    return {
+        name: {k: x if x == x else None for k, x in bounds.items()}
+        for name, bounds in found.items()
+    }
+
+
+def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
     """What it takes to make the best trial again, and its scores."""
-    description = describe(study.best)
+    trial = winner_of(study, confirmed)
+    again = None
+    if confirmed is not None and confirmed.scored:
+        again = {
+            "seeds": list(dict.fromkeys(seed for seed, _ in confirmed.repeats)),
+            "scores": confirmed_scores(confirmed, confirmed.best_trial),
+        }
+    description = describe(study.best if again is None or confirmed is None else confirmed.best)
     for place, was in unnamed(description).items():
         warnings.warn(
             f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",
             stacklevel=3,
         )
     return {
-        "trial": study.best_trial,
-        "hyperparameters": study.hyperparameters(),
-        "scores": study.scores(),
+        "trial": trial,
+        "hyperparameters": study.hyperparameters(trial),
+        "scores": study.scores(trial),
+        "confirmed": again,
         "seed": study.seed,
         "steps": study.steps,
-        "tile": study.tile,
+        "tile": study.tiles[study.place(trial)[0]],
         "experiment": description,
     }
 
@@ -73,6 +130,7 @@ def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
         "seed": study.seed,
         "metric": study.metric,
         "mode": study.mode,
+        "rank_by": study.rank_by,
         "split": study.split,
         "tiles": list(study.tiles),
     }

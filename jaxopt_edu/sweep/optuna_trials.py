@@ -161,7 +161,7 @@ def to_optuna(study: Any, storage: Any = None, study_name: str | None = None) ->
 
 def _trials(study: Any) -> list["FrozenTrial"]:
     """All trials of a study in their order."""
-    ranks = f"{study.split}_{study.metric}"
+    ranks = study.ranks
     others = {k: x.tolist() for k, x in study.columns.items() if k not in study.swept}
     curves, steps = study.curves[study.metric].tolist(), study.evaluations.tolist()
     made: dict[int, FrozenTrial] = {}

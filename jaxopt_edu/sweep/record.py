@@ -9,6 +9,7 @@ import numpy as np
 from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.engine import Segment, Settings, Tile
 from jaxopt_edu.programs import ALIVE, REASONS
+from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
 
@@ -23,9 +24,17 @@ class Record:
     trials along the first axis and, but for `going` and `packed`, repeats along the second.
     """
 
-    def __init__(self, trials: int, repeats: int, settings: Settings, metric: str, mode: str):
+    def __init__(
+        self,
+        trials: int,
+        repeats: int,
+        settings: Settings,
+        metric: str,
+        mode: str,
+        rank_by: str = "last",
+    ):
         self.trials, self.repeats, self.settings, self.metric = trials, repeats, settings, metric
-        self.sign = 1 if mode == "min" else -1
+        self.sign, self.rank_by = 1 if mode == "min" else -1, rank_by
         self.arrays: dict[str, np.ndarray] = {
             "going": np.ones(trials, bool),
             "packed": np.ones(trials, bool),  # which were put into the tiles of the stage
@@ -119,12 +128,14 @@ class Record:
         first = min(int(batch.trials.min()) for batch in batches)
         mine = slice(first, first + sum(len(batch.trials) for batch in batches))
         stop = self.settings.stops.index(step)
-        curves = self.sign * self.arrays[CURVE + self.metric][mine].mean(1)[:, : stop + 1]
+        lanes = followed(self.arrays[CURVE + self.metric], self.moves, self.settings.stops)[mine]
+        curves = self.sign * lanes.mean(1)[:, : stop + 1]
         structures = np.zeros(len(curves), int)
         for k, batch in enumerate(batches):
             structures[batch.trials - first] = k
         going = self.alive[mine]
-        scores = np.where(going, curves[:, stop], np.nan)
+        scores = self.sign * standing_scores(lanes, stop, self.rank_by, self.sign).mean(1)
+        scores = np.where(going, scores, np.nan)
         return Standing(step, self.settings.steps, scores, going, curves, structures, seed)
 
     def copy(self, step: int, copies: Iterable[Copy]) -> None:
@@ -160,6 +171,18 @@ class Record:
                 finals[full][late] = _last(curves[late])
         return finals
 
+    def ranked(self, count: int) -> dict[str, np.ndarray]:
+        """What ranks, as `rank_<name>`: (trials, repeats)."""
+        return {f"rank_{self.metric}": self.ranks(count, self.metric, self.sign)}
+
+    def ranks(self, count: int, name: str, sign: int) -> np.ndarray:
+        """A score on the split that ranks, by the rule: (trials, repeats); NaN where one died."""
+        curves = followed(self.arrays[CURVE + name], self.moves, self.settings.stops)[:count]
+        last = self.finals(count)[f"{self.settings.split}_{name}"]
+        seen = np.searchsorted(self.settings.stops, self.arrays["steps"][:count], side="right")
+        found = ranks(curves, seen, last, self.rank_by, sign)
+        return np.where(self.dead[:count, None], np.nan, found)
+
     def means(self, count: int) -> dict[str, np.ndarray]:
         """The final scores of the trials; NaN where one of its lanes has none."""
         return {name: x.mean(1) for name, x in self.finals(count).items()}
@@ -178,7 +201,8 @@ class Record:
             columns[name] = _numbers(name, batches, count)
         if brackets is not None:
             columns["bracket"] = brackets
-        return columns | self.means(count) | self.ends(count)
+        ranked = {name: x.mean(1) for name, x in self.ranked(count).items()}
+        return columns | ranked | self.means(count) | self.ends(count)
 
     def ends(self, count: int) -> dict[str, np.ndarray]:
         """How each trial ended, after how many steps, and why."""

@@ -5,11 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxopt_edu.describe import rebuild, unnamed
 from jaxopt_edu.engine import Settings
-from jaxopt_edu.sweep.intervals import effective_folds, intervals
+from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.sampling import Batch
 from jaxopt_edu.sweep.store import read_asked, read_results, restore_record, stored_columns
@@ -20,45 +18,7 @@ __all__ = ["load_study"]
 
 def as_study(space: Any, batches: list[Batch], record: Record, about: dict[str, Any]) -> Study:
     """The study of a record; about is what `about.about` says."""
-    settings, n = record.settings, about["asked"]
-    brackets = about["brackets"]
-    columns = record.table(batches, None if brackets is None else np.array(brackets, int))
-    lanes, finals = record.lanes(n), record.finals(n)
-    repeats = tuple((seed, fold) for seed, fold in about["repeats"])
-    ranks = f"{settings.split}_{record.metric}"
-    if len(repeats) > 1:
-        folds = len({fold for _, fold in repeats if fold is not None}) or None
-        _, low, high = intervals(finals[ranks], effective_folds(batches[0].template, folds))
-        columns = _after(columns, ranks, {f"{ranks}_low": low, f"{ranks}_high": high})
-    return Study(
-        space=space,
-        batches=batches,
-        columns=columns,
-        curves={name: x.mean(1) for name, x in lanes.items()},
-        evaluations=np.asarray(settings.stops),
-        metric=record.metric,
-        mode=about["mode"],
-        split=settings.split,
-        steps=settings.steps,
-        seed=about["seed"],
-        tiles=tuple(about["tiles"]),
-        info=about["info"],
-        rungs=tuple(about["rungs"]),
-        repeats=repeats,
-        lanes=lanes,
-        finals=finals,
-        timeline=record.timeline(),
-        moves=tuple(record.moves),
-        diverge_above=about["diverge_above"],
-    )
-
-
-def _after(columns: dict, name: str, more: dict) -> dict:
-    """The columns with more of them behind one."""
-    out: dict = {}
-    for key, x in columns.items():
-        out |= {key: x} | (more if key == name else {})
-    return out
+    return Study(space=space, **study_fields(batches, record, about))
 
 
 def load_study(directory: str | os.PathLike) -> Study:
@@ -78,7 +38,8 @@ def load_study(directory: str | os.PathLike) -> Study:
     stops, splits = tuple(about["stops"]), tuple(about["splits"])
     settings = Settings(stops, about["split"], splits, tuple(about["names"]))
     lanes = len(about["repeats"])
-    record = Record(about["trials"], lanes, settings, about["metric"], about["mode"])
+    rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
+    record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
     restore_record(record, about, arrays)
     batches = []
     for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0])):

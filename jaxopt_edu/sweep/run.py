@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxopt_edu import exchange
 from jaxopt_edu.checks import (
-    check_mode,
     check_run,
     evaluations,
     ranking_split,
@@ -24,6 +23,8 @@ from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
+from jaxopt_edu.sweep.objectives import objectives
+from jaxopt_edu.sweep.ranking import check_rule
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.results import as_study
 from jaxopt_edu.sweep.rungs import Rungs, stops_of
@@ -41,7 +42,8 @@ def sweep(
     steps: int,
     seed: int = 0,
     metric: str | Sequence[str] = "loss",
-    mode: str | Sequence[str] = "min",
+    mode: str | Sequence[str] = "auto",
+    rank_by: str = "tail",
     rungs: Rungs | None = None,
     folds: int | Iterable | None = None,
     seeds: int = 1,
@@ -60,8 +62,14 @@ def sweep(
     steps: training steps of each trial.
     seed: from 0 to 2^32 - 1, of the samples, the initial weights and the order of the data; the
         latter two are common to all trials.
-    metric, mode: the score that ranks, on the validation split (training where there is none).
-        Of several, the first ranks, and all are told to a sampler for several objectives.
+    metric, mode: the score that ranks, on the validation split (training where there is none), and
+        whether less (min) or more (max) of it is better, by default as is known of it: of losses,
+        errors and `jo.metrics`. Of several, the first ranks, and all are told to a sampler for
+        several objectives.
+    rank_by: what of its learning curve ranks a trial, here, at rungs and for samplers: "last", the
+        last score; "tail", the mean of the last fifth of the evaluations (at least one), as the
+        last alone may be a lucky dip; "best". The table has it as rank_<metric>.
+        `study.confirm()` trains the best once more with other seeds.
     rungs: where trials are compared and the worse ones stopped: `halving`, `hyperband`,
         `median_stopping`; or, with `population`, go on from the state of better ones. By default
         not before an epoch, or a fortieth of the steps where there are no batches.
@@ -97,13 +105,15 @@ def sweep(
     check_count("seeds", seeds)
     seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
     folds = None if folds is None else as_folds(folds)
+    check_rule(rank_by)
+    metrics, modes = objectives(space, metric, mode, steps)
+    told_mode = modes[0] if isinstance(metric, str) else modes
     asked = {
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
-        "metric": metric, "mode": mode, "rungs": describe(rungs), "folds": describe(folds),
-        "seeds": seeds, "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
+        "metric": metric, "mode": told_mode, "rank_by": rank_by, "rungs": describe(rungs),
+        "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
         "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
-    metrics, modes = _objectives(metric, mode)
     count = len(folds) if isinstance(folds, list) else folds
     which = range(count) if count else [None]
     repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
@@ -113,7 +123,7 @@ def sweep(
         planned = _planned(space, trials, seed, sampler, modes, folds)
         judged = settled(rungs, steps, planned.templates())
         settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, judged)
-        record = Record(planned.total, len(repeats), settings, metrics[0], modes[0])
+        record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         expected = _lane_steps(planned, judged, len(repeats), steps)
         bar = Progress(expected, progress if writes else False)
@@ -134,17 +144,6 @@ def sweep(
     if interrupted:
         raise SweepInterrupted(study)
     return study
-
-
-def _objectives(metric: Any, mode: Any) -> tuple[list[str], list[str]]:
-    """The scores, the first of which ranks, and the mode of each."""
-    metrics = [metric] if isinstance(metric, str) else list(metric)
-    modes = [mode] * len(metrics) if isinstance(mode, str) else list(mode)
-    if len(modes) != len(metrics):
-        raise ValueError(f"mode = {mode!r}: wanted one for each metric of {metrics}")
-    for one in modes:
-        check_mode(one)
-    return metrics, modes
 
 
 def _planned(

@@ -74,7 +74,7 @@ class Plan:
     ) -> Batch:
         """A structure with these trials and numbers."""
         if self.asking is None:
-            batch = self.given[place]
+            [batch] = [batch for batch in self.given if batch.place == place]
         else:
             group = self.groups[place]
             named = group.distributions()

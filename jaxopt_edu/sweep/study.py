@@ -1,5 +1,7 @@
 """The result of a sweep: a table of trials, their curves, and the best one as an experiment."""
 
+import os
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +10,13 @@ import numpy as np
 from jaxopt_edu.history import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.schedules import join_schedules
+from jaxopt_edu.sweep.confirm import confirm
 from jaxopt_edu.sweep.intervals import Interval, effective_folds, interval
 from jaxopt_edu.sweep.optuna_trials import to_optuna
 from jaxopt_edu.sweep.record import DIVERGED, FINISHED
 from jaxopt_edu.sweep.rerun import rerun
 from jaxopt_edu.sweep.rungs import Copy
+from jaxopt_edu.value import resolve_among
 
 
 @dataclass(frozen=True)
@@ -20,10 +24,11 @@ class Study:
     """What `sweep` found out.
 
     columns: one array over trials for each column of the table, in order: the swept choices and
-        numbers by name, `<split>_<name>` for each score of the validation and test split (means
-        over the seeds and folds of a trial, with `_low` and `_high` for the one that ranks),
-        status (finished, stopped, diverged, interrupted), steps (taken; of a diverged trial those
-        until it was), reason. The scores of diverged trials are NaN; those of trials that were
+        numbers by name, `rank_<metric>`, which ranks by the rule `rank_by` (last, tail or best),
+        `<split>_<name>` for each last score of the validation and test split (means over the seeds
+        and folds of a trial, with `_low` and `_high` for the metric and what ranks), status
+        (finished, stopped, diverged, interrupted), steps (taken; of a diverged trial those until it
+        was), reason. The scores of diverged trials are NaN; those of trials that were
         stopped are the last ones known.
     curves: score name -> (trials, evaluations), on the split that ranks; NaN where not evaluated.
     evaluations: the step of each evaluation. rungs: those at which trials were judged.
@@ -56,15 +61,19 @@ class Study:
     timeline: dict[str, np.ndarray] = field(default_factory=dict)
     moves: tuple[tuple[int, Copy], ...] = ()
     diverge_above: float = 1e4
+    rank_by: str = "last"
 
     def __len__(self) -> int:
         return len(self.columns["status"])
 
     def __repr__(self) -> str:
-        score = self.columns[f"{self.split}_{self.metric}"][self.best_trial]
+        head = f"Study({len(self)} trials, {self.diverged} diverged, "
+        if not self.scored:
+            return f"{head}none has a score)"
+        score = self.columns[self.ranks][self.best_trial]
+        rule = "" if self.rank_by == "last" else f" ({self.rank_by})"
         return (
-            f"Study({len(self)} trials, {self.diverged} diverged, "
-            f"best {self.split} {self.metric} {score:.4g} at {self.hyperparameters()})"
+            f"{head}best {self.split} {self.metric}{rule} {score:.4g} at {self.hyperparameters()})"
         )
 
     @property
@@ -77,13 +86,24 @@ class Study:
     @property
     def score_names(self) -> tuple[str, ...]:
         """The columns that are scores."""
-        others = (*self.swept, "bracket", "status", "steps", "reason")
+        others = (*self.swept, "of", "bracket", "status", "steps", "reason")
         return tuple(name for name in self.columns if name not in others)
 
     @property
     def diverged(self) -> int:
         """How many trials diverged."""
         return int(np.sum(self.columns["status"] == DIVERGED))
+
+    @property
+    def ranks(self) -> str:
+        """The column that ranks."""
+        name = f"rank_{self.metric}"
+        return name if name in self.columns else f"{self.split}_{self.metric}"
+
+    @property
+    def scored(self) -> int:
+        """How many trials have a score by which they are ranked."""
+        return int(np.isfinite(self.columns.get(self.ranks, np.nan)).sum())
 
     @property
     def order(self) -> np.ndarray:
@@ -93,14 +113,19 @@ class Study:
         are last, and ties stay in order.
         """
         unscored = np.full(len(self), np.nan)
-        scores = self.columns.get(f"{self.split}_{self.metric}", unscored)
+        scores = self.columns.get(self.ranks, unscored)
         scores = scores * (1 if self.mode == "min" else -1)
         lost = ~np.isfinite(scores)
         return np.lexsort((np.where(lost, 0, scores), -self.columns["steps"], lost))
 
     @property
     def best_trial(self) -> int:
-        """The number of the best trial."""
+        """The number of the best trial.
+
+        Errors: ValueError, with what became of the trials, where none has a score.
+        """
+        if not self.scored:
+            raise ValueError(no_best(self))
         return int(self.order[0])
 
     @property
@@ -159,7 +184,7 @@ class Study:
 
         score: `<split>_<name>`, by default the one that ranks.
         """
-        values = self.finals[score or f"{self.split}_{self.metric}"]
+        values = self._finals(score)
         return interval(values[trial], self._k, level)
 
     def paired(
@@ -170,9 +195,49 @@ class Study:
         Lanes of two trials share initial weights, batches and folds, so their differences vary
         less than their scores.
         """
-        values = self.finals[score or f"{self.split}_{self.metric}"]
+        values = self._finals(score)
         other = self.best_trial if other is None else other
         return interval(values[trial] - values[other], self._k, level)
+
+    def _finals(self, score: str | None) -> np.ndarray:
+        own = self.ranks if self.ranks in self.finals else f"{self.split}_{self.metric}"
+        score = score or own
+        resolve_among("score", score, self.finals)
+        return self.finals[score]
+
+    def confirm(
+        self,
+        best: int = 8,
+        seeds: int = 4,
+        *,
+        store: str | os.PathLike | None = None,
+        progress: bool | None = None,
+    ) -> "Study":
+        """The best trials once more, with seeds that had no part in choosing them.
+
+        The best of many scores is partly luck. New initial weights and a new order of the data
+        know nothing of it: the means over them say what such a training gives, without bias, and
+        which is best. The data, their split and the folds stay as they are.
+        best: of how many trials; those that were stopped or diverged are left out. seeds: how many
+        seeds, the next ones after those of the study. All folds are trained with each of them.
+        store: a directory that holds it: the same call again gives the finished confirmation.
+        The study that comes has a trial for each of them, the column `of` says which trial of this
+        study it was; `repeats` are the new seeds, its scores means over them with intervals, its
+        `best` is the winner. It is trained at the same tile widths, in programs that this process
+        has compiled for the sweep: where it ran the sweep, nothing is compiled.
+        Errors: ValueError where no trial has a score, or went all steps.
+
+        >>> import jaxopt_edu as jo
+        >>> space = jo.Training(
+        ...     model=jo.models.Linear(4, 3), data=jo.data.load("iris"), batch_size=8,
+        ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+        ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1.0)),
+        ... )
+        >>> winners = jo.sweep(space, 8, steps=40).confirm(best=2, seeds=3)
+        >>> winners.repeats, winners.finals["test_loss"].shape
+        (((1, None), (2, None), (3, None)), (2, 3))
+        """
+        return confirm(self, best, seeds, store=store, progress=progress)
 
     def rerun(self, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
         """One trial again, alone: bit for bit; or with full checks of every step (debug)."""
@@ -211,6 +276,19 @@ class Study:
             if len(where):
                 return k, int(where[0])
         raise IndexError(f"trial = {trial}: there are trials 0 to {len(self) - 1}")
+
+
+def no_best(study: Study) -> str:
+    """Why a study has no best trial, and what to do."""
+    status, reasons = study.columns["status"], study.columns["reason"]
+    why = Counter(zip(status.tolist(), reasons.tolist(), strict=True)).most_common()
+    told = ", ".join(f"{n} {s}{f' ({reason})' if reason else ''}" for (s, reason), n in why)
+    if not study.diverged:
+        return f"no best: none of {len(study)} trials has a finite {study.ranks}: {told}"
+    return (
+        f"no best: none of {len(study)} trials has a score: {told}; wanted a space with some that "
+        "do not diverge, at lower learning rates say, or a larger diverge_above"
+    )
 
 
 class SweepInterrupted(KeyboardInterrupt):

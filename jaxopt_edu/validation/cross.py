@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.checks import check_numbers
+from jaxopt_edu.checks import check_numbers, mode_for
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.sweep import Interval, Study, sweep
 from jaxopt_edu.value import nearest
@@ -59,6 +59,7 @@ def cross_validate(
     steps: int,
     seed: int = 0,
     metric: str = "loss",
+    mode: str = "auto",
     eval_every: int | None = None,
     tile: int | None = None,
     diverge_above: float = 1e4,
@@ -71,7 +72,8 @@ def cross_validate(
         `jo.data.k_fold`. KFold, StratifiedKFold and LeaveOneOut of scikit-learn give them:
         list(LeaveOneOut().split(*data.pool)).
     steps, seed: of the training on each fold; all begin with the same weights.
-    metric: the score for which curves are ranked, where there is no loss.
+    metric, mode: the score for which curves are ranked, where there is no loss, and whether less
+        or more of it is better.
     eval_every: steps between the evaluations of study.curves; by default only the last is made.
     tile, diverge_above, progress: as in `sweep`. All folds go through one compiled program.
 
@@ -96,8 +98,9 @@ def cross_validate(
     if not hasattr(experiment, "folded"):
         raise TypeError(f"experiment: {type(experiment).__name__} has no method folded")
     asked = as_folds(folds)
+    mode = mode_for([experiment], metric, mode, needed=False)  # of one trial nothing is ranked
     study = sweep(
-        [experiment], steps=steps, seed=seed, folds=asked, metric=metric, tile=tile,
+        [experiment], steps=steps, seed=seed, folds=asked, metric=metric, mode=mode, tile=tile,
         eval_every=steps if eval_every is None else eval_every, diverge_above=diverge_above,
         progress=progress,
     )  # fmt: skip

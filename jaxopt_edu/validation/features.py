@@ -20,6 +20,7 @@ from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import SGD
 from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
 from jaxopt_edu.regularizers import L1, proximal
+from jaxopt_edu.scores import resolve_mode
 from jaxopt_edu.shapes import weighted_mean
 from jaxopt_edu.value import check_seed, nearest
 from jaxopt_edu.widths import tile_width
@@ -195,7 +196,7 @@ def rank_features(
     run: Run,
     *,
     metric: Callable | None = None,
-    mode: str = "min",
+    mode: str = "auto",
     split: str = "validation",
     repeats: int = 10,
     seed: int = 0,
@@ -203,7 +204,8 @@ def rank_features(
     """The features of a trained model by how much worse it scores when one is shuffled.
 
     metric, mode: (predictions, targets) -> a number, such as any of `jo.metrics`, and whether it
-        is to be small or large; by default the mean loss, which is to be small.
+        is to be small ("min") or large ("max"): known of `jo.metrics` and `jo.losses`, of others to
+        be told; by default the mean loss, which is to be small.
     split: the part of the data that is scored: not the one that the model was trained on.
     See `jo.explain.permutation_importance`, also for what it does not say: of two features that
     say the same, each may seem unimportant.
@@ -224,6 +226,8 @@ def rank_features(
     if split not in run.scores:
         raise ValueError(f"unknown split {split!r}; {nearest(split, run.scores)}")
     x, y = counted(getattr(experiment.data, split))
+    if metric is None:
+        mode = resolve_mode(mode, "min", "the loss")
     score = (lambda p, y: experiment.loss(p, y).mean()) if metric is None else metric
     found = permutation_importance(
         run.predict, x, y, score, mode=mode, key=jax.random.key(np.uint32(seed)), repeats=repeats
