@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.describe import describe, unnamed, write_json, write_text
+from jaxopt_edu.describe import describe, put, unnamed, write_json, write_text
+from jaxopt_edu.formats import EXPERIMENT, STUDY
 from jaxopt_edu.sweep.study import Study
 
 
@@ -20,12 +21,17 @@ def save_study(study: Study, directory: str | Path, *, arguments: Any = None) ->
     trials.csv: one row a trial, the columns of the study's table. best.json: the best experiment
     (`load_experiment` makes it again), its trial, seed, steps, tile and scores. study.json: the
     arguments, versions, devices, seconds and compilations.
-    Warns where best.json cannot name a part (a lambda, data from arrays).
+    Warns where best.json cannot name a part (a lambda, data from arrays), and where it cannot be
+    written, as a store names a class that is not imported.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "trials.csv", as_csv(study))
-    write_json(directory / "best.json", best_json(study))
+    missing = study.batches[study.place(study.best_trial)[0]].unnamed.get("")
+    if missing is None:
+        write_json(directory / "best.json", best_json(study))
+    else:
+        warnings.warn(f"best.json is not written: {missing}", stacklevel=2)
     write_json(directory / "study.json", study_json(study, arguments))
 
 
@@ -50,12 +56,15 @@ def _cells(column: np.ndarray) -> list:
 def best_json(study: Study) -> dict[str, Any]:
     """What it takes to make the best trial again, and its scores."""
     description = describe(study.best)
+    for place, was in study.batches[study.place(study.best_trial)[0]].unnamed.items():
+        description = put(description, place.split("."), {"unnamed": was})
     for place, was in unnamed(description).items():
         warnings.warn(
             f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",
             stacklevel=3,
         )
     return {
+        "format": EXPERIMENT,
         "trial": study.best_trial,
         "hyperparameters": study.hyperparameters(),
         "scores": study.scores(),
@@ -76,7 +85,7 @@ def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
         "split": study.split,
         "tiles": list(study.tiles),
     }
-    return {"format": 1, "arguments": arguments or asked, **asked, **study.info}
+    return {"format": STUDY, "arguments": arguments or asked, **asked, **study.info}
 
 
 def new_directory(parent: str | Path, name: str) -> Path:

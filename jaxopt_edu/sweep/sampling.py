@@ -24,9 +24,15 @@ class Batch:
     trials: np.ndarray
     distributions: dict[str, Distribution] = field(default_factory=dict)
     place: int = 0  # which of the structures of the space
+    unnamed: dict[str, str] = field(default_factory=dict)  # parts that a store could not name
 
     def experiment(self, i: int) -> Any:
-        """The experiment of its i-th trial, in Python numbers."""
+        """The experiment of its i-th trial, in Python numbers.
+
+        Errors: ValueError where a store names a class that is in no module that is imported.
+        """
+        if "" in self.unnamed:
+            raise ValueError(self.unnamed[""])
         return replace(self.template, **{name: x[i].item() for name, x in self.columns.items()})
 
     def joined(self, more: "Batch") -> "Batch":
