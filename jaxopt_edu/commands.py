@@ -19,6 +19,7 @@ from jaxopt_edu.sweep import (
 )
 from jaxopt_edu.sweep.files import beside, check_directory, new_directory, take_place
 
+FILES = ("trials.csv", "best.json", "study.json", "curves.png", "landscape.png", "report.html")
 LISTS = {
     "models": lambda: tuple(MODELS),
     "optimizers": lambda: tuple(OPTIMIZERS),
@@ -153,7 +154,7 @@ def leaderboard(study: Study, directory: Path) -> str:
         f"{info['useful_lane_steps']:,} of {info['executed_lane_steps']:,} executed lane-steps "
         f"useful, {seconds:.1f} s of which "
         f"{compiling:.1f} s compiling, {info['model_steps_per_second']:,.0f} model-steps/s",
-        f"files: {directory}/ trials.csv best.json study.json curves.png landscape.png report.html",
+        f"files: {directory}/ {' '.join(f for f in FILES if (directory / f).exists())}",
     ])  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What containers, arrays, tables and data are: their content."""
 
 import enum
+import io
 import operator
 import types
 from typing import Any
@@ -61,8 +62,8 @@ def of_array(x: Any) -> str:
     if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
         return f"keys {jax.random.key_impl(x)} {of_array(jax.random.key_data(x))}"
     hidden = f" masked {sha(np.ma.getmaskarray(x).tobytes())}" if np.ma.isMA(x) else ""
-    x = np.ma.filled(x, np.zeros((), x.dtype)) if np.ma.isMA(x) else np.asarray(x)
-    content = repr(x.tolist()) if x.dtype.hasobject else np.ascontiguousarray(x).data
+    x = np.where(np.ma.getmaskarray(x), 0, x.data) if np.ma.isMA(x) else np.asarray(x)
+    content: str | bytes = repr(x.tolist()) if x.dtype.hasobject else x.tobytes()
     return f"array {x.dtype.name}{list(x.shape)}{hidden} {sha(content)}"
 
 
@@ -106,7 +107,12 @@ def data(walk: Walk, x: Any, place: str) -> None:
     if isinstance(x, Folds):
         walk.values({"folds": len(x), "folds seed": x.seed, "given": x.given}.items(), place)
     leaves = [of_array(leaf) for leaf in jax.tree.leaves(x)]
-    walk.values([("arrays", tuple(leaves))], place)
+    full = f"{place}.arrays" if place else "arrays"
+    walk.parts[full] = f"array of {len(leaves)} parts {sha(repr(leaves))}"
+
+
+def file(walk: Walk, x: Any, place: str) -> None:
+    walk.cannot("an open file", place)
 
 
 KINDS: list[tuple[Any, Note]] = [
@@ -115,6 +121,7 @@ KINDS: list[tuple[Any, Note]] = [
     (np.generic, number),
     ((np.ndarray, jax.Array), array),
     (np.dtype, dtype),
+    (io.IOBase, file),
     (Tables, table),
     ((list, tuple), sequence),
     ((dict, types.MappingProxyType), mapping),

@@ -13,6 +13,8 @@ from jaxopt_edu.fingerprint.walk import Walk
 
 MOST = 1000  # places that are told one by one; of more, parts of the value are told as one each
 
+NUMBERS = ("bool", "complex", "float", "int", "str")
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -57,6 +59,9 @@ def _difference(place: str, old: str | None, new: str | None) -> str:
     edited = same.startswith(("function ", "array ", "module"))
     if edited and same == new.rpartition(" ")[0]:
         return f"{place} was edited ({same})"
+    kind, _, was = old.partition(" ")
+    if new.startswith(f"{kind} ") and kind in NUMBERS:
+        return f"{place} was {was}, now {new.partition(' ')[2]}"
     return f"{place} was {old}, now {new}"
 
 

@@ -69,7 +69,7 @@ class Walk:
 
 def plain(x: Any) -> str:
     """A value of Python's own with its type."""
-    return short(repr(x), type(x).__name__)
+    return "None" if x is None else short(repr(x), type(x).__name__)
 
 
 def short(text: str, kind: str) -> str:

@@ -119,7 +119,7 @@ class Store:
             if not needed and not path.exists():
                 continue
             found = read_arrays(path)
-            check_format(path, int(found.get("format", 1)), (1, LANES_FORMAT))
+            check_format(path, int(found.get("format", 1)), (LANES_FORMAT,))
             with readable(path):
                 rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
                 tile.segments = [_segment(s) for s in found["segments"]]
