@@ -1,145 +1,50 @@
-"""Experiments as JSON and back: what `best.json` holds."""
+"""Experiments as JSON and back: what `best.json` holds.
 
-import dataclasses
-import importlib
-import inspect
+    describe(x)     a value as JSON; what has no name that JSON could keep is {"unnamed": ...}
+    rebuild(d)      the value again, equal and of the same types
+    unnamed(d)      the parts that a description cannot name, by their places
+
+Numbers, strings, bools and null are themselves; everything else is an object whose first key says
+what it is: {"tuple": [...]}, {"class": "Adam", "learning_rate": 0.1}, ... (`plainly`, `named`).
+"""
+
 import json
 import os
-import tempfile
-import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-from jaxopt_edu.data.dataset import Data
-from jaxopt_edu.data.folds import Folds, k_fold
-from jaxopt_edu.data.load import load, source_to_json
+from jaxopt_edu.files import from_json, to_json, write_bytes, write_json, write_text
+from jaxopt_edu.formats import EXPERIMENT, check_format, newer_experiment
+from jaxopt_edu.named import describe, inner, rebuild, unnamed
 from jaxopt_edu.names import parts, replace
-from jaxopt_edu.value import nearest, show
+from jaxopt_edu.value import nearest
 
-_CHAPTERS = (
-    "", ".losses", ".metrics", ".models", ".optimizers", ".schedules", ".data", ".space", ".sweep",
-    ".privacy", ".federated", ".augment",
-)  # fmt: skip
-
-
-def describe(x: Any) -> Any:
-    """A value as JSON: numbers and strings as they are, parts by their public names.
-
-    What has no public name here (a lambda, a user's own class, data made from arrays) becomes
-    {"unnamed": ...}: `rebuild` asks for it by its place.
-    """
-    if x is None or isinstance(x, bool | int | float | str):
-        return x
-    if isinstance(x, jax.Array | np.ndarray | np.generic):
-        return np.asarray(x).item() if np.ndim(x) == 0 else {"array": np.asarray(x).tolist()}
-    if isinstance(x, Data):
-        loaded = x.source.loaded
-        return {"data": source_to_json(x.source)} if loaded else {"unnamed": repr(x)}
-    if isinstance(x, Folds):
-        data = describe(x.of)
-        asked: dict = {"folds": len(x), "seed": x.seed, "stratified": x.stratified}
-        if x.given is not None:
-            asked = {"folds": [[rows.tolist() for rows in pair] for pair in x.pairs()]}
-        return {"folds": {"of": data, **asked}}
-    if type(x) is tuple or type(x) is list:
-        return {type(x).__name__: [describe(y) for y in x]}
-    if isinstance(x, dict):
-        return {"dict": {str(k): describe(v) for k, v in x.items()}}
-    if inspect.isroutine(x):
-        name = getattr(x, "__name__", "")
-        return {"function": name} if _find(name) is x else {"unnamed": show(x)}
-    if dataclasses.is_dataclass(x) and _find(type(x).__name__) is type(x):
-        fields = {f.name: describe(getattr(x, f.name)) for f in dataclasses.fields(x)}
-        return {"class": type(x).__name__, **fields}
-    return {"unnamed": show(x)}
-
-
-def unnamed(description: Any, place: str = "") -> dict[str, str]:
-    """The parts that a description cannot name, by their dotted places."""
-    if not isinstance(description, dict):
-        return {}
-    if "unnamed" in description:
-        return {place: description["unnamed"]}
-    found: dict[str, str] = {}
-    for key, value in _inner(description).items():
-        found |= unnamed(value, f"{place}.{key}" if place else str(key))
-    return found
-
-
-def _inner(description: dict) -> dict:
-    if "class" in description:
-        return description
-    for kind in ("tuple", "list"):
-        if kind in description:
-            return {str(i): part for i, part in enumerate(description[kind])}
-    return description.get("dict", description.get("folds", description))
-
-
-def rebuild(description: Any) -> Any:
-    """The inverse of `describe`. Errors: ValueError where a part is unnamed or unknown."""
-    missing = unnamed(description)
-    if missing:
-        place, was = next(iter(missing.items()))
-        raise ValueError(f"{place} was {was}, which has no public name: give it, {place}=...")
-    if not isinstance(description, dict):
-        return description
-    if "class" not in description and "function" not in description:
-        [(kind, held)] = description.items()
-        return _PLAIN[kind](held)
-    name = description.get("function") or description.get("class")
-    found = _find(str(name))
-    if found is None:
-        raise ValueError(f"jaxopt_edu has no {name!r}")
-    if "function" in description:
-        return found
-    fields = {k: rebuild(v) for k, v in description.items() if k != "class"}
-    return found(**fields)
-
-
-_PLAIN: dict[str, Callable[[Any], Any]] = {
-    "array": jax.numpy.asarray,
-    "data": lambda source: load(**source),
-    "folds": lambda given: _folds(**given),
-    "tuple": lambda parts: tuple(map(rebuild, parts)),
-    "list": lambda parts: list(map(rebuild, parts)),
-    "dict": lambda parts: {key: rebuild(part) for key, part in parts.items()},
-}
-
-
-def _folds(of: Any, **how: Any) -> Any:
-    """Folds of described data; None where these cannot be named."""
-    return None if of is None else k_fold(rebuild(of), **how)
-
-
-def _find(name: str) -> Any:
-    """The public function or class of this name, or None."""
-    for chapter in _CHAPTERS:
-        module: types.ModuleType = importlib.import_module("jaxopt_edu" + chapter)
-        if name in getattr(module, "__all__", ()):
-            return getattr(module, name)
-    return None
+__all__ = [
+    "describe", "load_experiment", "put", "rebuild", "to_json", "unnamed", "write_bytes",
+    "write_json", "write_text",
+]  # fmt: skip
 
 
 def load_experiment(path: str | os.PathLike, **parts_given: Any) -> Any:
     """The experiment that a file such as best.json describes.
 
     parts_given: what the file could not name, by its place, e.g. loss=my_loss; anything else in it
-        may be replaced the same way.
-    Errors: ValueError for a file that holds no experiment, an unnamed part that is not given, data
-        that are not the same any more.
+        may be replaced the same way. A class of your own is found by its name among the modules
+        that are imported; nothing is imported because a file says so.
+    Errors: ValueError for a file that holds no experiment or one of a later format, an unnamed
+        part that is not given, a class that is nowhere, data that are not the same any more.
     """
     try:
-        description = json.loads(Path(path).read_text())["experiment"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        found = from_json(Path(path).read_text())
+        version, description = found.get("format", 1), found["experiment"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} holds no experiment: {error!r}") from error
+    check_format(Path(path), version, tuple(range(1, EXPERIMENT + 1)))
+    description = newer_experiment(description, version)
     late = {}
     for name, value in parts_given.items():
         if name in unnamed(description):
-            description = _with(description, name.split("."))
+            description = put(description, name.split("."), None)
         late[name] = value
     experiment = rebuild(description)
     for name in late:
@@ -148,45 +53,21 @@ def load_experiment(path: str | os.PathLike, **parts_given: Any) -> Any:
     return replace(experiment, **late)
 
 
-def _with(description: Any, path: list[str]) -> Any:
-    """The description with null at a path, to be replaced in the value."""
+def put(description: Any, path: list[str], part: Any) -> Any:
+    """The description with another part at a path."""
     if not path:
-        return None
+        return part
     head, *rest = path
-    if "class" not in description and "tuple" in description:
-        new = list(description["tuple"])
-        new[int(head)] = _with(new[int(head)], rest)
-        return {"tuple": new}
-    if "class" not in description and "dict" in description:
-        return {"dict": description["dict"] | {head: _with(description["dict"][head], rest)}}
-    return description | {head: _with(description[head], rest)}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text in UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: under a temporary name beside it, then renamed."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a value as JSON, whole or not at all."""
-    write_text(path, to_json(value, indent=2) + "\n")
-
-
-def to_json(value: Any, **form: Any) -> str:
-    """JSON in which a NumPy number is the number that it is."""
-    return json.dumps(value, default=np.generic.item, **form)
+    if "class" in description:
+        return description | {head: put(description[head], rest, part)}
+    for kind in ("tuple", "list"):
+        if kind in description:
+            new = list(description[kind])
+            new[int(head)] = put(new[int(head)], rest, part)
+            return {kind: new}
+    if "items" in description:
+        named = zip(inner(description), description["items"], strict=True)
+        return {"items": [[k, put(v, rest, part) if name == head else v] for name, (k, v) in named]}
+    kind = "dict" if "dict" in description else "folds"
+    held = description[kind]
+    return {kind: held | {head: put(held[head], rest, part)}}

@@ -1,97 +1,179 @@
 """What stores are made of: arrays written whole or not at all, in a directory of one writer.
 
-A store says in a JSON file, written once, what was asked for; the same call finds it again, and a
-call with other arguments is told the first difference.
+A store says in a JSON file what was asked for, and what the values in it were (`fingerprint`); the
+same call finds it again, and a call with other arguments is told the first difference.
 """
 
 import contextlib
 import json
-import os
-import tempfile
+import warnings
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_edu.describe import to_json, write_json
+from jaxopt_edu.files import PART, clean, from_json, to_json, write_arrays, write_json
+from jaxopt_edu.fingerprint import Fingerprint
+from jaxopt_edu.lock import NAME as LOCK
+from jaxopt_edu.lock import locked
 
-LOCK = ".lock"
+__all__ = [
+    "Asked", "as_before", "check_format", "from_text_array", "is_key", "plain", "plain_shape",
+    "read_arrays", "readable", "text_array", "write_arrays",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Asked:
     """The file of a store that says what was asked for.
 
-    kind: of the store, in messages. others: what a store may hold before it holds this file.
+    kind: of the store, in messages. format: the one that is written; older: those that can still
+    be read. others: what a store may hold before it holds this file. missing: what an argument
+    was that older stores do not name. instead: what to do with a store of an older format.
+    converted: (asked, format) -> what was asked, of an older format as one of today.
     """
 
     kind: str
     file: str
     format: int
+    older: tuple[int, ...] = ()
     others: tuple[str, ...] = ()
+    missing: dict[str, Any] = field(default_factory=dict)
+    instead: str = "give another directory"
+    converted: Callable = lambda asked, version: asked  # noqa: E731
 
     def read(self, directory: Path) -> dict[str, Any]:
         """What the store in a directory was asked for."""
+        found = self._found(directory)
+        return self.converted(found["asked"], found["format"])
+
+    def read_identity(self, directory: Path) -> dict[str, Any] | None:
+        """What the values in it were; None in older formats."""
+        return self._found(directory).get("identity")
+
+    def _found(self, directory: Path) -> dict[str, Any]:
         path = directory / self.file
         if not path.exists():
             raise ValueError(f"{directory} holds no {self.kind}: there is no {self.file}")
         with readable(path):
-            found = json.loads(path.read_text())
-            version, asked = found["format"], dict(found["asked"])
-        self.check_format(path, version)
-        return asked
+            found = from_json(path.read_text())
+            version, found["asked"] = found["format"], dict(found["asked"])
+        check_format(path, version, (*self.older, self.format))
+        return found
 
-    def check_format(self, path: Path, version: Any) -> None:
-        """ValueError unless this version reads that format."""
-        if version != self.format:
-            raise ValueError(f"{path} has format {version}: this version reads {self.format}")
+    def check(
+        self, directory: Path, asked: dict[str, Any], identity: Fingerprint, grows: Any = None
+    ) -> None:
+        """ValueError where a directory holds something else, or a store with other arguments.
 
-    def check(self, directory: Path, asked: dict[str, Any]) -> None:
-        """ValueError where a directory holds something else, or a store with other arguments."""
+        grows: (there, here) -> there, as what is asked for here where it may go on as that;
+            ValueError that says why it cannot.
+        """
         self._check_directory(directory)
         if (directory / self.file).exists():
-            self._compare(directory, asked)
+            self._compare(directory, asked, identity, grows)
 
     def _check_directory(self, directory: Path) -> None:
         if directory.exists() and not directory.is_dir():
             raise ValueError(f"store {directory} is a file: wanted a directory")
         if directory.is_dir() and not (directory / self.file).exists():
-            others = [p.name for p in directory.iterdir() if p.name not in (LOCK, *self.others)]
+            others = [p.name for p in directory.iterdir() if not self._mine(p.name)]
             if others:
                 raise ValueError(
                     f"store {directory} holds {others[0]!r}, but no {self.kind} ({self.file})"
                 )
 
-    def _compare(self, directory: Path, asked: dict[str, Any]) -> None:
-        there, here = self.read(directory), json.loads(to_json(asked))
+    def _mine(self, name: str) -> bool:
+        return name in self.others or name.startswith(LOCK) or name.endswith(PART)
+
+    def _compare(
+        self, directory: Path, asked: dict[str, Any], identity: Fingerprint, grows: Any
+    ) -> None:
+        there, here = self.read(directory), from_json(to_json(asked))
+        there = {name: x for name, x in self.missing.items() if name in here} | there
+        stored = self.read_identity(directory)
+        if stored is None:
+            raise ValueError(
+                f"store {directory} was written by an earlier version, which does not say what "
+                f"functions and data it was made with: {self.instead}"
+            )
+        head = f"store {directory} holds a {self.kind} with other arguments"
+        if grows is not None:
+            try:
+                there = grows(there, here)
+            except ValueError as error:
+                raise ValueError(f"{head}: {error}") from None
+        told = {name for name in here if _of(name, identity.parts)}  # by what they are
         for name in [*here, *(n for n in there if n not in here)]:
-            if there.get(name) != here.get(name):
+            if name not in told and there.get(name) != here.get(name):
                 place, old, new = _difference(there.get(name), here.get(name), name)
-                raise ValueError(
-                    f"store {directory} holds a {self.kind} with other arguments: {place} was "
-                    f"{old}, now {new}"
-                )
+                raise ValueError(f"{head}: {place} was {old}, now {new}")
+        differs = identity.differs(stored)
+        if differs is not None:
+            raise ValueError(f"{head}: {differs}")
 
     @contextlib.contextmanager
-    def opened(self, directory: Path, asked: dict[str, Any]) -> Iterator[None]:
+    def opened(
+        self,
+        directory: Path,
+        asked: dict[str, Any],
+        identity: Fingerprint,
+        grows: Callable | None = None,
+    ) -> Iterator[None]:
         """Holds a store, new or as it was left, as its only writer.
 
-        Errors: those of `check`; BlockingIOError where another process is writing it.
+        Warns of what cannot be identified. Errors: those of `check`; BlockingIOError where another
+        process is writing it; OSError where it cannot be written.
         """
         self._check_directory(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        with locked(directory / LOCK):
-            if (directory / self.file).exists():
-                self._compare(directory, asked)
-            else:
-                write_json(directory / self.file, {"format": self.format, "asked": asked})
-            for path in directory.glob(".*.part"):  # of a process that was killed while it wrote
-                path.unlink(missing_ok=True)
+        _make(directory)
+        with locked(directory):
+            path = directory / self.file
+            new = {"format": self.format, "asked": asked, "identity": identity.as_json()}
+            if path.exists():
+                self._compare(directory, asked, identity, grows)
+            if not path.exists() or from_json(to_json(asked)) != self.read(directory):
+                write_json(path, new)  # as asked, where it grows or was only written otherwise
+            clean(directory)
+            self._warn(directory, identity)
             yield
+
+    def _warn(self, directory: Path, identity: Fingerprint) -> None:
+        for place, what in identity.unknown.items():
+            warnings.warn(
+                f"store {directory} cannot tell whether {place} changes, {what}: where it does, "
+                "give another store",
+                stacklevel=6,
+            )
+
+
+def _of(name: str, parts: dict[str, str]) -> bool:
+    return any(place == name or place.startswith((f"{name}.", f"{name} ")) for place in parts)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"store {directory} is a file: wanted a directory") from None
+    except NotADirectoryError:
+        raise ValueError(f"store {directory} lies in a file: wanted a directory") from None
+    except OSError as error:
+        why = f"cannot make store {directory}: {error.strerror}"
+        raise type(error)(error.errno, why) from error
+
+
+def check_format(path: Path, version: Any, known: tuple[int, ...]) -> None:
+    """ValueError unless this version reads that format."""
+    if version not in known:
+        last = f"this version reads {max(known)}"
+        if len(known) > 1:
+            last = f"this version reads {', '.join(map(str, known[:-1]))} and {known[-1]}"
+        raise ValueError(f"{path} has format {version}: {last}")
 
 
 def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
@@ -103,40 +185,7 @@ def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
     return place, json.dumps(old), json.dumps(new)
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds a lock that the system lets go of when the process ends, however it ends."""
-    import fcntl
-
-    with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            owner = file.read().strip() or "another process"
-            raise BlockingIOError(f"store {path.parent} is in use by {owner}") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        yield
-
-
 # ------------------------------------------------------------------------------------- arrays
-
-
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Writes arrays, whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except OSError as error:
-        os.unlink(temporary)
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -150,6 +199,8 @@ def readable(path: Path) -> Iterator[None]:
     """Says which file it was that could not be read."""
     try:
         yield
+    except PermissionError:
+        raise
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, OSError) as error:
         raise ValueError(f"{path} is damaged or no part of a store: {error}") from error
 
@@ -161,7 +212,7 @@ def text_array(value: Any) -> np.ndarray:
 
 def from_text_array(x: np.ndarray) -> Any:
     """The inverse of `text_array`."""
-    return json.loads(bytes(x).decode())
+    return from_json(bytes(x).decode())
 
 
 def is_key(x: Any) -> bool:
@@ -181,4 +232,4 @@ def plain_shape(x: Any) -> Any:
 
 def as_before(x: Any, like: Any) -> Any:
     """The inverse of `plain`, for what was like this."""
-    return jax.random.wrap_key_data(x) if is_key(like) else x
+    return jax.random.wrap_key_data(x, impl=jax.random.key_impl(like)) if is_key(like) else x

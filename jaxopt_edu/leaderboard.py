@@ -11,6 +11,9 @@ from jaxopt_edu.sweep.study import no_best
 
 ROWS = 10
 
+FILES = ("trials.csv", "best.json", "confirm.csv", "study.json", "curves.png", "landscape.png",
+         "report.html")  # fmt: skip
+
 
 def leaderboard(
     study: Study, directory: Path, confirmed: Study | None = None, note: str = ""
@@ -33,7 +36,6 @@ def leaderboard(
             f"winner: trial {study.best_trial}; on the test part: {test or 'there is none'}",
             *[note] * bool(note),
         ]
-    best = "best.json " * bool(study.scored) + "confirm.csv " * bool(confirmed)
     return "\n".join([
         *lines,
         f"{info['trials']} trials, {info['diverged']} diverged, {info['stopped']} stopped, "
@@ -41,7 +43,7 @@ def leaderboard(
         f"useful, {info['seconds']:.1f} s of which "
         f"{info['compile_seconds']:.1f} s compiling, "
         f"{info['model_steps_per_second']:,.0f} model-steps/s",
-        f"files: {directory}/ trials.csv {best}study.json curves.png landscape.png report.html",
+        f"files: {directory}/ {' '.join(f for f in FILES if (directory / f).exists())}",
     ])  # fmt: skip
 
 

@@ -14,11 +14,11 @@ ORDER = [
     "asides", "value", "names", "labels", "tree", "core", "schedules", "kinds", "arrays", "shapes",
     "losses", "metrics", "scores", "lengths", "regularizers", "prior", "transforms", "optimizers",
     "models", "data", "augment", "space", "experiment", "checks", "programs", "workers", "engine",
-    "widths", "monitor", "progress", "describe", "exchange", "disk", "history", "parallel", "fit",
-    "hypergradient", "tune", "privacy", "federated", "sweep", "interop", "explain", "validation",
-    "functions", "race", "plot", "diagnose", "find", "report", "parse", "build", "leaderboard",
-    "commands", "cli",
-    "launch", "__main__",
+    "widths", "monitor", "progress", "fingerprint", "files", "lock", "plainly", "named", "exchange",
+    "disk", "formats", "describe", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
+    "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
+    "diagnose", "find", "report", "parse", "build", "leaderboard", "commands", "cli", "launch",
+    "__main__",
 ]  # fmt: skip
 
 

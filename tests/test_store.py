@@ -142,21 +142,22 @@ def test_a_later_format_is_refused(tmp_path):
     sweeps.run("plain", tmp_path, steps=20)
     asked = json.loads((tmp_path / "sweep.json").read_text())
     (tmp_path / "sweep.json").write_text(json.dumps(asked | {"format": 99}))
-    with pytest.raises(ValueError, match="has format 99: this version reads 2"):
+    with pytest.raises(ValueError, match="has format 99: this version reads 1, 2 and 3"):
         jo.load_study(tmp_path)
 
 
 def test_a_full_disk_is_an_error_that_damages_nothing(tmp_path):
+    whole = sweeps.run("plain", tmp_path / "whole", steps=20)
+    room = (tmp_path / "whole" / "results.npz").stat().st_size - 1
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         with pytest.raises(OSError, match=r"cannot write .*results.npz: File too large"):
-            sweeps.run("plain", tmp_path, steps=20)
+            sweeps.run("plain", tmp_path / "full", steps=20)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "sweep.json"]
-    study = sweeps.run("plain", tmp_path, steps=20)
-    sweeps.same(study, sweeps.run("plain", steps=20))
+    assert sorted(p.name for p in (tmp_path / "full").iterdir()) == [".lock", "sweep.json"]
+    sweeps.same(sweeps.run("plain", tmp_path / "full", steps=20), whole)
 
 
 @pytest.mark.slow

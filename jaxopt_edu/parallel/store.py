@@ -23,21 +23,24 @@ from jaxopt_edu import exchange, tree
 from jaxopt_edu.disk import (
     Asked,
     as_before,
+    check_format,
     from_text_array,
     plain,
     plain_shape,
     read_arrays,
     readable,
     text_array,
-    write_arrays,
 )
+from jaxopt_edu.engine import Settings
+from jaxopt_edu.files import write_arrays
+from jaxopt_edu.fingerprint import Fingerprint
 from jaxopt_edu.history import RUNNING, History
 from jaxopt_edu.parallel.layout import Layout
 from jaxopt_edu.parallel.source import Position
 from jaxopt_edu.parallel.steps import gathered
 from jaxopt_edu.programs import ALIVE, Lane
 
-ASKED = Asked("fit", "fit.json", format=2)
+ASKED = Asked("fit", "fit.json", 3, older=(1, 2))
 CHECKPOINT = "checkpoint.npz"
 
 
@@ -53,6 +56,48 @@ class Way:
     reason: int = ALIVE
     best: Any = None  # the best state, where patience asks for it
     position: Position = Position()
+
+    def go_on(self, settings: Settings, fresh: History) -> None:
+        """Makes of the way to fewer steps one to those of the settings, evaluated as they say."""
+        kept = [
+            (t, row)
+            for t, row in zip(self.history.steps, self.history.rows, strict=True)
+            if t in settings.stops or (t == self.t and self.status == "converged")
+        ]
+        if len(kept) < len(self.history.steps):
+            self.history = History(fresh.metric, fresh.sign, fresh.patience)
+            for t, row in kept:
+                self.history.note(t, row)
+        ended = self.t in settings.stops if self.status == "diverged" else self.t >= settings.steps
+        if self.status in ("finished", "diverged") and not ended:
+            self.status = RUNNING
+
+
+def grows(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
+    """What a store was asked for, as a training of more steps where it can become one.
+
+    Its result is that of a training that was asked for all of them: so evaluations up to now must
+    be there, and patience must have seen no others.
+    Errors: ValueError that says why it cannot go on.
+    """
+    old, new = there["steps"], here["steps"]
+    if old == new or not {"evaluations", "patience"} <= there.keys() & here.keys():
+        return there
+    if new < old:
+        raise ValueError(f"steps was {old}, now {new}: a training goes on with more steps only")
+    known, wanted = set(there["evaluations"]), {t for t in here["evaluations"] if t <= old}
+    every = f"eval_every={min(known)} goes on"
+    if wanted - known:
+        raise ValueError(
+            f"steps was {old}, now {new}: they want an evaluation at step {min(wanted - known)}, "
+            f"where there was none: {every}"
+        )
+    if there["patience"] is not None and known - wanted:
+        raise ValueError(
+            f"steps was {old}, now {new}: patience has counted the evaluation at step "
+            f"{min(known - wanted)}, which is none of theirs: {every} if {old} is a multiple of it"
+        )
+    return there | {"steps": new, "evaluations": here["evaluations"]}
 
 
 class Store:
@@ -87,7 +132,7 @@ class Store:
             about = from_text_array(arrays.pop("about"))
             version, history = about["format"], History(**about["history"])
             batches, rows, states = about["stream"]
-        ASKED.check_format(path, version)
+        check_format(path, version, (ASKED.format,))
         if streamed and len(states) != exchange.processes():
             raise ValueError(
                 f"store {self.directory}: its batches came from {len(states)} processes, this job "
@@ -115,17 +160,21 @@ class Store:
 
 
 @contextlib.contextmanager
-def opened(directory: Any, asked: dict[str, Any], layout: Layout) -> Iterator[Store | None]:
+def opened(
+    directory: Any, asked: dict[str, Any], identity: Fingerprint, layout: Layout
+) -> Iterator[Store | None]:
     """The store of a training with these arguments, new or as it was left; None for None."""
     if directory is None:
         yield None
         return
     directory = Path(directory)
-    ASKED.check(directory, asked)  # in every process, so that each says what is wrong
+    ASKED.check(
+        directory, asked, identity, grows
+    )  # in every process, so that each says what is wrong
     exchange.barrier("store checked")
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
-            stack.enter_context(ASKED.opened(directory, asked))
+            stack.enter_context(ASKED.opened(directory, asked, identity, grows))
         exchange.barrier("store opened")
         yield Store(directory, layout)
 

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.describe import to_json
 from jaxopt_edu.engine import Settings, loss_first
 from jaxopt_edu.exchange import check_same, processes
+from jaxopt_edu.files import to_json
+from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.history import RUNNING, History, Run
 from jaxopt_edu.parallel import steps
 from jaxopt_edu.parallel.feed import Feed
@@ -117,18 +118,21 @@ def train(
 ) -> Run:
     """Runs one training by these means."""
     asked = means.asked(experiment, settings, history, seed)
+    identity = fingerprints({"experiment": experiment})
     if processes() > 1:
-        text = to_json(asked, sort_keys=True).encode()
+        told = {name: x for name, x in asked.items() if name != "experiment"}
+        text = (identity.digest + to_json(told, sort_keys=True)).encode()
         check_same("what jo.fit is asked for", int(hashlib.sha256(text).hexdigest()[:15], 16))
     layout = means.layout()
     source = None if means.batches is None else Source(means.batches)
     job = Job(layout.put(experiment), layout, settings, seed, source, means.prefetch)
     bar = Progress(settings.steps, progress if jax.process_index() == 0 else False)
-    with opened(means.store, asked, layout) as files, Interrupts() as interrupts:
+    with opened(means.store, asked, identity, layout) as files, Interrupts() as interrupts:
         like = steps.begin.eval_shape(*job.shared, np.uint32(seed))
         way = None if files is None else files.read(like, source is not None)
         if way is None:
             way = Way(job.begin(), history)
+        way.go_on(settings, history)
         check_same("the step at which the store goes on", way.t)
         with watched(lambda: _where(way, settings, files)):
             _run(job, way, files, bar, interrupts)

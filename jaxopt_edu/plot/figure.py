@@ -2,13 +2,13 @@
 
 import io
 import os
-import tempfile
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxopt_edu.files import whole
 from jaxopt_edu.plot.scores import best_line, by_status, ranked
 from jaxopt_edu.sweep import Study
 
@@ -46,15 +46,8 @@ def save(figure: "Figure", path: str | os.PathLike) -> Path:
     The ending of the name says the format: .png, .svg, .pdf.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            figure.savefig(file, format=path.suffix[1:] or "png")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:] or "png")
     return path
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.describe import describe, unnamed, write_json, write_text
+from jaxopt_edu.describe import describe, put, unnamed, write_json, write_text
+from jaxopt_edu.formats import EXPERIMENT, STUDY
 from jaxopt_edu.sweep.results import load_study
 from jaxopt_edu.sweep.store import RESULTS
 from jaxopt_edu.sweep.study import Study
@@ -33,20 +34,31 @@ def save_study(
     confirmed: what `study.confirm()` gave. Then best.json is of its winner, with the means and
         intervals of the fresh seeds, and confirm.csv is its table.
     Where no trial has a score there is no best.json.
-    Warns where best.json cannot name a part (a lambda, data from arrays).
+    Warns where best.json cannot name a part (a lambda, data from arrays), and where it cannot be
+    written, as a store names a class that is not imported.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "trials.csv", as_csv(study))
-    if study.scored:
-        write_json(directory / "best.json", best_json(study, confirmed))
-    else:  # one of an earlier sweep must not stay
-        (directory / "best.json").unlink(missing_ok=True)
+    _write_best(study, directory, confirmed)
     if confirmed is not None and confirmed.scored:
         write_text(directory / "confirm.csv", as_csv(confirmed))
     else:
         (directory / "confirm.csv").unlink(missing_ok=True)
     write_json(directory / "study.json", study_json(study, arguments))
+
+
+def _write_best(study: Study, directory: Path, confirmed: Study | None) -> None:
+    """best.json, where there is a best trial and its experiment is known."""
+    path = directory / "best.json"
+    if not study.scored:  # one of an earlier sweep must not stay
+        path.unlink(missing_ok=True)
+        return
+    missing = study.batches[study.place(winner_of(study, confirmed))[0]].unnamed.get("")
+    if missing is None:
+        write_json(path, best_json(study, confirmed))
+    else:
+        warnings.warn(f"best.json is not written: {missing}", stacklevel=3)
 
 
 def as_csv(study: Study) -> str:
@@ -106,12 +118,15 @@ def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
             "scores": confirmed_scores(confirmed, confirmed.best_trial),
         }
     description = describe(study.best if again is None or confirmed is None else confirmed.best)
+    for place, was in study.batches[study.place(trial)[0]].unnamed.items():
+        description = put(description, place.split("."), {"unnamed": was})
     for place, was in unnamed(description).items():
         warnings.warn(
             f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",
             stacklevel=3,
         )
     return {
+        "format": EXPERIMENT,
         "trial": trial,
         "hyperparameters": study.hyperparameters(trial),
         "scores": study.scores(trial),
@@ -134,7 +149,7 @@ def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
         "split": study.split,
         "tiles": list(study.tiles),
     }
-    return {"format": 1, "arguments": arguments or asked, **asked, **study.info}
+    return {"format": STUDY, "arguments": arguments or asked, **asked, **study.info}
 
 
 def new_directory(parent: str | Path, name: str) -> Path:

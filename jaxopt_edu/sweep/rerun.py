@@ -26,6 +26,12 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         step, the part of the state and the operation.
     """
     place, _ = study.place(trial)
+    study.experiment(trial)  # says where a store could not name its class
+    for name, was in study.batches[place].unnamed.items():
+        raise ValueError(
+            f"rerun: {name} was {was}, which the store could not name: load_study(directory, "
+            "space=...) with the space it was made of"
+        )
     template, width = study.batches[place].template, study.tiles[place]
     seed, fold = study.repeats[repeat]
     stages = [(step, replace(template, **numbers)) for step, numbers in study.lineage(trial)]

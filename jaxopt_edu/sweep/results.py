@@ -5,12 +5,21 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import rebuild, unnamed
 from jaxopt_edu.engine import Settings
+from jaxopt_edu.fingerprint import fingerprint
+from jaxopt_edu.named import Missing
 from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.sweep.sampling import Batch
-from jaxopt_edu.sweep.store import read_asked, read_results, restore_record, stored_columns
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan
+from jaxopt_edu.sweep.store import (
+    read_asked,
+    read_identity,
+    read_results,
+    restore_record,
+    stored_columns,
+)
 from jaxopt_edu.sweep.study import Study
 
 __all__ = ["load_study"]
@@ -21,16 +30,20 @@ def as_study(space: Any, batches: list[Batch], record: Record, about: dict[str, 
     return Study(space=space, **study_fields(batches, record, about))
 
 
-def load_study(directory: str | os.PathLike) -> Study:
+def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
     """The study in a store: of a sweep that is finished, under way, or was interrupted.
 
     It may be read while the sweep runs; then it holds the stages that are over. What has no public
-    name (a lambda, data from arrays) is None in its experiments.
-    Errors: ValueError for a directory that holds no sweep, or a damaged one.
+    name (a lambda, data from arrays) is None in its experiments, unless the space is given.
+    space: what the sweep was called with: experiments are made of it. Without it, classes of your
+        own are found by their names among the modules that are imported; where one is not, the
+        table and the curves are there, and what needs an experiment says what is missing.
+    Errors: ValueError for a directory that holds no sweep, a damaged one, or one of another space.
     """
     directory = Path(directory)
     asked = read_asked(directory)
-    space = _named(asked["space"])
+    if space is not None:
+        _check_space(directory, space)
     found = read_results(directory)
     if found is None:
         raise ValueError(f"the sweep in {directory} has no results yet")
@@ -41,28 +54,58 @@ def load_study(directory: str | os.PathLike) -> Study:
     rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
     record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
     restore_record(record, about, arrays)
+    planned = None if space is None else _plan(space, asked)
     batches = []
     for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0])):
         columns = stored_columns(place, arrays)
         trials = columns.pop("")
-        template = _named(told["template"])
-        batch = Batch(template, columns, told["labels"], trials, place=int(place))
+        if planned is not None:
+            batches.append(planned.structure(int(place), trials, columns))
+            continue
+        template, missing = _named(told["template"])
+        batch = Batch(
+            template, columns, told["labels"], trials, place=int(place), unnamed=missing
+        )
         if hasattr(template, "unfolded"):
             batch = dataclasses.replace(batch, unfolded=template.unfolded())
         batches.append(batch)
     about.setdefault("diverge_above", asked.get("diverge_above", 1e4))
     about["info"].setdefault("interrupted", not about["finished"])
-    return as_study(space, batches, record, about)
+    return as_study(_named(asked["space"])[0] if space is None else space, batches, record, about)
 
 
-def _named(description: Any) -> Any:
-    """What a description names, with None for what it cannot."""
-    return rebuild(_without(description)) if unnamed(description) else rebuild(description)
+def _check_space(directory: Path, space: Any) -> None:
+    """ValueError where a store was made of another space; older stores do not say."""
+    stored = read_identity(directory)
+    if stored is not None:
+        heads = ("space.", "space ", "space(")
+        parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
+        differs = fingerprint(space, "space").differs(stored | {"parts": parts})
+        if differs is not None:
+            raise ValueError(f"store {directory} is of another space: {differs}")
+
+
+def _plan(space: Any, asked: dict[str, Any]) -> Plan:
+    """The structures of a space, on folds where the sweep was."""
+    planned, folds = plan(space, None, 0, "random"), rebuild(asked["folds"])
+    if folds is not None:
+        folds = as_folds(folds)
+        planned.transform = lambda experiment: experiment.folded(folds)
+    return planned
+
+
+def _named(description: Any) -> tuple[Any, dict[str, str]]:
+    """What a description names, None for what it cannot, and the places of that."""
+    missing = unnamed(description)
+    try:
+        return rebuild(_without(description) if missing else description), missing
+    except Missing as error:
+        return None, {"": str(error)}
 
 
 def _without(description: Any) -> Any:
     if isinstance(description, dict):
-        if "unnamed" in description:
+        if "unnamed" in description and "class" not in description:
             return None
         return {key: _without(part) for key, part in description.items()}
     return (

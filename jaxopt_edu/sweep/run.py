@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
+from jaxopt_edu.sweep.growth import Growth, extend
 from jaxopt_edu.sweep.objectives import objectives
 from jaxopt_edu.sweep.ranking import check_rule
 from jaxopt_edu.sweep.record import Record
@@ -79,7 +81,9 @@ def sweep(
     sampler: random, sobol, latin_hypercube, grid (at most that many points), or a sampler such as
         `sobol()` or `optuna("tpe")`, which learns from the scores of the trials so far.
     store: a directory that holds the sweep while it runs. The same call again goes on where it
-        was left, killed or not, to the same results bit for bit; or gives the finished study.
+        was left, killed or not, to the same results bit for bit; or gives the finished study. With
+        more trials (random, sobol, grid; no rungs) it goes on with those it does not have. What
+        functions and data are is compared too: see `fingerprint`.
     tile: lanes in one program; by default a function of the shapes, the backend and the number of
         lanes (`widths.tile_width`). Results depend on it by rounding only, and on nothing else:
         not on the number of trials, their order, one that diverges, the number of workers or
@@ -102,6 +106,7 @@ def sweep(
     >>> study.best.optimizer.learning_rate  # doctest: +ELLIPSIS
     0.100...
     """
+    arguments = dict(locals())
     check_count("seeds", seeds)
     seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
     folds = None if folds is None else as_folds(folds)
@@ -111,7 +116,8 @@ def sweep(
     asked = {
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
         "metric": metric, "mode": told_mode, "rank_by": rank_by, "rungs": describe(rungs),
-        "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
+        "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile,
+        "eval_every": eval_every,
         "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     count = len(folds) if isinstance(folds, list) else folds
@@ -132,9 +138,18 @@ def sweep(
             seed, tile, None, bar, most,
         )  # fmt: skip
 
+    values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
     course = start(None)  # what is wrong with the arguments is said before a store is made
+    given = course.plan.asking is None
+    asked["trials"] = course.plan.total if given else 64 if trials is None else trials
+    grows = Growth(sampler, rungs, given)
+    if store is not None and (before := grows.unfinished(Path(store), asked["trials"])):
+        course.bar.close()
+        sweep(**arguments | {"trials": before, "folds": folds})
     with Compilations() as compiled, contextlib.ExitStack() as stack:
-        files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
+        files = None
+        if store is not None:
+            files = stack.enter_context(opened(store, asked, writes, values, grows))
         exchange.barrier("sweep")
         course, interrupted = _run(course, start, files, compiled)
     told = about(course)
@@ -204,6 +219,9 @@ def _restore(course: Course, files: Store) -> bool:
             f"store = {files.directory} was begun with other rungs or evaluations, by another "
             "version: finish it with that one, or give the same first= and eval_every="
         )
+    if about["trials"] < course.plan.total:
+        extend(course, about, arrays)
+        return False
     restore_record(course.record, about, arrays)
     course.stage = about["stage"]
     course.widths = {int(place): width for place, width in about["widths"].items()}

@@ -26,9 +26,15 @@ class Batch:
     distributions: dict[str, Distribution] = field(default_factory=dict)
     place: int = 0  # which of the structures of the space
     unfolded: Any = None  # the template before its data were split into folds, where they were
+    unnamed: dict[str, str] = field(default_factory=dict)  # parts that a store could not name
 
     def experiment(self, i: int) -> Any:
-        """The experiment of its i-th trial, in Python numbers, on data without folds."""
+        """The experiment of its i-th trial, in Python numbers, on data without folds.
+
+        Errors: ValueError where a store names a class that is in no module that is imported.
+        """
+        if "" in self.unnamed:
+            raise ValueError(self.unnamed[""])
         template = self.template if self.unfolded is None else self.unfolded
         return replace(template, **{name: x[i].item() for name, x in self.columns.items()})
 

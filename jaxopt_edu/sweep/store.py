@@ -19,18 +19,33 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.describe import describe
-from jaxopt_edu.disk import Asked, from_text_array, read_arrays, readable, text_array, write_arrays
+from jaxopt_edu.disk import Asked, check_format, from_text_array, read_arrays, readable, text_array
 from jaxopt_edu.engine import Segment, Tile
+from jaxopt_edu.files import clean, write_arrays
+from jaxopt_edu.fingerprint import fingerprints
+from jaxopt_edu.formats import newer_experiment
 from jaxopt_edu.programs import ALIVE
 from jaxopt_edu.sweep.about import about as about_course
 from jaxopt_edu.sweep.lanes import put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
 
-FORMAT = 2
+FORMAT, OLDER = 3, (1, 2)  # of sweep.json and results.npz
+LANES_FORMAT = 2
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS, LANES = "results.npz", "lanes"
-ASKED = Asked("sweep", "sweep.json", FORMAT, others=(LANES,))
+
+
+def _converted(asked: dict[str, Any], version: int) -> dict[str, Any]:
+    return asked | {"space": newer_experiment(asked.get("space"), version - 1)}
+
+
+ASKED = Asked(
+    "sweep", "sweep.json", FORMAT, OLDER, others=(LANES,),
+    missing={"rank_by": "last"},
+    instead="load_study reads it as it is; to sweep anew, give another directory",
+    converted=_converted,
+)  # fmt: skip
 
 
 class Store:
@@ -91,7 +106,8 @@ class Store:
         segments = np.array([tuple(s) for s in tile.segments], float)
         (self.directory / LANES).mkdir(exist_ok=True)
         path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
-        write_arrays(path, {"t": np.array(tile.t), "segments": segments, **rows, **lanes})
+        told = {"format": np.array(LANES_FORMAT), "t": np.array(tile.t), "segments": segments}
+        write_arrays(path, {**told, **rows, **lanes})
         self._written[stage, i] = time.perf_counter()
 
     def read_lanes(
@@ -103,6 +119,7 @@ class Store:
             if not needed and not path.exists():
                 continue
             found = read_arrays(path)
+            check_format(path, int(found.get("format", 1)), (LANES_FORMAT,))
             with readable(path):
                 rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
                 tile.segments = [_segment(s) for s in found["segments"]]
@@ -129,9 +146,17 @@ def _segment(row: np.ndarray) -> Segment:
 
 
 @contextlib.contextmanager
-def opened(directory: str | os.PathLike, asked: dict[str, Any], write: bool) -> Iterator[Store]:
+def opened(
+    directory: str | os.PathLike,
+    asked: dict[str, Any],
+    write: bool,
+    values: dict[str, Any] | None = None,
+    grows: Any = None,
+) -> Iterator[Store]:
     """The store of a sweep with these arguments, new or as it was left.
 
+    values: the arguments that are told apart by what they are (`fingerprint`), by their names;
+        others by what they were asked for. grows: see `disk.Asked.check`.
     Errors: ValueError where the directory holds something else, or a sweep with other arguments;
         BlockingIOError where another process is writing it.
     """
@@ -139,15 +164,19 @@ def opened(directory: str | os.PathLike, asked: dict[str, Any], write: bool) -> 
     if not write:
         yield Store(directory)
         return
-    with ASKED.opened(directory, asked):
-        for path in (directory / LANES).glob(".*.part"):
-            path.unlink(missing_ok=True)
+    with ASKED.opened(directory, asked, fingerprints(values or {}), grows):
+        clean(directory / LANES)
         yield Store(directory)
 
 
 def read_asked(directory: Path) -> dict[str, Any]:
     """What the sweep in a store was asked for."""
     return ASKED.read(directory)
+
+
+def read_identity(directory: Path) -> dict[str, Any] | None:
+    """What the values were that it was asked for; None in older formats."""
+    return ASKED.read_identity(directory)
 
 
 # ------------------------------------------------------------------------------ results.npz
@@ -161,8 +190,10 @@ def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
     arrays = read_arrays(path)
     with readable(path):
         about = from_text_array(arrays.pop("about"))
-        if about["format"] != FORMAT:
-            raise ValueError(f"it has format {about['format']}: this version reads {FORMAT}")
+        version = about["format"]
+    check_format(path, version, (*OLDER, FORMAT))
+    for told in about["structures"].values():
+        told["template"] = newer_experiment(told["template"], version - 1)
     return about, arrays
 
 

@@ -1,0 +1,116 @@
+"""Whose a module is: a library's, with its version, or the user's own."""
+
+import ast
+import functools
+import importlib.util
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+from jaxopt_edu.fingerprint.code import sha
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def library(module: str | None) -> str | None:
+    """The library that a module belongs to, with its version; None for the user's own.
+
+    A library is what is installed (in site-packages), Python's own modules, and this package.
+    Where this one is not installed but a clone, which its user may edit, the module's file is
+    named with a hash of what it says.
+    """
+    top = (module or "").partition(".")[0]
+    if not top:
+        return None
+    if top == PACKAGE:
+        return _clone(str(module))
+    return _library(top)
+
+
+@functools.cache
+def _library(top: str) -> str | None:
+    file = _file_of(top)
+    if file is None:
+        python = top in sys.builtin_module_names or top in sys.stdlib_module_names
+        return _python() if python and top != "__main__" else None
+    if _installed(file):
+        return f"{top} {_version(top)}"
+    return _python() if _standard(file) else None
+
+
+def _python() -> str:
+    return f"Python {sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _file_of(name: str) -> str | None:
+    """The file, or a directory, that a module comes from."""
+    module = sys.modules.get(name)
+    if module is None:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError, AttributeError):
+            return None
+        origin = None if spec is None else spec.origin
+        return origin if spec is not None and spec.has_location else None
+    path = getattr(module, "__file__", None)
+    return path or next(iter(getattr(module, "__path__", ())), None)
+
+
+def _under(file: str, names: tuple[str, ...]) -> bool:
+    paths = sysconfig.get_paths()
+    places = [Path(paths[name]) for name in names if name in paths]
+    both = {Path(file), Path(file).resolve()}
+    return any(f.is_relative_to(p) for f in both for p in {*places, *(p.resolve() for p in places)})
+
+
+def _installed(file: str) -> bool:
+    named = {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return bool(named) or _under(file, ("purelib", "platlib"))
+
+
+def _standard(file: str) -> bool:
+    return _under(file, ("stdlib", "platstdlib"))
+
+
+def _version(top: str) -> str:
+    found = getattr(sys.modules.get(top), "__version__", None)
+    if isinstance(found, str):
+        return found
+    try:
+        return metadata.version(top)
+    except metadata.PackageNotFoundError:
+        names = metadata.packages_distributions().get(top, [])
+        return metadata.version(names[0]) if names else "of no known version"
+
+
+@functools.cache
+def _clone(module: str) -> str:
+    file = _file_of(module)
+    version = f"{PACKAGE} {_version(PACKAGE)}"
+    if file is None or _installed(file):
+        return version
+    return f"{version} ({module.partition('.')[2] or PACKAGE} {file_digest(file)})"
+
+
+def file_digest(file: str) -> str:
+    """A hash of what a file of Python says, whatever its comments and docstrings."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return "unreadable"
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            del body[0]
+    return sha(ast.dump(tree))
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return constant and isinstance(node.value.value, str)  # type: ignore[attr-defined]
+
+
+def own_module(name: str) -> str | None:
+    """The file of a module of the user's own; None for a library's, or where there is none."""
+    return _file_of(name) if library(name) is None else None
