@@ -21,6 +21,7 @@ from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import describe
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.parallel.peers import watched
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
@@ -80,7 +81,8 @@ def sweep(
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; on Ctrl-C
-        `SweepInterrupted`, a KeyboardInterrupt with the study so far.
+        `SweepInterrupted`, a KeyboardInterrupt with the study so far; `PeerLost` where a process of
+        the job is gone.
 
     >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
     >>> experiment = jo.Training(
@@ -120,8 +122,9 @@ def sweep(
     course = start(None)  # what is wrong with the arguments is said before a store is made
     with Compilations() as compiled, contextlib.ExitStack() as stack:
         files = stack.enter_context(opened(store, asked, writes)) if store is not None else None
-        exchange.barrier("sweep")
-        course, interrupted = _run(course, start, files, compiled)
+        with watched(lambda: _where(course, store)):
+            exchange.barrier("sweep")
+            course, interrupted = _run(course, start, files, compiled)
     told = about(course)
     told["info"]["interrupted"] = interrupted
     batches = [course.batches[place] for place in sorted(course.batches)]
@@ -252,3 +255,13 @@ def _run(
                 files.clear()
         finally:
             bar.close()
+
+
+def _where(course: Course, store: Any) -> str:
+    """Where a job was when it lost a process, and what to do."""
+    again = "start all processes again"
+    if store is None:
+        again += ": without store= they begin anew"
+    else:
+        again += f": from {store} they go on where they were"
+    return f"in stage {course.stage + 1} of the sweep; {again}"
