@@ -9,7 +9,9 @@ import numpy as np
 from jaxopt_edu.checks import (
     check_mode,
     check_numbers,
+    check_options,
     check_run,
+    check_space,
     evaluations,
     ranking_split,
     segment_length,
@@ -29,7 +31,6 @@ from jaxopt_edu.parallel.means import Means
 from jaxopt_edu.parallel.train import train
 from jaxopt_edu.programs import ALIVE, Lane, named_numbers
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.value import check_count
 
 
 def fit(
@@ -89,6 +90,12 @@ def fit(
     'converged'
     """
     check_mode(mode)
+    check_options(
+        tol=tol, patience=patience, eval_every=eval_every, train_curve=train_curve, tile=tile,
+        diverge_above=diverge_above, progress=progress, accumulate=accumulate, prefetch=prefetch,
+        store=store,
+    )  # fmt: skip
+    check_space(experiment, "fit")
     check_numbers(experiment, "fit")
     if tol is not None:
         if not hasattr(experiment, "track_gradient_norm"):
@@ -96,8 +103,6 @@ def fit(
         running = replace(experiment, track_gradient_norm=True)
     else:
         running = experiment
-    if patience is not None:
-        check_count("patience", patience)
     splits, names = check_run(running, steps, metric, tile)
     stops = evaluations(segment_length(running, steps, eval_every), steps)
     split = ranking_split(splits)

@@ -93,6 +93,11 @@ class Run:
 
     def evaluate(self, split: str = "validation") -> dict[str, float]:
         """The scores on a split of the data: {'loss': ..., 'accuracy': ...}."""
+        if not isinstance(split, str):
+            raise TypeError(
+                f"split = {type(split).__name__}: wanted the name of a part of the run's data: "
+                f"{', '.join(self.scores)}"
+            )
         if split not in self.scores:
             raise ValueError(f"unknown split {split!r}; {nearest(split, self.scores)}")
         return self.scores[split]

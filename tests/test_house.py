@@ -11,12 +11,13 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics", "regularizers",
-    "prior", "transforms", "optimizers", "models", "data", "augment", "space", "experiment",
-    "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
-    "exchange", "disk", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
-    "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
-    "diagnose", "find", "report", "parse", "build", "commands", "cli", "launch", "__main__",
+    "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics",
+    "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment", "space",
+    "ingredients", "experiment", "checks", "programs", "workers", "engine", "widths", "monitor",
+    "progress", "describe", "exchange", "disk", "history", "parallel", "fit", "hypergradient",
+    "tune", "privacy", "federated", "sweep", "interop", "explain", "validation", "functions",
+    "race", "plot", "diagnose", "find", "report", "parse", "build", "commands", "cli", "launch",
+    "__main__",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxopt_edu.describe import describe, unnamed, write_json, write_text
 from jaxopt_edu.sweep.study import Study
+from jaxopt_edu.value import show
 
 
 def save_study(study: Study, directory: str | Path, *, arguments: Any = None) -> None:
@@ -22,6 +23,8 @@ def save_study(study: Study, directory: str | Path, *, arguments: Any = None) ->
     arguments, versions, devices, seconds and compilations.
     Warns where best.json cannot name a part (a lambda, data from arrays).
     """
+    if not isinstance(study, Study):
+        raise TypeError(f"study = {show(study)[:60]}: wanted a Study, as jo.sweep gives it")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "trials.csv", as_csv(study))

@@ -12,7 +12,9 @@ import numpy as np
 from jaxopt_edu import exchange
 from jaxopt_edu.checks import (
     check_mode,
+    check_options,
     check_run,
+    check_space,
     evaluations,
     ranking_split,
     segment_length,
@@ -93,6 +95,11 @@ def sweep(
     >>> study.best.optimizer.learning_rate  # doctest: +ELLIPSIS
     0.100...
     """
+    check_options(
+        rungs=rungs, folds=folds, store=store, tile=tile, eval_every=eval_every,
+        diverge_above=diverge_above, progress=progress, metric=metric,
+    )  # fmt: skip
+    check_space(space)
     folds = None if folds is None else as_folds(folds)
     asked = {
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
