@@ -3,28 +3,14 @@
 import math
 from typing import Any
 
-from jaxopt_edu import data, losses, models, optimizers
+from jaxopt_edu import data, losses, models
 from jaxopt_edu.experiment import Training
-from jaxopt_edu.names import parts, recipes, replace
+from jaxopt_edu.ingredients import ADAM_RATES, RATES, optimizer_named
+from jaxopt_edu.names import parts, replace
 from jaxopt_edu.parse import parse_setting
 from jaxopt_edu.regularizers import L2
 from jaxopt_edu.space import log_uniform, one_of, uniform
 from jaxopt_edu.sweep import halving, hyperband, median_stopping, optuna, population
-from jaxopt_edu.value import nearest
-
-# where a learning rate is worth looking for; adam's range for all that are not here
-RATES = {
-    "sgd": (1e-3, 1.0),
-    "adagrad": (1e-3, 1.0),
-    "adadelta": (1e-1, 1e1),
-    "lion": (1e-5, 1e-2),
-    "sign_sgd": (1e-5, 1e-2),
-    "signum": (1e-5, 1e-2),
-}
-ADAM_RATES = (1e-4, 1e-1)
-
-
-OPTIMIZERS = recipes(optimizers)
 
 
 def build(options: Any, sampled: bool) -> Training:
@@ -54,12 +40,8 @@ def build(options: Any, sampled: bool) -> Training:
 
 
 def _optimizer(name: str, sampled: bool) -> Any:
-    if name not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
-    low, high = RATES.get(name, ADAM_RATES)
-    return OPTIMIZERS[name](
-        learning_rate=log_uniform(low, high) if sampled else (low * high) ** 0.5
-    )
+    rates = RATES.get(name, ADAM_RATES)
+    return optimizer_named(name, log_uniform(*rates) if sampled else None)
 
 
 def _model(options: Any, loaded: Any, sampled: bool) -> Any:

@@ -2,7 +2,10 @@
 
 import contextlib
 import functools
+import math
+import os
 from collections.abc import Iterable, Iterator
+from numbers import Number
 from typing import Any
 
 import jax
@@ -10,10 +13,11 @@ import numpy as np
 from jax import random
 
 from jaxopt_edu.data.folds import Folds
+from jaxopt_edu.ingredients import is_optax, refuse_optax
 from jaxopt_edu.names import hyperparameters, vectors
 from jaxopt_edu.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
-from jaxopt_edu.space import OneOf, structural
-from jaxopt_edu.value import StandIn, check_count, nearest
+from jaxopt_edu.space import Distribution, OneOf, structural
+from jaxopt_edu.value import Constant, StandIn, check_count, nearest, show
 
 
 def check_numbers(experiment: Any, doing: str) -> None:
@@ -29,6 +33,53 @@ def check_numbers(experiment: Any, doing: str) -> None:
         )
 
 
+def check_space(space: Any, doing: str = "sweep") -> None:
+    """TypeError unless it is an experiment, or a list of them, without an optax optimizer."""
+    for experiment in space if type(space) in (list, tuple) else [space]:
+        check_experiment(experiment, doing)
+        for name, leaf in _leaves(experiment):
+            if is_optax(leaf):
+                raise refuse_optax(name)
+
+
+def check_experiment(experiment: Any, doing: str) -> None:
+    """TypeError unless it has the methods of an experiment, or is a place for some."""
+    if isinstance(experiment, OneOf):
+        return
+    for method in ("init", "step", "score"):
+        if isinstance(experiment, type) or not callable(getattr(experiment, method, None)):
+            kind = type(experiment).__name__
+            hint = ""
+            if isinstance(experiment, type):
+                kind, hint = f"the class {experiment.__name__}", ": wanted a value of it"
+            elif callable(experiment):
+                hint = ": a function of your own becomes one in docs/experiments.md"
+            raise TypeError(
+                f"{kind} has no {method}: it is no experiment, which {doing} wants, such as "
+                f"jo.Training(...){hint}"
+            )
+
+
+def check_leaves(experiment: Any) -> None:
+    """TypeError, with its name, where something else stands in the place of a number."""
+    for name, leaf in _leaves(experiment):
+        legal = isinstance(leaf, Constant | Distribution | OneOf | Number)
+        if not legal and not hasattr(leaf, "dtype"):
+            raise TypeError(
+                f"{name} = {show(leaf)[:60]}: wanted a number; what is none belongs into a field "
+                "made by jo.static()"
+            )
+
+
+def _leaves(experiment: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves by name, an optax optimizer being one."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(
+        experiment, is_leaf=lambda x: isinstance(x, Constant) or is_optax(x)
+    ):
+        keys = (getattr(k, "name", getattr(k, "key", getattr(k, "idx", k))) for k in path)
+        yield ".".join(str(key) for key in keys if key != ""), leaf
+
+
 def check_run(
     experiment: Any, steps: int, metric: str, tile: int | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -39,17 +90,16 @@ def check_run(
     check_count("steps", steps)
     if tile is not None:
         check_count("tile", tile)
-    for method in ("init", "step", "score"):
-        if not hasattr(experiment, method):
-            raise TypeError(f"{type(experiment).__name__} has no {method}: it is no experiment")
     data = getattr(experiment, "data", None)
     if isinstance(data, Folds):
         raise ValueError(
             f"data = {data!r}: wanted one set of data: data.of, all of them, or data.at(0), a fold "
             "(sweep(folds=) and cross_validate train on each)"
         )
+    check_space(experiment, "a run")
     if hasattr(experiment, "check"):
         experiment.check()
+    check_leaves(experiment)
 
     splits = splits_of(experiment)
 
@@ -58,6 +108,8 @@ def check_run(
     with _naming_vectors(experiment):
         state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
         _check_state(state, new)
+    if not isinstance(metric, str):
+        raise TypeError(f"metric = {show(metric)}: wanted the name of a score: {', '.join(scores)}")
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
     watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
@@ -145,3 +197,61 @@ def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
         return min(steps, max(-(-steps // 20), getattr(experiment, "least_segment", 1)))
     check_count("eval_every", eval_every)
     return eval_every
+
+
+# ------------------------------------------------------------------------------- options by name
+
+
+def check_options(**given: Any) -> None:
+    """ValueError or TypeError that names the first option which is not what it is to be."""
+    for name, value in given.items():
+        what, fine = OPTIONS[name]
+        if not fine(value):
+            kind = (
+                TypeError if name in ("progress", "train_curve", "store", "rungs") else ValueError
+            )
+            raise kind(f"{name} = {show(value)[:60]}: wanted {what}")
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool)
+
+
+def _is_count(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool) and bool(x >= 1)
+
+
+def _is_policy(x: Any) -> bool:
+    return all(callable(getattr(x, name, None)) for name in ("stops", "expected", "judge"))
+
+
+def _is_folds(x: Any) -> bool:
+    if isinstance(x, str) or _is_number(x):
+        return isinstance(x, int | np.integer) and bool(x >= 2)
+    return isinstance(x, Iterable)
+
+
+def _are_names(x: Any) -> bool:
+    return isinstance(x, str) or (
+        isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(n, str) for n in x)
+    )
+
+
+OPTIONS = {
+    "metric": ("the name of a score, or several", _are_names),
+    "tol": ("a number, at least 0", lambda x: x is None or (_is_number(x) and 0 <= x < math.inf)),
+    "patience": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
+    "eval_every": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
+    "tile": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
+    "accumulate": ("an integer, at least 1", _is_count),
+    "prefetch": ("an integer, at least 1", _is_count),
+    "diverge_above": ("a number above 0", lambda x: _is_number(x) and x > 0),
+    "progress": ("True, False or None", lambda x: x is None or isinstance(x, bool)),
+    "train_curve": ("True or False", lambda x: isinstance(x, bool)),
+    "store": ("a directory", lambda x: x is None or isinstance(x, str | os.PathLike)),
+    "folds": ("an integer, at least 2, or pairs of rows", lambda x: x is None or _is_folds(x)),
+    "rungs": (
+        "a policy, such as jo.halving(3) or jo.median_stopping()",
+        lambda x: x is None or (not isinstance(x, type) and _is_policy(x)),
+    ),
+}  # fmt: skip

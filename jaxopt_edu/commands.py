@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxopt_edu import data, functions, losses, plot, report, schedules
-from jaxopt_edu.build import MODELS, OPTIMIZERS, build, rungs_of, sampler_of
+from jaxopt_edu.build import MODELS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
+from jaxopt_edu.ingredients import OPTIMIZERS
 from jaxopt_edu.leaderboard import cell, leaderboard, summary, table, told
 from jaxopt_edu.names import hyperparameters, recipes
 from jaxopt_edu.race import race

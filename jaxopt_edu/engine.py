@@ -182,15 +182,17 @@ def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
 def compile_tiles(firsts: Iterable[Tile], settings: Settings) -> Iterator[Tile]:
     """Compiles the programs of each structure, given a tile of it, yielding it when it is done."""
     firsts = list(firsts)
-    with Workers(lambda tile, worker: _compile(tile, settings, worker.device)) as workers:
+    compile_one = functools.partial(_compile, settings=settings)
+    with Workers(compile_one, most=len(firsts)) as workers:
         for tile in firsts:
             workers.put(tile)
         for _ in firsts:
             yield workers.get()
 
 
-def _compile(tile: Tile, settings: Settings, device: Any) -> None:
+def _compile(tile: Tile, worker: Any, settings: Settings) -> None:
     """One run of each program without a step; the structure learns what memory they take."""
+    device = worker.device
     which = tile.on(device)
     lanes = init_lanes(tile.form, which)
     arguments = _arguments(tile, which, lanes, 0, (), settings)
@@ -227,12 +229,11 @@ def run_tiles(
         stops = settings.next_stops(tile.t, until, min(most, tile.of.at_once))
         _segment(tile, settings, stops, worker)
 
-    with Workers(advance) as workers:
-        out = 0
-        for tile in tiles:
-            if not tile.finished(until):
-                workers.put(tile)
-                out += 1
+    going = [tile for tile in tiles if not tile.finished(until)]
+    with Workers(advance, most=len(going)) as workers:
+        for tile in going:
+            workers.put(tile)
+        out = len(going)
         while out:
             tile = workers.get()
             yield tile
@@ -286,8 +287,8 @@ def _scores(tile: Tile, which: Which, splits: tuple[str, ...]) -> dict[str, dict
 
 
 def _on(lanes: Any, device: Any) -> Any:
-    """The lanes on a device; those of a CPU are where all its workers find them."""
-    there = device.platform == "cpu" and isinstance(lanes.died, jax.Array)
+    """The lanes on a device: as they are where they are there, as those of a CPU mostly are."""
+    there = isinstance(lanes.died, jax.Array) and lanes.died.devices() == {device}
     return lanes if there else jax.device_put(lanes, device)
 
 

@@ -39,6 +39,18 @@ def gathered(rows: np.ndarray, counts: list[int]) -> list[np.ndarray]:
     return [x[:n] for x, n in zip(everyone(wide), counts, strict=True)]
 
 
+def united(rows: list[tuple]) -> list[tuple]:
+    """The rows of numbers of every process, each row once."""
+    if processes() == 1:
+        return rows
+    counts = everyone(np.array(len(rows))).tolist()
+    columns = int(everyone(np.array(max(map(len, rows), default=0))).max())
+    table = np.array(rows, float).reshape(len(rows), columns)
+    found = gathered(table.view(np.uint8).reshape(len(rows), 8 * columns), counts)
+    all_rows = np.concatenate(found).view(float).tolist()
+    return list(dict.fromkeys(map(tuple, all_rows)))
+
+
 def barrier(name: str) -> None:
     """Waits for all processes."""
     if processes() > 1:

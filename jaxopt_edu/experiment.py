@@ -16,10 +16,12 @@ from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.classes import class_counts
 from jaxopt_edu.data.dataset import Rows
 from jaxopt_edu.data.folds import Folds, k_fold
+from jaxopt_edu.ingredients import check_params, check_parts, resolve_parts
 from jaxopt_edu.lengths import check_lengths, residual, step_lengths, wants_lengths
 from jaxopt_edu.prior import among
 from jaxopt_edu.shapes import weighted_mean
-from jaxopt_edu.value import pytree, show, static
+from jaxopt_edu.value import check as check_fields
+from jaxopt_edu.value import check_count, pytree, show, static
 
 
 class Experiment(Protocol):
@@ -70,6 +72,8 @@ class Training:
         are those of the examples as they are.
     score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
         R2 for numbers. Two metrics of one name are told apart by their arguments, or refused.
+    Names of our own do for optimizer, loss and metrics: "adam" is jo.adam at the middle, in
+        logarithms, of the learning rates that the command line searches, 0.00316.
     Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
 
     >>> import jaxopt_edu as jo
@@ -94,6 +98,10 @@ class Training:
     track_gradient_norm: bool = static(default=False)
     balanced: bool = static(default=False)
     augment: Any = None
+
+    def __post_init__(self):
+        check_fields(self)
+        resolve_parts(self)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -223,6 +231,7 @@ class Training:
 
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the part, before anything is compiled."""
+        check_parts(self)
         if isinstance(self.data, Folds):
             padded = self.data.validation_counts is not None
             for name, f in self._named().items() if padded else ():
@@ -237,13 +246,16 @@ class Training:
             check_lengths(self.optimizer, self.regularizer)
         train, b = self.data.train, self.batch_size
         n = int(train.examples)
+        if b is not None:
+            check_count("batch_size", b)
         if b is not None and not 1 <= b <= n:
             raise ValueError(f"batch_size = {b}: wanted 1 to {n}, the number of training examples")
         if self.balanced:
             if b is None or self.data.n_classes is None:
                 raise ValueError("balanced: wanted batches (a batch_size) of a classification")
             class_counts(train.first()[1], self.data.n_classes)
-        out = _predict.eval_shape(self.model, train.x, 0)
+        out, params = _predict.eval_shape(self.model, train.x, 0)
+        check_params(params)
         classes = self.data.n_classes
         if classes and out.ndim == 2 and out.shape[1] < classes:
             raise ValueError(
@@ -269,6 +281,7 @@ def _mean(losses: Array, weights: Array | None) -> Array:
 
 
 @jax.jit
-def _predict(model: Any, x: Array, seed: Array) -> Array:
-    """What an untrained model predicts; only its shape is asked for."""
-    return model.apply(model.init(random.key(seed)), x)
+def _predict(model: Any, x: Array, seed: Array) -> tuple[Array, Any]:
+    """What an untrained model predicts, and its params; only their shapes are asked for."""
+    params = model.init(random.key(seed))
+    return model.apply(params, x), params

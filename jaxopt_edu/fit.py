@@ -8,7 +8,9 @@ import numpy as np
 
 from jaxopt_edu.checks import (
     check_numbers,
+    check_options,
     check_run,
+    check_space,
     evaluations,
     mode_for,
     ranking_split,
@@ -29,7 +31,7 @@ from jaxopt_edu.parallel.means import Means
 from jaxopt_edu.parallel.train import train
 from jaxopt_edu.programs import ALIVE, Lane, named_numbers
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.value import check_count, check_seed
+from jaxopt_edu.value import check_seed
 
 
 def fit(
@@ -91,6 +93,12 @@ def fit(
     'converged'
     """
     seed = check_seed(seed)
+    check_options(
+        tol=tol, patience=patience, eval_every=eval_every, train_curve=train_curve, tile=tile,
+        diverge_above=diverge_above, progress=progress, accumulate=accumulate, prefetch=prefetch,
+        store=store,
+    )  # fmt: skip
+    check_space(experiment, "fit")
     check_numbers(experiment, "fit")
     if tol is not None:
         if not hasattr(experiment, "track_gradient_norm"):
@@ -98,8 +106,6 @@ def fit(
         running = replace(experiment, track_gradient_norm=True)
     else:
         running = experiment
-    if patience is not None:
-        check_count("patience", patience)
     splits, names = check_run(running, steps, metric, tile)
     mode = mode_for([running], metric, mode, needed=patience is not None)
     stops = evaluations(segment_length(running, steps, eval_every), steps)
@@ -118,7 +124,7 @@ def fit(
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
     watch = _Watch(history, train_curve)
-    status = _run(lane, settings, watch, Progress(steps, progress))
+    lane, status = _run(lane, settings, watch, Progress(steps, progress))
     return watch.as_run(experiment, lane, status, settings)
 
 
@@ -130,23 +136,38 @@ def as_scores(tile: Tile) -> dict[str, dict[str, float]]:
     }
 
 
-def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> str:
-    """Runs the only tile to its end; the status it ends with."""
+def at_death(tile: Tile, settings: Settings) -> Tile:
+    """The lone trial of a tile again, as far as the step at which it diverged.
+
+    A program goes on to the end of its segment, as freezing lanes would cost all of them.
+    """
+    again = Tile(
+        tile.of, tile.numbers, tile.trials, tile.seed, tile.fold, tile.structure, tile.repeat
+    )
+    for _ in run_tiles([again], dataclasses.replace(settings, stops=(int(tile.died[0]),))):
+        pass
+    return again
+
+
+def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> tuple[Tile, str]:
+    """Runs the only tile to its end; it, and the status it ends with."""
     bar.say("compiling one structure")
     try:
         for _ in run_tiles([tile], settings, most=1):
+            if tile.reasons[0] != ALIVE:
+                tile = at_death(tile, settings) if tile.died[0] < tile.t else tile
+                watch.note(tile)
+                return tile, "diverged"
             watch.note(tile)
             bar.advance(tile.segments[-1].steps, watch.history.last)
-            if tile.reasons[0] != ALIVE:
-                return "diverged"
             if tile.stopped:
-                return "converged"
+                return tile, "converged"
             if watch.history.waited_enough:
                 tile.stopped = True
-                return "stopped early"
-        return "finished"
+                return tile, "stopped early"
+        return tile, "finished"
     except KeyboardInterrupt:
-        return "interrupted"
+        return tile, "interrupted"
     finally:
         bar.close()
 
@@ -164,7 +185,10 @@ class _Watch:
         if self.train_curve:
             for name, x in scores_on(tile, ("train",))["train"].items():
                 self.train.setdefault(name, []).append(float(x[0]))
-        if better and self.history.patience is not None:  # the next segment takes the buffers over
+        lives = tile.reasons[0] == ALIVE
+        if (
+            better and lives and self.history.patience is not None
+        ):  # the next segment takes the buffers over
             self.best_lanes = jax.tree.map(np.array, tile.lanes)
 
     def as_run(self, experiment: Any, tile: Tile, status: str, settings: Settings) -> Run:
@@ -176,8 +200,7 @@ class _Watch:
         if self.best_lanes is not None or not tile.final:  # the last segment scored its own state
             score_tile(tile, settings)
         history = self.history.columns(settings.names)
-        steps = int(tile.died[0]) if status == "diverged" else tile.t
         state = jax.tree.map(lambda x: x[0], tile.lanes.state)
         scores = as_scores(tile)
         train = {name: np.asarray(x) for name, x in self.train.items()}
-        return Run(experiment, state, steps, status, reason, history, scores, tile.seed, train)
+        return Run(experiment, state, tile.t, status, reason, history, scores, tile.seed, train)

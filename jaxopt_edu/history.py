@@ -64,7 +64,9 @@ class Run:
     """A training that was run.
 
     state: the experiment's state at the end, or at the best evaluation where patience was given.
-    steps: steps taken. status: why it ended (finished, converged, stopped early, diverged,
+    steps: steps taken. Of a run that diverged, those up to the step whose loss (or, at an
+        evaluation, whose state) gave it away; its last evaluation and its state are of that step.
+    status: why it ended (finished, converged, stopped early, diverged,
         interrupted), reason in words.
     history: "step" and the scores of every evaluation, by name, on the split that ranks.
     train_history: those on the training part, where `fit` was told to take them (train_curve).
@@ -91,6 +93,11 @@ class Run:
 
     def evaluate(self, split: str = "validation") -> dict[str, float]:
         """The scores on a split of the data: {'loss': ..., 'accuracy': ...}."""
+        if not isinstance(split, str):
+            raise TypeError(
+                f"split = {type(split).__name__}: wanted the name of a part of the run's data: "
+                f"{', '.join(self.scores)}"
+            )
         if split not in self.scores:
             raise ValueError(f"unknown split {split!r}; {nearest(split, self.scores)}")
         return self.scores[split]

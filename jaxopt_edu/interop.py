@@ -119,7 +119,18 @@ class FromOptax:
 
         optimizer = optax.with_extra_args_support(self.factory(**self.given()))
         old = updates, state
-        new = optimizer.update(*jax.tree.map(_wide, (*old, params)), **extra)
+        try:
+            new = optimizer.update(*jax.tree.map(_wide, (*old, params)), **extra)
+        except TypeError as error:
+            if "required keyword-only argument" not in str(error):
+                raise
+            wanted = str(error).partition("argument")[2].partition(":")[2].lstrip("s: ") or str(
+                error
+            )
+            raise TypeError(
+                f"{self.__name__}: its update wants more than it was told: {wanted}. A `Training` "
+                "tells its optimizer value=, the loss, and nothing else"
+            ) from error
         return jax.tree.map(lambda x, old: jnp.asarray(x, jnp.result_type(old)), new, old)
 
     def learning_rates(self, state: Any) -> list:

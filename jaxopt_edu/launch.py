@@ -172,7 +172,7 @@ def _wait(children: list[subprocess.Popen], grace: float, deadline: float) -> in
     if waiting and not failed:
         failed = LATE
     if failed:
-        _say("start it again: a fit with store= goes on from its last checkpoint")
+        _say("start it again: a fit or a sweep with store= goes on from there")
     return failed
 
 

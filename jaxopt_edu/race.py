@@ -17,6 +17,7 @@ from jaxopt_edu import functions
 from jaxopt_edu import optimizers as chapter
 from jaxopt_edu.core import Transform, apply_updates
 from jaxopt_edu.functions import TestFunction
+from jaxopt_edu.ingredients import check_optimizer
 from jaxopt_edu.names import recipes, replace
 from jaxopt_edu.space import label
 from jaxopt_edu.value import check_count, nearest, show
@@ -114,6 +115,12 @@ def race(
     'sgd'
     """
     function = functions.find(function) if isinstance(function, str) else function
+    if not isinstance(function, TestFunction):
+        raise TypeError(
+            f"function = {show(function)}: wanted a name, such as 'rosenbrock', or "
+            "jo.functions.TestFunction(name, f, start, low, high, minima, minimum, source), as a "
+            "race measures distances to minima that are known"
+        )
     entrants = _entrants(optimizers)
     check_count("steps", steps)
     check_count("scans", scans)
@@ -186,6 +193,7 @@ def _optimizer(given: Any) -> Transform:
         if given not in racers():
             raise ValueError(f"unknown optimizer {given!r}; {nearest(given, racers())}")
         return racers()[given](1.0)
+    check_optimizer("optimizers: one", given)
     try:
         return replace(given, learning_rate=1.0)
     except ValueError as error:

@@ -13,6 +13,7 @@ from jaxopt_edu import tree
 from jaxopt_edu.checks import mode_for
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.hypergradient import check_score, final_score, strong, without_jumps
+from jaxopt_edu.ingredients import check_optimizer
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.optimizers.adam import adam
 from jaxopt_edu.progress import Progress
@@ -131,6 +132,7 @@ def tune(
     True
     """
     seed = check_seed(seed)
+    check_optimizer("optimizer", optimizer)
     check_count("updates", updates)
     check_count("starts", starts)
     axes = _axes(space)

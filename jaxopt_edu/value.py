@@ -233,7 +233,8 @@ def show(value: Any) -> str:
         return repr(value.__name__)
     if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
         return value.__name__
-    if hasattr(value, "dtype") and (isinstance(value, jax.core.Tracer) or value.size > 4):
+    array = hasattr(value, "dtype") and hasattr(value, "size")
+    if array and (isinstance(value, jax.core.Tracer) or value.size > 4):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, tuple) and type(value) is tuple:
         return f"({', '.join(map(show, value))}{',' if len(value) == 1 else ''})"

@@ -11,7 +11,7 @@ import jax
 
 
 class Worker(NamedTuple):
-    """Which of the workers, and the device it works on."""
+    """Which of the workers of all processes, and the device it works on."""
 
     number: int
     device: Any
@@ -50,11 +50,13 @@ class Interrupts:
 class Workers:
     """Threads that run task(job, worker) on what is put in, one for each core or accelerator.
 
+    most: no more of them than this, the first ones: a lone tile stays on one device.
+
     While entered in the main thread, Ctrl-C is heard by the next `get`, between two segments and
     not in the middle of something; a second one interrupts at once.
     """
 
-    def __init__(self, task: Callable[[Any, Worker], None]):
+    def __init__(self, task: Callable[[Any, Worker], None], most: int | None = None):
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._task = task
@@ -62,9 +64,11 @@ class Workers:
         self._interrupts = Interrupts()
         # JAX keeps both settings for each thread
         settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
+        devices = worker_devices()
+        first = jax.process_index() * len(devices)
         self._threads = [
             threading.Thread(target=self._run, args=(Worker(i, device), *settings), daemon=True)
-            for i, device in enumerate(worker_devices())
+            for i, device in enumerate(devices[:most], first)
         ]
 
     def __enter__(self) -> "Workers":

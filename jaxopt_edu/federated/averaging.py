@@ -14,11 +14,13 @@ from jaxopt_edu.core import apply_updates
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.federated.clients import Clients
+from jaxopt_edu.ingredients import check_optimizer, resolve_parts
 from jaxopt_edu.optimizers import sgd
 from jaxopt_edu.prior import among
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
 from jaxopt_edu.shapes import weighted_mean
+from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import check_count, number, pytree, recipe, static
 
 __all__ = ["FedAvg", "FedState", "fed_avg"]
@@ -89,6 +91,10 @@ class FedAvg:
     secure: Any = None
     at_a_time: int | None = static(default=None)
     metrics: tuple[Callable, ...] | None = static(default=None)
+
+    def __post_init__(self):
+        check_fields(self)
+        resolve_parts(self)
 
     def init(self, key):
         start = self.centralised.init(key)
@@ -226,6 +232,8 @@ class FedAvg:
         """Raises ValueError or TypeError, naming the part, before anything is compiled."""
         if not isinstance(self.data, Data) or not isinstance(self.clients, Clients):
             raise TypeError("fed_avg: wanted data = Data without folds, and clients = Clients")
+        for name in ("optimizer", "server"):
+            check_optimizer(name, getattr(self, name))
         self.centralised.check()
         n, m, last = len(self.clients), self.clients_per_round, int(np.max(self.clients.rows))
         if last >= self.data.train.size:

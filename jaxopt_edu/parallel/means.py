@@ -51,6 +51,11 @@ class Means:
                     "say how its examples could be shared: wanted a Training"
                 )
         if self.batches is not None:
+            if not callable(self.batches) and not hasattr(self.batches, "__iter__"):
+                raise TypeError(
+                    f"batches = {show(self.batches)}: wanted pairs (x, y), or a function that "
+                    "makes them"
+                )
             _check_stream(experiment, tol)
         self._check_mesh()
 

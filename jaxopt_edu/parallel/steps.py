@@ -54,9 +54,13 @@ def take(
     t: Array,
     diverge_above: Array,
 ) -> Lane:
-    """The training after step t, on this batch."""
-    state = layout.learn(experiment, lane.state, batch, t, order_key(seed))
-    return _settle(layout, watch(lane, state, t + 1, diverge_above))
+    """The training after step t, on this batch; as it was where it has diverged."""
+
+    def go(lane):
+        state = layout.learn(experiment, lane.state, batch, t, order_key(seed))
+        return _settle(layout, watch(lane, state, t + 1, diverge_above))
+
+    return lax.cond(lane.reason == programs.ALIVE, go, lambda lane: lane, lane)
 
 
 @functools.partial(jax.jit, static_argnames=("layout", "split"))

@@ -77,10 +77,14 @@ class Job:
 
     def look(self, way: Way, stop: int) -> None:
         """Evaluates, remembers the best state where patience asks for it, and judges."""
-        found = steps.look(*self.shared, way.lane, np.int32(way.t), self.settings.split)
-        scores, died, reason = jax.device_get(found)
+        scores, died, reason = self._look(way)
+        if reason != ALIVE and died < way.t and self.source is None:
+            way.lane, way.t = self.begin(), 0  # the program went on to the end of its segment
+            self.advance(way, int(died))
+            scores, died, reason = self._look(way)
+        way.t = way.t if reason == ALIVE else int(died)
         better = way.history.note(way.t, {name: float(x) for name, x in scores.items()})
-        if better and way.history.patience is not None:
+        if better and reason == ALIVE and way.history.patience is not None:
             way.best = steps.copied(way.lane.state)
         way.died, way.reason = int(died), int(reason)
         if way.reason != ALIVE:
@@ -92,6 +96,10 @@ class Job:
         elif way.t == self.settings.steps:
             way.status = "finished"
 
+    def _look(self, way: Way) -> Any:
+        found = steps.look(*self.shared, way.lane, np.int32(way.t), self.settings.split)
+        return jax.device_get(found)
+
     def end(self, way: Way) -> Run:
         """Scores the state at the end, or the best one, on every split."""
         state = way.lane.state if way.best is None else way.best
@@ -100,12 +108,9 @@ class Job:
             split: {name: float(x) for name, x in loss_first(found[split]).items()}
             for split in self.settings.splits
         }
-        reached = way.died if way.status == "diverged" else way.t
         history = way.history.columns(self.settings.names)
         why = way.history.why(way.status, way.reason)
-        return Run(
-            self.experiment, _own(state), reached, way.status, why, history, scores, self.seed
-        )
+        return Run(self.experiment, _own(state), way.t, way.status, why, history, scores, self.seed)
 
 
 def train(

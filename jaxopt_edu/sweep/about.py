@@ -37,7 +37,7 @@ def about(course: Any) -> dict[str, Any]:
 def _info(course: Any) -> dict[str, Any]:
     """How it ran."""
     timeline, ends = course.record.timeline(), course.record.ends(course.asked)
-    useful, workers = int(timeline["useful"].sum()), len(worker_devices())
+    useful, workers = int(timeline["useful"].sum()), len(worker_devices()) * exchange.processes()
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": course.asked,

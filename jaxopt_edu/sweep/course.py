@@ -190,6 +190,7 @@ class Course:
         for _, tile in self._mine():
             owned[tile.trials, tile.repeat] = True
         self.record.merge(lambda x: exchange.merged(x, owned))
+        self.record.segments = exchange.united(self.record.segments)
 
     def _close(self, batches: list[Batch], end: int) -> list[Batch]:
         """Judges at a rung, packs what goes on, and stores it."""

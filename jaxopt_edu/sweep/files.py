@@ -15,6 +15,7 @@ from jaxopt_edu.formats import EXPERIMENT, STUDY
 from jaxopt_edu.sweep.results import load_study
 from jaxopt_edu.sweep.store import RESULTS
 from jaxopt_edu.sweep.study import Study
+from jaxopt_edu.value import show
 
 CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 
@@ -37,6 +38,8 @@ def save_study(
     Warns where best.json cannot name a part (a lambda, data from arrays), and where it cannot be
     written, as a store names a class that is not imported.
     """
+    if not isinstance(study, Study):
+        raise TypeError(f"study = {show(study)[:60]}: wanted a Study, as jo.sweep gives it")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "trials.csv", as_csv(study))

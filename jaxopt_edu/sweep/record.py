@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.checks import TRAINING_LOSS
-from jaxopt_edu.engine import Segment, Settings, Tile
+from jaxopt_edu.engine import Segment, Settings, Tile, loss_first
 from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
 from jaxopt_edu.sweep.rungs import Copy, Standing
@@ -153,16 +153,16 @@ class Record:
 
     def lanes(self, count: int) -> dict[str, np.ndarray]:
         """The curves of all lanes by score: (trials, repeats, evaluations)."""
-        found = {k: x for k, x in self.arrays.items() if k.startswith(CURVE)}
-        return {name.removeprefix(CURVE): x[:count] for name, x in found.items()}
+        return self._named(CURVE, self.settings.names, count)
 
     def finals(self, count: int) -> dict[str, np.ndarray]:
         """The scores at the end by `<split>_<name>`: (trials, repeats).
 
         On the split that ranks, those of trials that were stopped are their last ones.
         """
-        found = {k: x for k, x in self.arrays.items() if k.startswith(FINAL)}
-        finals = {name.removeprefix(FINAL): x[:count].copy() for name, x in found.items()}
+        names = loss_first(dict.fromkeys(self.settings.names))
+        all_names = [f"{split}_{name}" for split in self.settings.splits for name in names]
+        finals = {name: x.copy() for name, x in self._named(FINAL, all_names, count).items()}
         alive = ~self.dead[:count]
         for name, curves in self.lanes(count).items():
             full = f"{self.settings.split}_{name}"
@@ -182,6 +182,10 @@ class Record:
         seen = np.searchsorted(self.settings.stops, self.arrays["steps"][:count], side="right")
         found = ranks(curves, seen, last, self.rank_by, sign)
         return np.where(self.dead[:count, None], np.nan, found)
+
+    def _named(self, kind: str, names: Iterable[str], count: int) -> dict[str, np.ndarray]:
+        """The arrays of a kind in the order of these names, whoever came first with them."""
+        return {n: self.arrays[kind + n][:count] for n in names if kind + n in self.arrays}
 
     def means(self, count: int) -> dict[str, np.ndarray]:
         """The final scores of the trials; NaN where one of its lanes has none."""

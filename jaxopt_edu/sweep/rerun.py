@@ -1,5 +1,6 @@
 """One trial of a study again, alone, as it was or with full checks."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -45,40 +46,49 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         tuple(study.evaluations.tolist()), study.split, splits, diverge_above=study.diverge_above
     )
     end = int(study.evaluations[np.searchsorted(study.evaluations, max(last, 1))])
-    rows: list[dict] = []
-    steps: list[int] = []
     structure = Structure(template, width, fold is not None)
-    [tile] = structure.tiles(_numbers(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
-    for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
-        tile.numbers = [np.repeat(x, width) for x in _numbers(experiment)]
-        for _ in run_tiles([tile], settings, until):
-            steps += tile.stops
-            rows += [
-                {name: float(x[0, k]) for name, x in tile.scores.items()}
-                for k in range(len(tile.stops))
-            ]
+    tile, rows = _walked(structure, stages, seed, fold, settings, end)
+    if tile.reasons[0] != ALIVE and tile.died[0] < tile.t:  # its segment went on to its end
+        died = int(tile.died[0])
+        stops = (*(t for t in settings.stops if t < died), died)
+        settings = dataclasses.replace(settings, stops=stops)
+        tile, rows = _walked(structure, stages, seed, fold, settings, died)
     if not tile.final:
         score_tile(tile, settings)
-    return _as_run(_of_fold(stages[-1][1], fold), tile, steps, rows, seed)
+    return _as_run(_of_fold(stages[-1][1], fold), tile, rows, seed)
 
 
 def _of_fold(experiment: Any, fold: int | None) -> Any:
     return experiment if fold is None else experiment.fold(fold)
 
 
+def _walked(
+    structure: Structure, stages: list, seed: int, fold: int | None, settings: Settings, end: int
+) -> tuple[Tile, dict[int, dict]]:
+    """A tile of the one trial at step `end`, and its scores by the steps on the way there."""
+    rows: dict[int, dict] = {}
+    [tile] = structure.tiles(_numbers(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
+    for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
+        tile.numbers = [np.repeat(x, structure.form.width) for x in _numbers(experiment)]
+        for _ in run_tiles([tile], settings, min(until, end)):
+            for k, step in enumerate(tile.stops):
+                rows[step] = {name: float(x[0, k]) for name, x in tile.scores.items()}
+    return tile, rows
+
+
 def _numbers(experiment: Any) -> list[np.ndarray]:
     return as_numbers(np.full(1, x) for x in named_numbers(experiment).values())
 
 
-def _as_run(experiment: Any, tile: Tile, steps: list[int], rows: list[dict], seed: int) -> Run:
-    history = {"step": np.asarray(steps)}
-    history |= {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
+def _as_run(experiment: Any, tile: Tile, rows: dict[int, dict], seed: int) -> Run:
+    history = {"step": np.asarray(list(rows))}
+    first = next(iter(rows.values()))
+    history |= {name: np.asarray([row[name] for row in rows.values()]) for name in first}
     dead = tile.reasons[0] != ALIVE
     status = "diverged" if dead else "finished"
     state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-    went = int(tile.died[0]) if dead else tile.t
     reason = REASONS[tile.reasons[0]]
-    return Run(experiment, state, went, status, reason, history, as_scores(tile), seed)
+    return Run(experiment, state, tile.t, status, reason, history, as_scores(tile), seed)
 
 
 # ------------------------------------------------------------------------------ with full checks

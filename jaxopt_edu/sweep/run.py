@@ -12,7 +12,9 @@ import numpy as np
 
 from jaxopt_edu import exchange
 from jaxopt_edu.checks import (
+    check_options,
     check_run,
+    check_space,
     evaluations,
     ranking_split,
     segment_length,
@@ -21,6 +23,7 @@ from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import describe
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.parallel.peers import watched
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
@@ -95,7 +98,8 @@ def sweep(
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; on Ctrl-C
-        `SweepInterrupted`, a KeyboardInterrupt with the study so far.
+        `SweepInterrupted`, a KeyboardInterrupt with the study so far; `PeerLost` where a process of
+        the job is gone.
 
     >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
     >>> experiment = jo.Training(
@@ -109,6 +113,11 @@ def sweep(
     arguments = dict(locals())
     check_count("seeds", seeds)
     seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
+    check_options(
+        rungs=rungs, folds=folds, store=store, tile=tile, eval_every=eval_every,
+        diverge_above=diverge_above, progress=progress, metric=metric,
+    )  # fmt: skip
+    check_space(space)
     folds = None if folds is None else as_folds(folds)
     check_rule(rank_by)
     metrics, modes = objectives(space, metric, mode, steps)
@@ -150,8 +159,9 @@ def sweep(
         files = None
         if store is not None:
             files = stack.enter_context(opened(store, asked, writes, values, grows))
-        exchange.barrier("sweep")
-        course, interrupted = _run(course, start, files, compiled)
+        with watched(lambda: _where(course, store)):
+            exchange.barrier("sweep")
+            course, interrupted = _run(course, start, files, compiled)
     told = about(course)
     told["info"]["interrupted"] = interrupted
     batches = [course.batches[place] for place in sorted(course.batches)]
@@ -279,3 +289,13 @@ def _run(
                 files.clear()
         finally:
             bar.close()
+
+
+def _where(course: Course, store: Any) -> str:
+    """Where a job was when it lost a process, and what to do."""
+    again = "start all processes again"
+    if store is None:
+        again += ": without store= they begin anew"
+    else:
+        again += f": from {store} they go on where they were"
+    return f"in stage {course.stage + 1} of the sweep; {again}"

@@ -1,0 +1,122 @@
+"""Several devices and processes: the same tables as on one, column by column, bit for bit."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+
+import device_jobs as jobs
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from children import ROOT, TOLD
+
+import jaxopt_edu as jo
+from jaxopt_edu import engine, exchange
+from jaxopt_edu.parallel import peers
+from jaxopt_edu.sweep import run as running
+from jaxopt_edu.sweep.record import Record
+from jaxopt_edu.workers import Workers
+
+SCRIPT = str(ROOT / "tests" / "device_jobs.py")
+LAUNCH = ["-m", "jaxopt_edu.launch", "--grace", "30", "-n", "2", "--devices", "2"]
+FOUR = "--xla_force_host_platform_device_count=4"
+
+
+def start(*command, **environment):
+    told = TOLD | {"JAX_PLATFORMS": "cpu"} | environment
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], env=os.environ | told, timeout=300, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+def test_four_devices_and_two_processes_of_two_equal_one(tmp_path):
+    flags = os.environ.get("XLA_FLAGS", "")
+    for name, command, more in (
+        ("one", [], {}),
+        ("four", [], {"XLA_FLAGS": f"{flags} {FOUR}"}),
+        ("two", LAUNCH, {}),
+    ):
+        code, said = start(*command, SCRIPT, tmp_path / name, tmp_path / f"{name}-store", **more)
+        assert code == 0, said
+    one, four, two = (json.loads((tmp_path / n).read_text()) for n in ("one", "four", "two"))
+    assert (one["devices"], four["devices"], two["devices"]) == (1, 4, 4)
+    for name, found in one["found"].items():
+        assert four["found"][name] == found, name
+        assert two["found"][name] == found, name
+
+
+@pytest.mark.slow
+def test_a_lost_process_of_a_sweep_is_named_and_its_store_goes_on(tmp_path):
+    arguments = [*LAUNCH, SCRIPT, tmp_path / "out", tmp_path / "store"]
+    code, said = start(*arguments, KILL="1")
+    assert code in (75, 137), said
+    assert "jaxopt_edu: process 0 of 2 lost another process of this job in stage 2" in said
+    assert f"start all processes again: from {tmp_path / 'store'} they go on" in said
+    assert "a fit or a sweep with store= goes on" in said
+    code, said = start(*arguments, ONLY="halving")
+    assert code == 0, said
+    found = json.loads((tmp_path / "out").read_text())["found"]
+    code, said = start(SCRIPT, tmp_path / "whole", tmp_path / "other", ONLY="halving")
+    assert code == 0, said
+    assert found == json.loads((tmp_path / "whole").read_text())["found"]
+
+
+def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
+    here, there = jax.local_devices()[0], object()
+    lanes = types.SimpleNamespace(died=jnp.zeros(2, int))
+    moved = []
+    monkeypatch.setattr(engine.jax, "device_put", lambda x, device: moved.append(device))
+    assert engine._on(lanes, here) is lanes and not moved
+    engine._on(lanes, there)
+    engine._on(types.SimpleNamespace(died=np.zeros(2, int)), here)
+    assert moved == [there, here]
+
+
+def test_a_lone_tile_stays_on_one_device():
+    assert len(Workers(print, most=1)._threads) == 1
+    assert len(Workers(print)._threads) == len(engine.worker_devices())
+
+
+def test_columns_have_one_order_whoever_came_first_with_them():
+    study = jobs.sweep("plain")
+    settings = engine.Settings((10, 200), "validation", ("validation", "test"), ("b", "loss"))
+    first = Record(3, 1, settings, "loss", "min")
+    other = Record(3, 1, settings, "loss", "min")
+    for name in ("b", "loss"):
+        first._array(f"curve/{name}", 2)
+    for name in ("test_b", "test_loss", "validation_loss", "validation_b"):
+        first._array(f"final/{name}")
+    other.merge(lambda x: x)
+    wanted = ["validation_loss", "validation_b", "test_loss", "test_b"]
+    assert list(first.finals(3)) == list(other.finals(3)) == wanted
+    assert list(first.lanes(3)) == list(other.lanes(3)) == ["b", "loss"]
+    assert list(study.columns)[-7:-3] == [
+        "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"
+    ]  # fmt: skip
+
+
+def test_rows_of_all_processes_are_told_once(monkeypatch):
+    theirs = np.array([[1.0, 2.0], [5.0, 6.0]])
+    answers = iter([np.array([2, 2]), np.array([2, 2])])
+    monkeypatch.setattr(exchange, "processes", lambda: 2)
+    monkeypatch.setattr(exchange, "everyone", lambda x: next(answers))
+    monkeypatch.setattr(
+        exchange, "gathered", lambda x, counts: [x, theirs.view(np.uint8).reshape(2, -1)]
+    )
+    assert exchange.united([(1, 2), (3, 4)]) == [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]
+
+
+def test_a_lost_process_of_a_sweep_is_peer_lost(monkeypatch):
+    def lost(name):
+        raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed: Connection reset by peer")
+
+    monkeypatch.setattr(running.exchange, "barrier", lost)
+    monkeypatch.setattr(peers, "processes", lambda: 2)
+    with pytest.raises(jo.PeerLost, match="in stage 1 of the sweep; .*without store= they begin"):
+        jobs.sweep("plain")

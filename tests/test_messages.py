@@ -1,0 +1,256 @@
+"""Bad input is refused by the name of the argument, and the message says the way out."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import jaxopt_edu as jo
+from jaxopt_edu.ingredients import LOSSES, METRICS, OPTIMIZERS
+
+IRIS = jo.data.load("iris")
+TRAINING = jo.Training(
+    model=jo.models.Linear(4, 3),
+    loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+    optimizer=jo.adam(1e-2),
+    data=IRIS,
+    batch_size=8,
+)
+SPACE = jo.replace(TRAINING, optimizer=jo.adam(jo.log_uniform(1e-3, 1e-1)))
+WRAP = r"wrap it: jo.from_optax\(optax.adam, learning_rate=1e-3\)"
+
+
+@jo.pytree
+class Linen:
+    module: nn.Module = jo.static()
+
+    def init(self, key):
+        return self.module.init(key, jnp.zeros((1, 4)))
+
+    def apply(self, params, x, key=None):
+        return self.module.apply(params, x)
+
+
+@jo.pytree
+class Nnx:
+    make: object = jo.static()
+
+    def init(self, key):
+        return nnx.state(self.make(nnx.Rngs(0)))
+
+    def apply(self, params, x, key=None):
+        return nnx.merge(nnx.graphdef(self.make(nnx.Rngs(0))), params)(x)
+
+
+class Normed(nnx.Module):
+    def __init__(self, rngs):
+        self.norm, self.head = nnx.BatchNorm(4, rngs=rngs), nnx.Linear(4, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(self.norm(x, use_running_average=True))
+
+
+@jo.pytree
+class Named:
+    """An experiment with a name, which is no number."""
+
+    name: str
+    size: float = 0.1
+
+    def init(self, key):
+        return jnp.zeros(3)
+
+    def step(self, state, t, key):
+        return state + self.size
+
+    def score(self, state, split):
+        return {"loss": jnp.sum(state)}
+
+
+def normed():
+    return nn.Sequential([nn.Dense(8), nn.BatchNorm(use_running_average=True), nn.Dense(3)])
+
+
+def fit(**changes):
+    return jo.fit(dataclasses.replace(TRAINING, **changes), 2, progress=False)
+
+
+# ---------------------------------------------------------------------------- parts by name
+
+
+def test_parts_by_name_are_those_of_the_modules():
+    named = dataclasses.replace(
+        TRAINING, optimizer="adam", loss="softmax_cross_entropy_with_integer_labels",
+        metrics=("accuracy", "f1_score"),
+    )  # fmt: skip
+    assert named.loss is TRAINING.loss
+    assert named.metrics == (jo.metrics.accuracy, jo.metrics.f1_score)
+    assert named.optimizer == jo.adam((1e-4 * 1e-1) ** 0.5)
+    assert jo.replace(TRAINING, optimizer="sgd").optimizer == jo.sgd((1e-3 * 1.0) ** 0.5)
+    assert jo.replace(TRAINING, metrics="accuracy") == jo.replace(
+        TRAINING, metrics=jo.metrics.accuracy
+    )
+    run = jo.fit(dataclasses.replace(named, metrics="accuracy"), 2)
+    assert set(run.evaluate()) == {"loss", "accuracy"}
+
+
+def test_alternatives_private_and_federated_parts_have_names_too():
+    several = jo.replace(TRAINING, optimizer=jo.choice("adam", "sgd"))
+    study = jo.sweep(several, 2, steps=2, sampler="grid")
+    assert sorted(study.columns["optimizer"]) == ["adam", "sgd"]
+    private = jo.privacy.PrivateTraining(
+        TRAINING.model, "softmax_cross_entropy_with_integer_labels", "lion", IRIS,
+        metrics="accuracy", max_norm=1.0, noise_multiplier=1.0,
+    )  # fmt: skip
+    assert private.loss is TRAINING.loss and type(private.optimizer).__name__ == "Lion"
+    federated = jo.federated.fed_avg(
+        model=TRAINING.model, loss="l2_loss", data=IRIS, optimizer="sgd", server="adam",
+        clients=jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
+    )  # fmt: skip
+    assert federated.loss is jo.losses.l2_loss and type(federated.server).__name__ == "Adam"
+    again = jax.tree.map(lambda x: x, federated)
+    assert again == federated
+
+
+def test_every_name_makes_what_it_names():
+    for name in OPTIMIZERS:
+        assert jo.replace(TRAINING, optimizer=name).optimizer.init(jnp.zeros(2)) is not None
+    for name, loss in LOSSES.items():
+        assert jo.replace(TRAINING, loss=name).loss is loss
+    for name, metric in METRICS.items():
+        assert jo.replace(TRAINING, metrics=(name,)).metrics == (metric,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
+        ({"loss": "cross_entropy"}, "unknown loss 'cross_entropy'; did you mean 'softmax_cross_e"),
+        ({"metrics": ("acuracy",)}, "unknown metric 'acuracy'; did you mean 'accuracy'"),
+        ({"loss": "with_numbers"}, "unknown loss 'with_numbers'"),
+        ({"optimizer": jo.choice("adam", "sgdd")}, "unknown optimizer 'sgdd'; did you mean 'sgd'"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TRAINING, **changes)
+
+
+# ---------------------------------------------------------------------- what is no such part
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": optax.adam(1e-2)}, f"optimizer is an optimizer of optax.*{WRAP}"),
+        ({"optimizer": jo.chain(jo.clip(1.0), optax.adam(1e-2))}, f"optimizer.1 is .*{WRAP}"),
+        ({"optimizer": jo.multi_steps(optax.sgd(1e-2), 2)}, f"optimizer.opt is .*{WRAP}"),
+        ({"optimizer": jo.masked(optax.sgd(1e-2), jo.weights_only)}, f"optimizer.* is .*{WRAP}"),
+        ({"optimizer": optax.GradientTransformationExtraArgs(*optax.sgd(0.1))}, WRAP),
+        ({"optimizer": jo.adam}, r"optimizer = adam makes optimizers: wanted one, jo.adam\(1e-3\)"),
+        ({"optimizer": optax.adam}, r"optimizer = adam makes optimizers|wanted an optimizer"),
+        ({"optimizer": 1e-3}, r"optimizer = 0.001: wanted an optimizer, such as jo.adam\(1e-3\)"),
+        ({"optimizer": None}, "optimizer = None: wanted an optimizer"),
+        ({"optimizer": jo.from_optax(optax.lbfgs)}, "optax.lbfgs: its update wants .*'value_fn'"),
+        ({"loss": 3}, "loss = 3: wanted a function of predictions and labels"),
+        ({"metrics": 3}, "metrics = 3: wanted a tuple of functions"),
+        ({"metrics": (3,)}, "metrics: 3: wanted functions"),
+        ({"data": (np.ones((9, 4)), np.ones(9))}, r"data = .*wanted a jo.data.Data, such as jo.da"),
+        ({"data": "iris"}, r"data = 'iris': wanted a jo.data.Data, .*jo.data.load\('digits'\)"),
+        ({"regularizer": 1e-4}, r"regularizer = 0.0001: wanted one, such as jo.L2\(1e-4\)"),
+        ({"batch_size": "32"}, "batch_size = '32': wanted an integer, at least 1"),
+        ({"batch_size": 8.0}, "batch_size = 8.0: wanted an integer, at least 1"),
+        ({"model": nn.Dense(3)}, "model = .* is a module of flax.*docs/experiments.md"),
+        ({"model": jo.models.Linear}, "model = .*Linear.* is a class"),
+        ({"model": lambda x: x}, "model = <lambda> has no init: wanted init"),
+        ({"model": Linen(normed())}, "model: .* other collections than params: batch_stats"),
+        ({"model": Nnx(Normed)}, "model: .* other collections than params: BatchStat"),
+    ],
+    ids=lambda x: None if isinstance(x, dict) else x[:30],
+)
+def test_parts_that_are_none_are_named(changes, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(**changes)
+
+
+def test_optax_is_named_wherever_it_stands():
+    federated = jo.federated.fed_avg(
+        model=TRAINING.model, loss=TRAINING.loss, data=IRIS, optimizer=jo.sgd(0.1),
+        server=optax.adam(1e-2),
+        clients=jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
+    )  # fmt: skip
+    private = jo.privacy.PrivateTraining(
+        TRAINING.model, TRAINING.loss, optax.sgd(0.1), IRIS, max_norm=1.0, noise_multiplier=1.0
+    )
+    several = jo.replace(TRAINING, optimizer=jo.one_of(jo.adam(1e-2), optax.adam(1e-2)))
+    for call, name in (
+        (lambda: jo.fit(federated, 2), "server"),
+        (lambda: jo.fit(private, 2), "optimizer"),
+        (lambda: jo.sweep(several, 2, steps=2), "optimizer"),
+        (lambda: jo.sweep([TRAINING, dataclasses.replace(TRAINING, optimizer=optax.sgd(0.1))],
+                          steps=2), "optimizer"),
+        (lambda: jo.race("booth", {"mine": optax.sgd(0.1)}), "optimizers: one"),
+        (lambda: jo.tune(SPACE, 2, optimizer=optax.sgd(0.1)), "optimizer"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=f"{name} is an optimizer of optax, .*{WRAP}"):
+            call()
+
+
+# -------------------------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"steps": "10"}, {"steps": 1.5}, {"steps": 0}, {"steps": True}, {"tol": -1}, {"tol": "x"},
+     {"tol": float("nan")}, {"patience": 0}, {"patience": 1.5}, {"mesh": 5}, {"batches": 3},
+     {"store": 5}, {"eval_every": 0}, {"eval_every": "3"}, {"tile": 0}, {"diverge_above": -1},
+     {"diverge_above": float("nan")}, {"metric": 3}, {"metric": "los"}, {"progress": "x"},
+     {"train_curve": "yes"}, {"accumulate": 0}, {"prefetch": 0}],
+    ids=str,
+)  # fmt: skip
+def test_arguments_of_fit_are_refused_by_name(given):
+    [name] = given
+    experiment = dataclasses.replace(TRAINING, batch_size=None) if name == "batches" else TRAINING
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b|'los'"):
+        jo.fit(experiment, **{"steps": 2} | given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"steps": "10"}, {"steps": 0}, {"trials": 0}, {"trials": "8"}, {"eval_every": 0}, {"tile": 0},
+     {"folds": 1}, {"folds": 1.5}, {"folds": "3"}, {"seeds": 0}, {"sampler": "nonsense"},
+     {"rungs": 3}, {"rungs": jo.halving}, {"diverge_above": 0}, {"metric": 3}, {"store": 3},
+     {"progress": 1}],
+    ids=str,
+)  # fmt: skip
+def test_arguments_of_sweep_are_refused_by_name(given):
+    [name] = given
+    with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b"):
+        jo.sweep(SPACE, **{"steps": 2, "trials": 2} | given)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: jo.sweep(lambda trial: 0.0, 4, steps=5), "no experiment, which sweep wants"),
+        (lambda: jo.fit(jo.models.Linear(4, 3), 5), "Linear has no step: it is no experiment"),
+        (lambda: jo.fit(jo.Training, 5), "the class Training .*: wanted a value of it"),
+        (lambda: jo.fit(IRIS, 5), "Data has no init: it is no experiment"),
+        (lambda: jo.sweep([TRAINING, 3], steps=5), "int has no init: it is no experiment"),
+        (lambda: jo.fit(Named("mine"), 5), r"name = 'mine': wanted a number.*jo.static\(\)"),
+        (lambda: jo.save_study(TRAINING, "d"), "study = Training.*: wanted a Study"),
+        (lambda: jo.race(lambda p: p[0], ["sgd"]), "function = <lambda>: wanted a name"),
+        (lambda: jo.race("booth", [3]), "optimizers: one = 3: wanted an optimizer"),
+        (lambda: fit().evaluate((IRIS.test.x, IRIS.test.y)), "split = tuple: wanted the name"),
+    ],
+)  # fmt: skip
+def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=message):
+        call()
+    assert not list(tmp_path.iterdir())
