@@ -140,8 +140,6 @@ def source_to_json(source: Source) -> dict[str, Any]:
     return arguments
 
 
-
-
 def _share(name: str, share: Any) -> float:
     if not isinstance(share, int | float | np.number) or not 0 <= share < 1:
         raise ValueError(f"{name} = {share!r}: wanted a share of the data in [0, 1)")

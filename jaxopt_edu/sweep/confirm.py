@@ -19,6 +19,7 @@ from jaxopt_edu import exchange
 from jaxopt_edu.checks import check_run
 from jaxopt_edu.describe import describe
 from jaxopt_edu.engine import Settings
+from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.about import about
@@ -76,9 +77,10 @@ def confirm(
         "tiles": [course.widths[batch.place] for batch in batches],
         "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
+    values = {"space": study.space, "experiments": [batch.template for batch in batches]}
     if anew and store is not None and writes:
-        _clear(Path(store), asked)
-    with Compilations() as compiled, _held(store, asked, writes) as files:
+        _clear(Path(store), asked, values)
+    with Compilations() as compiled, _held(store, asked, values, writes) as files:
         course.compiled, course.store = compiled, files
         exchange.barrier("confirm")
         try:
@@ -130,7 +132,8 @@ def fresh_seeds(used: list[int], count: int) -> list[int]:
     >>> fresh_seeds([0, 1], 3), fresh_seeds([2**32 - 1], 2)
     ([2, 3, 4], [0, 1])
     """
-    found, seed = [], max(used)
+    found: list[int] = []
+    seed = max(used)
     while len(found) < count:
         seed = (seed + 1) % SEEDS
         if seed not in used:
@@ -237,20 +240,22 @@ def _finished(course: Course, files: Store) -> dict[str, Any] | None:
     return told
 
 
-def _clear(directory: Path, asked: dict[str, Any]) -> None:
+def _clear(directory: Path, asked: dict[str, Any], values: dict[str, Any]) -> None:
     """Deletes what is no confirmation of this."""
     try:
-        ASKED.check(directory, asked)
+        ASKED.check(directory, asked, fingerprints(values))
         read_results(directory)
     except ValueError:
         shutil.rmtree(directory)
 
 
 @contextlib.contextmanager
-def _held(store: Any, asked: dict[str, Any], writes: bool) -> Iterator[Store | None]:
+def _held(
+    store: Any, asked: dict[str, Any], values: dict[str, Any], writes: bool
+) -> Iterator[Store | None]:
     """The store of a confirmation, where there is to be one."""
     if store is None:
         yield None
         return
-    with opened(store, asked, writes) as files:
+    with opened(store, asked, writes, values) as files:
         yield files

@@ -63,9 +63,7 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
             batches.append(planned.structure(int(place), trials, columns))
             continue
         template, missing = _named(told["template"])
-        batch = Batch(
-            template, columns, told["labels"], trials, place=int(place), unnamed=missing
-        )
+        batch = Batch(template, columns, told["labels"], trials, place=int(place), unnamed=missing)
         if hasattr(template, "unfolded"):
             batch = dataclasses.replace(batch, unfolded=template.unfolded())
         batches.append(batch)
@@ -87,7 +85,7 @@ def _check_space(directory: Path, space: Any) -> None:
 
 def _plan(space: Any, asked: dict[str, Any]) -> Plan:
     """The structures of a space, on folds where the sweep was."""
-    planned, folds = plan(space, None, 0, "random"), rebuild(asked["folds"])
+    planned, folds = plan(space, None, 0, "random"), rebuild(asked.get("folds"))
     if folds is not None:
         folds = as_folds(folds)
         planned.transform = lambda experiment: experiment.folded(folds)
