@@ -261,10 +261,11 @@ def nearest(name: str, names: Any) -> str:
 def check(x: Any) -> Any:
     """x, after a look at its Python numbers; arrays, tracers, schedules and None pass unseen."""
     for f in dataclasses.fields(x):
-        given = getattr(x, f.name)
-        for one in getattr(given, "alternatives", (given,)):
-            if isinstance(one, str) and f.metadata.get("among"):
-                resolve_among(f.name, one, f.metadata["among"])
+        if f.metadata.get("among"):
+            given = getattr(x, f.name)
+            for one in getattr(given, "alternatives", (given,)):
+                if isinstance(one, str):
+                    resolve_among(f.name, one, f.metadata["among"])
         if "low" not in f.metadata:
             continue
         value, low, high = getattr(x, f.name), f.metadata["low"], f.metadata["high"]
