@@ -1,12 +1,15 @@
 """Data as one value: three parts, and where they come from."""
 
 import dataclasses
+import hashlib
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.prepared import marked, prepared_by
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
 from jaxopt_edu.value import Constant, pytree, show, static
 
@@ -88,6 +91,18 @@ class Source:
     path: str | None = dataclasses.field(default=None, compare=False)
     sizes: tuple[int, ...] = dataclasses.field(default=(), compare=False)
     fitted: Fitted = dataclasses.field(default=Fitted(), compare=False)
+    columns: Columns = dataclasses.field(default=Columns(), compare=False)
+
+    @property
+    def mark(self) -> str | None:
+        """What rows prepared as these are marked with: a hash of all that decides about them.
+
+        None where the preparation changes nothing: then rows are as they were given.
+        """
+        if not self.fitted.changes:
+            return None
+        compared = [getattr(self, f.name) for f in dataclasses.fields(self) if f.compare]
+        return hashlib.sha256(repr(compared).encode()).hexdigest()
 
     def arguments(self) -> dict[str, Any]:
         """What `load` is to be called with to make the data again, without its defaults."""
@@ -136,10 +151,20 @@ class Data(Constant):
     def pool(self) -> Part:
         """The training and the validation part as one: the rows that folds are made of."""
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
-        return Part(*map(np.concatenate, pairs))
+        x, y = map(np.concatenate, pairs)
+        return Part(marked(x, self.source.mark), y)
 
     def prepare(self, x: Any) -> Any:
-        return real(self.source.fitted.apply(x))
+        """What the examples of the training part went through, done to rows as they were given.
+
+        x: rows as `from_arrays` takes them; columns with names may stand in any order.
+        Errors: ValueError for rows that were prepared already, and for columns that are missing or
+            unknown (by name) or too many or few.
+        """
+        if prepared_by(x) not in (None, self.source.columns.by):
+            raise ValueError("x: these rows were prepared already (np.asarray(x) forgets it)")
+        rows = self.source.columns.rows(x, "x")
+        return marked(real(self.source.fitted.apply(rows)), self.source.mark)
 
     def __eq__(self, other):
         return type(self) is type(other) and self.source == other.source

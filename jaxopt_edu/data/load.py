@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.columns import Columns, read_table
 from jaxopt_edu.data.dataset import SHARE, Data, Part, Source, real
 from jaxopt_edu.data.pipeline import preparation_of, to_json
 from jaxopt_edu.data.preparation import Fitted, is_missing
+from jaxopt_edu.data.prepared import marked
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
@@ -61,6 +63,7 @@ def load(
         raw.sha256(),
         loaded=True,
         path=None if path is None else os.path.abspath(path),
+        columns=Columns(raw.features, raw.x.shape[1:], named=True),
     )
     if sha256 not in (None, source.sha256):
         raise ValueError(
@@ -100,10 +103,14 @@ def from_arrays(
     >>> data.targets, data.train.y, data.source.sizes
     (('no', 'yes'), array([1, 0, 1, 1, 0, 0], dtype=int32), (6, 2, 2))
     """
-    own = {"validation": _pair(validation), "test": _pair(test)}
+    array, own_names = read_table(x, "x")
+    names = _columns(array.shape, features, own_names)
+    columns = Columns.of(x, array, names, len(features) > 0)
+    own = {"validation": validation, "test": test}
+    own = {part: _pair(part, pair, columns) for part, pair in own.items()}
     y = _targets(y)
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
-    raw = Raw(np.asarray(x), y, _columns(x, features), tuple(targets), task, **own)
+    raw = Raw(array, y, names, tuple(targets), task, **own)
     source = Source(
         name,
         _seed(seed),
@@ -112,6 +119,7 @@ def from_arrays(
         None if raw.test else _share("test", test),
         raw.sha256(),
         loaded=False,
+        columns=columns,
     )
     return _make(raw, source)
 
@@ -134,22 +142,20 @@ def _targets(y: Any) -> ndarray:
     return np.asarray(y.tolist()) if y.dtype == object and not is_missing(y).any() else y
 
 
-def _pair(part: Any) -> Pair | None:
-    """The arrays of a ready-made part; None for a share."""
+def _pair(name: str, part: Any, columns: Columns) -> Pair | None:
+    """The arrays of a ready-made part, columns in the order of x; None for a share."""
     if not isinstance(part, tuple | list):
         return None
     if len(part) != 2:
         raise ValueError(f"a ready-made part is a pair (x, y), got {len(part)} things")
-    return np.asarray(part[0]), _targets(part[1])
+    return columns.ordered(part[0], f"{name} x"), _targets(part[1])
 
 
-def _columns(x: Any, features: Any) -> tuple[str, ...]:
+def _columns(shape: tuple[int, ...], features: Any, own: tuple[str, ...]) -> tuple[str, ...]:
     """The names of the columns of a table: those given, its own, or x0, x1, ..."""
-    shape = np.shape(x)
     if len(shape) != 2:
         return tuple(features)
-    names = features or getattr(x, "columns", None)
-    names = [f"x{j}" for j in range(shape[1])] if names is None or not len(names) else names
+    names = features if len(features) else own or [f"x{j}" for j in range(shape[1])]
     if len(names) != shape[1]:
         raise ValueError(f"features names {len(names)} columns, but x has {shape[1]}")
     return tuple(map(str, names))
@@ -203,11 +209,14 @@ def _shares(raw: Raw, source: Source) -> list[float]:
 
 def _prepared(pairs: list[Pair], raw: Raw, source: Source) -> Data:
     """The three parts after a preparation that has seen the first one only."""
-    fitted = source.preparation.fit(pairs[0][0])
+    fitted = source.preparation.fit_named(pairs[0][0], raw.features)
+    source = dataclasses.replace(source, fitted=fitted)
     kind = np.int32 if raw.task == "classification" else jnp.result_type(float)
-    train, validation, test = (Part(_applied(fitted, x), y.astype(kind)) for x, y in pairs)
+    train, validation, test = (
+        Part(marked(_applied(fitted, x), source.mark), y.astype(kind)) for x, y in pairs
+    )
     sizes = (len(train.y), len(validation.y), len(test.y))
-    source = dataclasses.replace(source, fitted=fitted, sizes=sizes)
+    source = dataclasses.replace(source, sizes=sizes)
     classes = len(raw.targets) if raw.task == "classification" else None
     names = fitted.names(raw.features)
     return Data(train, validation, test, source, raw.task, classes, names, raw.targets)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.columns import by_name, column_names
 from jaxopt_edu.value import pytree, recipe, static
 
 __all__ = [
@@ -47,6 +48,13 @@ def table(x: Any) -> ndarray:
     return x
 
 
+def check_columns(x: ndarray, wanted: tuple[int, ...]) -> None:
+    """ValueError unless rows have the shape of those that were fitted."""
+    if wanted and x.shape[1:] != wanted:
+        shown = ", ".join(map(str, ("rows", *wanted)))
+        raise ValueError(f"x has shape {x.shape}: wanted ({shown}), as what was fitted")
+
+
 def is_missing(x: Any) -> ndarray:
     """Where x is NaN or None."""
     x = np.asarray(x)
@@ -65,6 +73,11 @@ def _absent(v: Any) -> bool:
 @pytree
 class Fitted:
     """A preparation that has seen the training part; as it stands, it changes nothing."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change a row."""
+        return type(self) is not Fitted
 
     def apply(self, x: Any) -> Any:
         return x
@@ -88,6 +101,10 @@ class Preparation:
     def fit(self, x: Any) -> Fitted:
         return Fitted()
 
+    def fit_named(self, x: Any, names: Names) -> Fitted:
+        """`fit` of a table whose columns have these names."""
+        return self.fit(x)
+
 
 # ------------------------------------------------------------------------------ scale and shift
 
@@ -98,9 +115,12 @@ class Scaled(Fitted):
 
     shift: Any
     scale: Any
+    columns: Names = static(default=())
 
     def apply(self, x):
-        return (numbers(x) - self.shift) / self.scale
+        x = numbers(by_name(x, self.columns))
+        check_columns(x, np.shape(self.shift))
+        return (x - self.shift) / self.scale
 
 
 @pytree
@@ -119,11 +139,11 @@ class Standardize(Preparation):
     """
 
     def fit(self, x):
-        x = numbers(x)
+        names, x = column_names(x), numbers(x)
         mean, variance = np.nanmean(x, axis=0, dtype=float), np.nanvar(x, axis=0, dtype=float)
         rounding = len(x) * np.finfo(float).eps
         constant = variance <= rounding * variance + (rounding * mean) ** 2
-        return Scaled(mean, np.where(constant, 1, np.sqrt(variance)))
+        return Scaled(mean, np.where(constant, 1, np.sqrt(variance)), names)
 
 
 standardize = recipe("standardize", Standardize)
@@ -145,10 +165,10 @@ class MinMax(Preparation):
     """
 
     def fit(self, x):
-        x = numbers(x)
+        names, x = column_names(x), numbers(x)
         low, high = np.nanmin(x, axis=0).astype(float), np.nanmax(x, axis=0).astype(float)
         constant = high - low < 10 * np.finfo(float).eps
-        return Scaled(low, np.where(constant, 1, high - low))
+        return Scaled(low, np.where(constant, 1, high - low), names)
 
 
 min_max = recipe("min_max", MinMax)
@@ -162,9 +182,11 @@ class Filled(Fitted):
     """x with fill in the place of missing values."""
 
     fill: Any = static()
+    columns: Names = static(default=())
 
     def apply(self, x):
-        x = np.asarray(x)
+        x = table(by_name(x, self.columns))
+        check_columns(x, (len(self.fill),))
         return np.where(is_missing(x), np.asarray(self.fill, x.dtype), x)
 
 
@@ -201,13 +223,14 @@ class Impute(Preparation):
         return True
 
     def fit(self, x):
-        x = table(x)
+        names, x = column_names(x), table(x)
         present = ~is_missing(x)
         empty = np.flatnonzero(~present.any(axis=0))
         if empty.size:
             raise ValueError(f"impute: column {empty[0]} has no value in the training part")
         statistic = STATISTICS[self.strategy]
-        return Filled(tuple(statistic(c[there]) for c, there in zip(x.T, present.T, strict=True)))
+        columns = zip(x.T, present.T, strict=True)
+        return Filled(tuple(statistic(c[there]) for c, there in columns), names)
 
 
 impute = recipe("impute", Impute)
@@ -216,17 +239,41 @@ impute = recipe("impute", Impute)
 # ------------------------------------------------------------------------------------ categories
 
 
+UNKNOWN = ("ignore", "error")
+
+
 @pytree
 class Encoded(Fitted):
-    """One column of 0 and 1 for each category of each column."""
+    """One column of 0 and 1 for each category of each column.
+
+    unknown: whether other categories are all zeros ("ignore") or an error, for which columns may
+    have names.
+    """
 
     categories: Any = static()
+    unknown: str = static(default="ignore", among=UNKNOWN)
+    columns: Names = static(default=())
 
     def apply(self, x):
-        columns = zip(table(x).T, self.categories, strict=True)
+        x = table(by_name(x, self.columns))
+        check_columns(x, (len(self.categories),))
+        if self.unknown == "error":
+            self._check(x)
+        columns = zip(x.T, self.categories, strict=True)
         return np.concatenate(
             [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
         ).astype(float)
+
+    def _check(self, x):
+        for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
+            other = np.flatnonzero(~np.isin(column.astype(object), np.array(known, object)))
+            if other.size:
+                name = repr(self.columns[j]) if self.columns else str(j)
+                value = column[other[0]]
+                raise ValueError(
+                    f"one_hot: column {name} holds {value!r} in row {other[0]}, which the training "
+                    f"part does not hold: {', '.join(map(repr, known[:10]))}"
+                )
 
     def names(self, names):
         pairs = zip(names, self.categories, strict=True)
@@ -237,7 +284,9 @@ class Encoded(Fitted):
 class OneHot(Preparation):
     """Every column is a category and becomes one column of 0 and 1 for each of its values.
 
-    The values are those of the training part, sorted; one that it does not hold is all zeros.
+    The values are those of the training part, sorted.
+    unknown: what becomes of a value that it does not hold: all zeros ("ignore"), or a ValueError
+        that names its column ("error").
     Shapes: x (n, d) -> (n, number of values in all columns).
     Agrees with: sklearn.preprocessing.OneHotEncoder(handle_unknown="ignore"), exactly.
 
@@ -247,8 +296,14 @@ class OneHot(Preparation):
            [0., 0.]])
     """
 
+    unknown: str = static(default="ignore", among=UNKNOWN)
+
     def fit(self, x):
-        return Encoded(tuple(tuple(np.unique(column).tolist()) for column in table(x).T))
+        return self.fit_named(x, column_names(x))
+
+    def fit_named(self, x, names):
+        known = tuple(tuple(np.unique(column).tolist()) for column in table(x).T)
+        return Encoded(known, self.unknown, tuple(names))
 
 
 one_hot = recipe("one_hot", OneHot)

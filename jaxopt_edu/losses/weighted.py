@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.core import Scalar
+from jaxopt_edu.link import link_of
 from jaxopt_edu.value import number, pytree
 
 
@@ -36,6 +37,11 @@ class ClassWeighted:
     loss: Any
     weights: tuple[Scalar, ...] = number(0)
     inlined = "weights"
+
+    @property
+    def link(self) -> str:
+        """The name of the link of the loss inside."""
+        return link_of(self.loss).name
 
     def __call__(self, predictions: Any, targets: Any) -> Array:
         y = jnp.asarray(targets)

@@ -1,0 +1,165 @@
+"""Tables of rows: whose columns have names, and in which order a preparation wants them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from jaxopt_edu.data.prepared import prepared_by
+from jaxopt_edu.value import nearest
+
+__all__ = ["Columns", "by_name", "column_names", "read_table"]
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the rows of a table were: names of the columns, and the shape of a row.
+
+    named: whether the names are known, and not x0, x1, ... for want of any. by: the mark of rows
+    that were prepared for other data and are raw here.
+    """
+
+    names: Names = ()
+    shape: tuple[int, ...] | None = None
+    named: bool = False
+    by: str | None = None
+
+    @classmethod
+    def of(cls, x: Any, array: ndarray, names: Names, given: bool) -> "Columns":
+        """The columns of a table x, which as an array is that one; names: those it is to have,
+        given or made up where it has none."""
+        own = column_names(x) if array.ndim == 2 else ()
+        return cls(own or names, array.shape[1:], bool(own or given), prepared_by(x))
+
+    def rows(self, x: Any, what: str = "rows") -> ndarray:
+        """A table as an array whose columns stand in the order of the names.
+
+        Errors: ValueError that names the columns that are missing or unknown, or says how many
+            there are and were to be.
+        """
+        array = self.ordered(x, what)
+        if self.shape is not None and array.shape[1:] != self.shape:
+            raise ValueError(_other_shape(what, array.shape, self.shape))
+        return array
+
+    def ordered(self, x: Any, what: str) -> ndarray:
+        """A table as an array, by name where its columns and ours have names; else as it is."""
+        array, names = read_table(x, what)
+        if not names:
+            return array
+        if array.ndim == 1:  # one row of a data frame
+            array = array[None]
+        if self.named or set(names) == set(self.names):
+            return array[:, self._order(names, what)]
+        return array
+
+    def _order(self, names: Names, what: str) -> list[int]:
+        if names == self.names:
+            return list(range(len(names)))
+        missing = [n for n in self.names if n not in names]
+        unknown = [n for n in names if n not in self.names]
+        twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
+        if missing or unknown or twice or len(names) != len(self.names):
+            told = {"missing": missing, "unknown": unknown, "given twice": twice}
+            found = "; ".join(f"{word}: {_shown(those)}" for word, those in told.items() if those)
+            hint = ""
+            if len(unknown) == 1 and missing:
+                hint = f" ({unknown[0]!r}: {nearest(unknown[0], missing)})"
+            raise ValueError(f"{what}: columns {found}{hint}; wanted {_shown(self.names, 10)}")
+        place = {name: j for j, name in enumerate(names)}
+        return [place[name] for name in self.names]
+
+
+def _other_shape(what: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, ("rows", *wanted)))
+    if found == wanted:
+        return f"{what} has shape {found}: wanted ({shown}); one row is x[None]"
+    if len(wanted) == 1 and len(found) == 2:
+        return f"{what} has {found[1]} columns: wanted {wanted[0]}, as the training part"
+    return f"{what} has shape {found}: wanted ({shown}), as the training part"
+
+
+def _shown(names: Any, most: int = 5) -> str:
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
+
+
+def by_name(x: Any, names: Names) -> Any:
+    """x with its columns in the order of these names, where there are any and it has names."""
+    return Columns(names, named=True).ordered(x, "x") if names else x
+
+
+# ------------------------------------------------------------------------------ reading a table
+
+
+def column_names(x: Any) -> Names:
+    """The names of the columns of a table that has them: a data frame, records, named rows."""
+    if isinstance(x, Mapping):
+        return tuple(map(str, x))
+    if isinstance(x, list | tuple) and len(x) and isinstance(x[0], Mapping):
+        return tuple(map(str, x[0]))
+    for attribute in ("columns", "column_names"):  # of pandas and polars, and of pyarrow
+        names = getattr(x, attribute, None)
+        if names is not None and not callable(names):
+            return tuple(map(str, names))
+    if isinstance(x, ndarray) and x.dtype.names:
+        return x.dtype.names
+    if hasattr(x, "index") and getattr(x, "ndim", None) == 1:  # one row of a data frame
+        names = tuple(x.index) if not callable(x.index) else ()
+        return names if all(isinstance(name, str) for name in names) else ()
+    return ()
+
+
+def read_table(x: Any, what: str = "rows") -> tuple[ndarray, Names]:
+    """A table as an array, mixed columns as objects, and the names of its columns, () if none."""
+    names = column_names(x)
+    if isinstance(x, Mapping):
+        return _in_columns({str(k): np.asarray(v) for k, v in x.items()}, what), names
+    if isinstance(x, list | tuple) and len(x) and isinstance(x[0], Mapping):
+        return _records(x, names, what), names
+    if isinstance(x, ndarray) and x.dtype.names:
+        return _in_columns({name: x[name] for name in names}, what), names
+    if hasattr(x, "column_names"):
+        return _in_columns({name: np.asarray(x[name]) for name in names}, what), names
+    return as_array(x, what), names
+
+
+def as_array(x: Any, what: str = "rows") -> ndarray:
+    """x as an array; a list in which strings stand beside numbers as one of objects."""
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
+    if array.dtype.kind in "US" and isinstance(x, list | tuple):
+        objects = np.array(x, object)
+        if not all(isinstance(v, str | bytes) for v in objects.flat):
+            return objects
+    return array
+
+
+def _in_columns(columns: dict[str, ndarray], what: str) -> ndarray:
+    if all(c.ndim == 0 for c in columns.values()):  # one row
+        columns = {name: c[None] for name, c in columns.items()}
+    lengths = {name: np.shape(c) for name, c in columns.items()}
+    if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
+        shown = ", ".join(f"{name!r} {shape}" for name, shape in list(lengths.items())[:5])
+        raise ValueError(f"{what} has columns of shapes {shown}: wanted one value for each row")
+    kinds = {c.dtype.kind in "biuf" for c in columns.values()}
+    if kinds <= {True}:
+        return np.stack(list(columns.values()), 1)
+    return np.stack([c.astype(object) for c in columns.values()], 1)
+
+
+def _records(rows: Any, names: Names, what: str) -> ndarray:
+    for i, row in enumerate(rows):
+        given = tuple(map(str, row)) if isinstance(row, Mapping) else ()
+        if set(given) != set(names):
+            other = [n for n in (*names, *given) if (n in names) != (n in given)]
+            raise ValueError(f"{what}: row {i} and row 0 have other columns: {_shown(other)}")
+    by_name = [{str(k): v for k, v in row.items()} for row in rows]
+    return _in_columns({n: as_array([row[n] for row in by_name]) for n in names}, what)
