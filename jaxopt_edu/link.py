@@ -132,7 +132,9 @@ def link_of(loss: Any) -> Link:
     while not isinstance(getattr(found, "link", None), str):
         if isinstance(found, functools.partial):
             told = {k: found.keywords.get(k) for k in ("axis", "where")}
-            other = [k for k, v in told.items() if not (v is None or (isinstance(v, int) and v == -1))]
+            other = [
+                k for k, v in told.items() if not (v is None or (isinstance(v, int) and v == -1))
+            ]
             if other:
                 raise ValueError(_untold(found.func, f" with {other[0]}={show(told[other[0]])}"))
             found = found.func

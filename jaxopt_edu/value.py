@@ -17,6 +17,8 @@ import jax
 import numpy as np
 from jax.tree_util import GetAttrKey
 
+from jaxopt_edu.asides import UNTOLD, Aside, traced
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -31,6 +33,11 @@ def static(*, default: Any = dataclasses.MISSING, among: Any = (), kw_only: bool
     """
     metadata = {"static": True, "among": among}
     return dataclasses.field(default=default, kw_only=kw_only, metadata=metadata)
+
+
+def aside(*, default: Any = dataclasses.MISSING) -> Any:
+    """A field for the host only: no leaf, and no compiled program depends on it or may read it."""
+    return dataclasses.field(default=default, metadata={"static": True, "aside": True})
 
 
 def number(
@@ -114,7 +121,9 @@ def _hashable(fields: tuple) -> Any:
 
 
 @dataclass_transform(
-    frozen_default=True, eq_default=False, field_specifiers=(static, number, dataclasses.field)
+    frozen_default=True,
+    eq_default=False,
+    field_specifiers=(static, aside, number, dataclasses.field),
 )
 def pytree(cls: type[T]) -> type[T]:
     """Make cls a frozen dataclass and a pytree; `static` fields and functions are structure.
@@ -130,11 +139,13 @@ def pytree(cls: type[T]) -> type[T]:
     fields = dataclasses.fields(new)
     names = [f.name for f in fields if not f.metadata.get("static")]
     fixed = [f.name for f in fields if f.metadata.get("static")]
+    hidden = {f.name for f in fields if f.metadata.get("aside")}
     keys = [GetAttrKey("" if name == vars(cls).get("inlined") else name) for name in names]
 
     def flatten(self):
         children = tuple(_wrap(getattr(self, name)) for name in names)
-        return children, _hashable(tuple(getattr(self, name) for name in fixed))
+        structure = [(name, getattr(self, name)) for name in fixed]
+        return children, _hashable(tuple(Aside(x) if n in hidden else x for n, x in structure))
 
     def flatten_with_keys(self):
         children, aux = flatten(self)
@@ -145,7 +156,10 @@ def pytree(cls: type[T]) -> type[T]:
         for name, value in zip(names, children, strict=True):
             object.__setattr__(self, name, _unwrap(value))
         structure = aux.fields if isinstance(aux, Structure) else aux
+        untold = bool(hidden) and traced(children)
         for name, value in zip(fixed, structure, strict=True):
+            if isinstance(value, Aside):
+                value = UNTOLD if untold else value.value
             object.__setattr__(self, name, value)
         return self
 

@@ -215,6 +215,31 @@ def test_labels_may_be_strings_or_bools():
     assert both.features == ("size", "kind=a", "kind=b") and both.train.x.dtype == np.float32
 
 
+KINDS = {
+    "1-based": [1, 2, 3],
+    "below zero": [-1, 1],
+    "with gaps": [0, 1, 3],
+    "large ids": [10**12, 10**15, 2**62],
+    "strings": ["", "no", "yes"],
+    "bytes": [b"a", b"b"],
+    "bools": [False, True],
+    "whole floats": [1.0, 2.0],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_any_kind_are_classes_and_come_back(kind):
+    known = KINDS[kind]
+    given = [known[i % len(known)] for i in np.random.default_rng(0).permutation(30)]
+    d = data.from_arrays(np.arange(30.0)[:, None], given, task="classification", prepare=None)
+    assert d.labels == tuple(known) and list(map(type, d.labels)) == list(map(type, known))
+    assert d.n_classes == len(known) and len(d.targets) == len(known)
+    for x, y in parts(d):
+        assert y.dtype == np.int32
+        assert [d.labels[k] for k in y] == [given[int(row)] for row in x[:, 0]]
+    assert data.load("linear").labels == () and data.load("iris").labels == (0, 1, 2)
+
+
 def test_float_targets_are_a_regression():
     x, y = np.arange(20.0)[:, None], np.arange(20)
     assert data.from_arrays(x, y * 1.0).task == "regression"
@@ -266,12 +291,12 @@ def put(a, where, value):
         (X, Y, {"test": (put(X, 0, np.nan), Y)}, "test x holds missing values"),
         (X.astype(object), np.array([None, 1] * 15), {}, "y holds missing values"),
         (put(X, (4, 1), 1e200), Y, {"prepare": None}, "numbers beyond float32"),
-        (X, Y + 1, {}, "y holds the labels 1, 2, 3: wanted integers 0 to 2"),
-        (X, Y - 1, {}, "y holds the labels -1, 0, 1: wanted"),
-        (X, Y / 2, {"task": "classification"}, "y holds the labels 0.0, 0.5, 1.0: wanted"),
+        (X, Y + 1, {"targets": ("a", "b")}, "y holds the label 2 in row 1: wanted an integer"),
+        (X, Y - 1, {"test": (X, Y)}, "test y holds the label 2 in row 2, which is none of -1, 0"),
+        (X, Y / 2, {"task": "classification"}, "y holds the label 0.5 in row 1: wanted whole"),
         (X, Y, {"targets": ("a", "b")}, "y holds the label 2 in row 2: wanted an integer from 0"),
         (X, Y, {"test": (X, Y + 1)}, "test y holds the label 3 in row 2"),
-        (X, Y.astype(str), {"test": (X, ["7"] * 30)}, "test y holds the label '7', which is none"),
+        (X, Y.astype(str), {"test": (X, ["7"] * 30)}, "test y holds the label '7' in row 0, which"),
         (X, Y * 0, {}, "y holds the label 0 only"),
         (X, (np.arange(30) > 27) * 1, {}, "class '1' has 2 rows, too few"),
         (X[:3], Y[:3] * 0.5, {}, "the data has 3 rows, too few for parts of 60% / 20% / 20%"),

@@ -11,7 +11,8 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "value", "names", "tree", "core", "schedules", "shapes", "link", "losses", "metrics", "regularizers",
+    "asides", "value", "names", "tree", "core", "schedules", "shapes", "link", "losses", "metrics",
+    "regularizers",
     "prior", "transforms", "optimizers", "models", "data", "augment", "space", "experiment",
     "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
     "exchange", "disk", "history", "parallel", "fit", "hypergradient", "tune", "privacy",

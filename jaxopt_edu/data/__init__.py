@@ -9,16 +9,13 @@ from jaxopt_edu.data.pipeline import On, Pipeline, Select, on, pipeline, select
 from jaxopt_edu.data.preparation import (
     DropDuplicates,
     Impute,
-    MinMax,
     OneHot,
     Preparation,
-    Standardize,
     drop_duplicates,
     impute,
-    min_max,
     one_hot,
-    standardize,
 )
+from jaxopt_edu.data.scaling import MinMax, Standardize, min_max, standardize
 from jaxopt_edu.data.sources import datasets
 
 __all__ = [

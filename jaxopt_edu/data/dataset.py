@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.preparation import Fitted, Preparation, numbers
 from jaxopt_edu.data.prepared import marked, prepared_by
-from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
-from jaxopt_edu.value import Constant, pytree, show, static
+from jaxopt_edu.data.scaling import Standardize
+from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
 
@@ -134,6 +136,10 @@ class Data(Constant):
     Two are equal when they come from the same source (raw arrays, seed, shares, preparation); the
     repr is the call of `load` that makes them again, where there is one. The leaves of the tree
     are the six arrays. `prepare(x)` does to new examples what was done to these.
+    targets: the names of the classes (or of the columns of y). labels: the classes as they were
+        given, in order, so that `labels[k]` is what y = k stood for; () for a regression.
+    A compiled program depends on shapes, task and number of classes only: names, labels and source
+    are not known inside of it.
 
     Shapes: x (n, features...) float; y (n,) int32 labels from 0, or float targets.
     """
@@ -141,11 +147,12 @@ class Data(Constant):
     train: Part | Rows
     validation: Part | Rows
     test: Part
-    source: Source = static()
+    source: Source = aside()
     task: str = static()
     n_classes: int | None = static()
-    features: tuple[str, ...] = static()
-    targets: tuple[str, ...] = static()
+    features: tuple[str, ...] = aside()
+    targets: tuple[str, ...] = aside()
+    labels: tuple[Any, ...] = aside(default=())
 
     @property
     def pool(self) -> Part:
@@ -167,10 +174,12 @@ class Data(Constant):
         return marked(real(self.source.fitted.apply(rows)), self.source.mark)
 
     def __eq__(self, other):
+        if self.source is UNTOLD:
+            return self is other
         return type(self) is type(other) and self.source == other.source
 
     def __hash__(self):
-        return hash(self.source)
+        return id(self) if self.source is UNTOLD else hash(self.source)
 
     def __repr__(self):
         return repr(self.source)

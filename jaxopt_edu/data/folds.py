@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.dataset import Data, Part, Rows, Source
-from jaxopt_edu.value import Constant, pytree, static
+from jaxopt_edu.value import Constant, aside, pytree, static
 
 __all__ = ["Folds", "k_fold"]
 
@@ -30,14 +30,15 @@ class Folds(Constant):
     validation_rows: Any  # (folds, largest validation part)
     train_counts: Any  # (folds,), or None where all are equal
     validation_counts: Any
-    source: Source = static()
+    source: Source = aside()
     task: str = static()
     n_classes: int | None = static()
-    features: tuple[str, ...] = static()
-    targets: tuple[str, ...] = static()
-    seed: int = static()
-    stratified: bool = static()
-    given: str | None = static(default=None)  # a hash of the rows, where they were given
+    features: tuple[str, ...] = aside()
+    targets: tuple[str, ...] = aside()
+    seed: int = aside()
+    stratified: bool = aside()
+    given: str | None = aside(default=None)  # a hash of the rows, where they were given
+    labels: tuple[Any, ...] = aside(default=())
 
     def __len__(self) -> int:
         return len(self.train_rows)
@@ -56,6 +57,7 @@ class Folds(Constant):
             part(self.train_rows, self.train_counts),
             part(self.validation_rows, self.validation_counts),
             self.test, self.source, self.task, self.n_classes, self.features, self.targets,
+            self.labels,
         )  # fmt: skip
 
     def pairs(self) -> list[Pair]:
@@ -135,6 +137,7 @@ def k_fold(
     return Folds(
         pool, data.test, train, validation, train_counts, validation_counts, data.source,
         data.task, data.n_classes, data.features, data.targets, seed, stratified, given,
+        data.labels,
     )  # fmt: skip
 
 

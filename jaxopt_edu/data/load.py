@@ -106,11 +106,12 @@ def from_arrays(
     array, own_names = read_table(x, "x")
     names = _columns(array.shape, features, own_names)
     columns = Columns.of(x, array, names, len(features) > 0)
-    own = {"validation": validation, "test": test}
-    own = {part: _pair(part, pair, columns) for part, pair in own.items()}
+    own = [
+        _pair(part, pair, columns) for part, pair in (("validation", validation), ("test", test))
+    ]
     y = _targets(y)
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
-    raw = Raw(array, y, names, tuple(targets), task, **own)
+    raw = Raw(array, y, names, tuple(targets), task, *own)
     source = Source(
         name,
         _seed(seed),
@@ -219,7 +220,7 @@ def _prepared(pairs: list[Pair], raw: Raw, source: Source) -> Data:
     source = dataclasses.replace(source, sizes=sizes)
     classes = len(raw.targets) if raw.task == "classification" else None
     names = fitted.names(raw.features)
-    return Data(train, validation, test, source, raw.task, classes, names, raw.targets)
+    return Data(train, validation, test, source, raw.task, classes, names, raw.targets, raw.labels)
 
 
 def _applied(fitted: Fitted, x: ndarray) -> ndarray:

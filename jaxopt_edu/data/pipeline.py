@@ -12,14 +12,13 @@ from jaxopt_edu.data.preparation import (
     DropDuplicates,
     Fitted,
     Impute,
-    MinMax,
     Names,
     OneHot,
     Preparation,
-    Standardize,
     check_columns,
     table,
 )
+from jaxopt_edu.data.scaling import MinMax, Standardize
 from jaxopt_edu.value import nearest, pytree, static
 
 __all__ = ["On", "Pipeline", "Select", "on", "pipeline", "select"]

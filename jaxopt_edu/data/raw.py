@@ -2,11 +2,12 @@
 
 import hashlib
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.labels import labels_of, names_of, numbered
 from jaxopt_edu.data.preparation import is_missing
 from jaxopt_edu.value import resolve_among
 
@@ -23,6 +24,7 @@ class Raw(NamedTuple):
     task: str  # "classification" or "regression"
     validation: Pair | None = None
     test: Pair | None = None
+    labels: tuple[Any, ...] = ()  # the classes as they were given, once they are known
 
     def pairs(self) -> dict[str, Pair]:
         """The pairs of x and y, by what an error calls them."""
@@ -108,45 +110,13 @@ def _classification(raw: Raw) -> Raw:
     for part, (_, y) in raw.pairs().items():
         if y.ndim != 1:
             raise ValueError(f"{part}y has shape {y.shape}: wanted one label a row, (n,)")
-    names = raw.targets or _names(raw.y)
-    new = [(x, _labels(f"{part}y", y, names)) for part, (x, y) in raw.pairs().items()]
+    labels = labels_of("y", raw.y, raw.targets)
+    new = [(x, numbered(f"{part}y", y, labels)) for part, (x, y) in raw.pairs().items()]
     own = iter(new[1:])
     return raw._replace(
         y=new[0][1],
-        targets=names,
+        targets=raw.targets or names_of(labels),
         validation=raw.validation and next(own),
         test=raw.test and next(own),
+        labels=labels,
     )
-
-
-def _names(y: ndarray) -> tuple[str, ...]:
-    """The classes in y: 0 to K - 1, or the strings that it holds."""
-    values = np.unique(y).tolist()
-    if len(values) < 2:
-        raise ValueError(f"y holds the label {values[0]!r} only: wanted two classes or more")
-    if y.dtype.kind in "fiu":
-        if values != list(range(len(values))):
-            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
-            raise ValueError(
-                f"y holds the labels {shown}: wanted integers 0 to {len(values) - 1}, as "
-                "np.unique(y, return_inverse=True)[1] makes them (or task='regression')"
-            )
-        values = range(len(values))
-    return tuple(map(str, values))
-
-
-def _labels(what: str, y: ndarray, names: tuple[str, ...]) -> ndarray:
-    """Labels as int32 in 0 to K - 1."""
-    if y.dtype.kind not in "fiub":
-        number = {name: k for k, name in enumerate(names)}
-        unknown = [v for v in np.unique(y).tolist() if str(v) not in number]
-        if unknown:
-            raise ValueError(f"{what} holds the label {unknown[0]!r}, which is none of {names}")
-        return np.array([number[str(v)] for v in y.tolist()], np.int32)
-    wrong = np.flatnonzero((y != np.floor(y)) | (y < 0) | (y >= len(names)))
-    if wrong.size:
-        raise ValueError(
-            f"{what} holds the label {y[wrong[0]]} in row {wrong[0]}: "
-            f"wanted an integer from 0 to {len(names) - 1}"
-        )
-    return y.astype(np.int32)

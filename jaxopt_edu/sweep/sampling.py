@@ -11,7 +11,7 @@ import numpy as np
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu.space import Distribution, Group, groups, label
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
-from jaxopt_edu.value import check_count
+from jaxopt_edu.value import Constant, check_count
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
     by_structure: dict[Any, list[int]] = {}
     for i, experiment in enumerate(experiments):
         arrays = [np.asarray(x).tobytes() for x in _arrays(experiment).values() if np.ndim(x)]
-        by_structure.setdefault((jax.tree.structure(experiment), *arrays), []).append(i)
+        leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_data)
+        data = filter(_is_data, leaves)
+        by_structure.setdefault((structure, *data, *arrays), []).append(i)
     first = [experiments[trials[0]] for trials in by_structure.values()]
     batches = []
     for place, trials in enumerate(by_structure.values()):
@@ -196,6 +198,10 @@ def _from_list(experiments: list[Any]) -> list[Batch]:
         labels = _labels(template, first)
         batches.append(Batch(template, columns, labels, np.asarray(trials), place=place))
     return batches
+
+
+def _is_data(x: Any) -> bool:
+    return isinstance(x, Constant)
 
 
 def _labels(experiment: Any, others: list[Any]) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""Labels of any kind as class numbers: strings, bools, and integers that need not start at 0."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+__all__ = ["labels_of", "names_of", "numbered"]
+
+Labels = tuple[Any, ...]  # the classes as they were given, in order
+
+
+def labels_of(what: str, y: ndarray, targets: tuple[str, ...]) -> Labels:
+    """The classes in y, sorted; those that targets names where it does.
+
+    Errors: ValueError for numbers that are not whole, a single label, or another number of labels
+        than names.
+    """
+    if y.dtype.kind == "f":
+        _check_whole(what, y)
+    found = tuple(np.unique(y).tolist())
+    if targets:
+        return _as_named(what, y, found, targets)
+    if len(found) < 2:
+        raise ValueError(f"{what} holds the label {found[0]!r} only: wanted two classes or more")
+    return found
+
+
+def _check_whole(what: str, y: ndarray) -> None:
+    wrong = np.flatnonzero(y != np.floor(y))
+    if wrong.size:
+        raise ValueError(
+            f"{what} holds the label {y[wrong[0]]} in row {wrong[0]}: wanted whole numbers or "
+            "names for classes (or task='regression')"
+        )
+
+
+def _as_named(what: str, y: ndarray, found: Labels, targets: tuple[str, ...]) -> Labels:
+    """The labels that the names stand for: the names, the numbers from 0, or those that y has."""
+    if y.dtype.kind == "b" and len(targets) == 2:
+        return False, True
+    if y.dtype.kind in "biuf":
+        numbers = tuple(range(len(targets)))
+        if set(found) <= set(numbers):
+            return tuple(map(float, numbers)) if y.dtype.kind == "f" else numbers
+        if len(found) == len(targets):
+            return found
+        row = np.flatnonzero(~np.isin(y, numbers))[0]
+        raise ValueError(
+            f"{what} holds the label {y[row]} in row {row}: wanted an integer from 0 to "
+            f"{len(targets) - 1}, as targets names {len(targets)} classes and y has {len(found)}"
+        )
+    if isinstance(found[0], bytes):
+        return tuple(name.encode() for name in targets)
+    return targets
+
+
+def names_of(labels: Labels) -> tuple[str, ...]:
+    """The labels as text."""
+    return tuple(map(_name, labels))
+
+
+def _name(label: Any) -> str:
+    if isinstance(label, bytes):
+        return label.decode(errors="backslashreplace")
+    return str(int(label)) if isinstance(label, float) else str(label)
+
+
+def numbered(what: str, y: ndarray, labels: Labels) -> ndarray:
+    """Labels as class numbers, int32; ValueError for one that is not among the known ones."""
+    found, place = np.unique(y, return_inverse=True)
+    number = {label: k for k, label in enumerate(labels)}
+    codes = np.array([number.get(label, -1) for label in found.tolist()], np.int32)[place]
+    unknown = np.flatnonzero(codes < 0)
+    if unknown.size:
+        row = unknown[0]
+        label = found[place[row]].item()
+        raise ValueError(
+            f"{what} holds the label {label!r} in row {row}, which is none of {shown(labels)}, the "
+            "labels of the training part"
+        )
+    return codes
+
+
+def shown(labels: Labels) -> str:
+    """The first few labels."""
+    return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
+
+
+def warn_of_counts(y: ndarray, labels: Labels) -> None:
+    """A warning where integers look like counts or measurements instead of classes."""
+    if y.dtype.kind in "iu" and len(labels) > max(20, len(y) / 10):
+        warnings.warn(
+            f"y holds {len(labels)} different integers in {len(y)} rows, each taken for a class: "
+            "numbers that count or measure want task='regression' (task='classification' says "
+            "that these are classes)",
+            stacklevel=4,
+        )
