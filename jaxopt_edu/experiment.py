@@ -158,7 +158,9 @@ class Training:
     def score(self, state, split):
         x, y, weights = getattr(self.data, split).first()
         prediction = self.model.apply(state.params, x)
-        return scores_of(self.loss, self._metrics(), prediction, y, weights)
+        named = {"loss": _mean(self.loss(prediction, y), weights)}
+        extra = () if weights is None else (weights,)
+        return named | {_name(f): f(prediction, y, *extra) for f in self._metrics()}
 
     def batch(self, t: Array, key: Array) -> tuple[Array, Array, Array | None]:
         """The examples of step t, and weights where some of them are padding."""
@@ -187,7 +189,9 @@ class Training:
         return _mean(losses_of(self.loss, self.model.apply(params, x, key=key), y), weights)
 
     def _metrics(self) -> tuple[Callable, ...]:
-        return metrics_of(self.metrics, self.data.task)
+        if self.metrics is not None:
+            return self.metrics
+        return (metrics.accuracy if self.data.task == "classification" else metrics.r2_score,)
 
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the part, before anything is compiled."""
@@ -227,20 +231,6 @@ class Training:
                 f"augment = {show(self.augment)} mixes examples: on folds of unequal size, whose "
                 "padding must not be mixed in, it wants a batch_size"
             )
-
-
-def metrics_of(given: tuple[Callable, ...] | None, task: str) -> tuple[Callable, ...]:
-    """The metrics given, or those of a task: accuracy for classes and R2 for numbers."""
-    if given is not None:
-        return given
-    return (metrics.accuracy if task == "classification" else metrics.r2_score,)
-
-
-def scores_of(loss: Any, metrics: tuple, prediction: Array, y: Any, weights: Any = None) -> Any:
-    """The mean loss and the metrics of predictions, by name."""
-    named = {"loss": _mean(loss(prediction, y), weights)}
-    extra = () if weights is None else (weights,)
-    return named | {_name(f): f(prediction, y, *extra) for f in metrics}
 
 
 def _mean(losses: Array, weights: Array | None) -> Array:

@@ -168,10 +168,7 @@ class Data(Constant):
         Errors: ValueError for rows that were prepared already, and for columns that are missing or
             unknown (by name) or too many or few.
         """
-        if prepared_by(x) not in (None, self.source.columns.by):
-            raise ValueError("x: these rows were prepared already (np.asarray(x) forgets it)")
-        rows = self.source.columns.rows(x, "x")
-        return marked(real(self.source.fitted.apply(rows)), self.source.mark)
+        return prepared_rows(self.source.columns, self.source.fitted, self.source.mark, x, "x")
 
     def __eq__(self, other):
         if self.source is UNTOLD:
@@ -183,6 +180,13 @@ class Data(Constant):
 
     def __repr__(self):
         return repr(self.source)
+
+
+def prepared_rows(columns: Columns, fitted: Fitted, mark: str | None, x: Any, what: str) -> ndarray:
+    """Rows as they were given, in the order of the columns, after a fitted preparation."""
+    if prepared_by(x) not in (None, columns.by):
+        raise ValueError(f"{what}: these rows were prepared already (np.asarray forgets it)")
+    return marked(real(fitted.apply(columns.rows(x, what))), mark)
 
 
 def counted(part: Part | Rows) -> tuple[ndarray, ndarray]:

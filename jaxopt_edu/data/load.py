@@ -106,9 +106,10 @@ def from_arrays(
     array, own_names = read_table(x, "x")
     names = _columns(array.shape, features, own_names)
     columns = Columns.of(x, array, names, len(features) > 0)
-    own = [
-        _pair(part, pair, columns) for part, pair in (("validation", validation), ("test", test))
-    ]
+    own = (
+        _pair("validation", validation, columns),
+        _pair("test", test, columns),
+    )
     y = _targets(y)
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
     raw = Raw(array, y, names, tuple(targets), task, *own)

@@ -24,7 +24,7 @@ class Prepared(ndarray):
     def __array_finalize__(self, other: Any) -> None:
         self.by = getattr(other, "by", None)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):  # type: ignore[override]
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
         if out is not None:
             kwargs["out"] = tuple(map(_plain, out))
         found = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
