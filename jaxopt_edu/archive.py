@@ -37,7 +37,7 @@ WRONG = (
 
 def write_archive(path: Any, content: dict[str, Any], arrays: list[ndarray]) -> None:
     """Writes a file whole or not at all. Errors: OSError, TypeError for an array of objects."""
-    members = {CONTENT: to_json(content, indent=1, allow_nan=False).encode()}
+    members = {CONTENT: to_json(content, indent=1).encode()}
     members |= {f"{i}.npy": _as_npy(x) for i, x in enumerate(arrays)}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:

@@ -9,6 +9,7 @@ from jaxopt_edu.build import MODELS, OPTIMIZERS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
 from jaxopt_edu.names import hyperparameters, recipes
+from jaxopt_edu.predictions import check_out, keep
 from jaxopt_edu.race import race
 from jaxopt_edu.sweep import (
     Study,
@@ -158,9 +159,11 @@ def leaderboard(study: Study, directory: Path) -> str:
 
 
 def run_fit(options: Any) -> tuple[Any, int]:
-    """Trains one configuration and says how it went."""
+    """Trains one configuration and says how it went; --out keeps the trained model."""
+    experiment = build(options, sampled=False)
+    check_out(options)
     run = fit(
-        build(options, sampled=False),
+        experiment,
         options.steps,
         seed=options.seed,
         tol=options.tol,
@@ -175,13 +178,15 @@ def run_fit(options: Any) -> tuple[Any, int]:
         "hyperparameters": hyperparameters(run.experiment),
         "scores": run.scores,
     }
+    answer = keep(run, answer, options)
     if options.json:
         return answer, 0
     names = list(next(iter(run.scores.values())))
     rows = [["split", *names]]
     rows += [[split, *(_cell(s[name]) for name in names)] for split, s in run.scores.items()]
     why = f" ({run.reason})" if run.reason else ""
-    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}", 0
+    where = f"\nmodel: {answer['model']}" if "model" in answer else ""
+    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}{where}", 0
 
 
 def run_race(options: Any) -> tuple[Any, int]:

@@ -28,7 +28,9 @@ __all__ = ["load_model", "write_model"]
 KIND, FORMAT = "jaxopt_edu model", 1
 NAMED = ("model", "loss", "metrics")
 PUBLIC = {name: getattr(room, name) for room in (models, losses, metrics) for name in room.__all__}
-PLAIN = ("array", "tuple", "list", "dict")  # what else a description may hold
+CALLED = ("class", "function", "partial", "enum")  # how a description names what is called
+NUMBERS = ("array", "number", "float", "complex", "bytes", "dtype", "ellipsis", "keys")
+PLAIN = ("tuple", "list", "dict", "items", "set", "frozenset", "slice", *NUMBERS)
 
 
 def write_model(model: SavedModel, path: Any) -> None:
@@ -48,9 +50,9 @@ def write_model(model: SavedModel, path: Any) -> None:
         "kind": KIND,
         "format": FORMAT,
         "versions": versions(),
-        "model": describe(model.model),
-        "loss": describe(model.loss),
-        "metrics": None if model.metrics is None else describe(tuple(model.metrics)),
+        "model": _public(describe(model.model)),
+        "loss": _public(describe(model.loss)),
+        "metrics": None if model.metrics is None else _public(describe(tuple(model.metrics))),
         "params": params,
         "preparation": _encoded(model.fitted, arrays),
         "columns": _encoded(dataclasses.astuple(model.columns), arrays),
@@ -162,27 +164,48 @@ def _fitting(path: Any, model: Any) -> Iterator[None]:
 # ------------------------------------------------------------------- what a file may ask for
 
 
+def _public(x: Any) -> Any:
+    """A description in which what is no model, loss or metric of this library has no name."""
+    if isinstance(x, dict):
+        kind = next(iter(x), None)
+        if kind in CALLED and not _is_ours(kind, x[kind]):
+            return {"unnamed": str(x[kind])}
+        return {key: _public(part) for key, part in x.items()}
+    return [_public(part) for part in x] if isinstance(x, list) else x
+
+
+def _is_ours(kind: str, name: Any) -> bool:
+    found = PUBLIC.get(name) if isinstance(name, str) else None
+    if kind == "class":
+        return inspect.isclass(found) and dataclasses.is_dataclass(found)
+    return kind != "enum" and inspect.isroutine(found)
+
+
 def _check_public(x: Any, most: int, name: str = "") -> None:
     """ValueError unless a description is made of our models, losses, metrics and plain values.
 
     most: the largest size that a part may have: more numbers than the file holds there are none.
     """
     if isinstance(x, dict):
-        kinds = [kind for kind in ("class", "function") if kind in x]
-        if kinds:
-            found = PUBLIC.get(x[kinds[0]])
-            wanted = dataclasses.is_dataclass(found) if kinds[0] == "class" else callable(found)
-            if not wanted or (inspect.isclass(found) != (kinds[0] == "class")):
-                raise ValueError(f"{x[kinds[0]]!r} is no model, loss or metric of this library")
-        elif len(x) != 1 or next(iter(x)) not in PLAIN:
-            raise ValueError(f"it describes {', '.join(map(repr, x))}, which a model cannot hold")
-        for key, part in x.items():
-            _check_public(part, most, key)
+        kind = next(iter(x), None)
+        if kind in CALLED:
+            if not _is_ours(kind, x[kind]):
+                raise ValueError(f"{x[kind]!r} is no model, loss or metric of this library")
+        elif kind not in PLAIN:
+            raise ValueError(f"it describes {kind!r}, which a model cannot hold")
+        if kind not in NUMBERS:
+            _check_parts(x if kind in CALLED else {kind: x[kind]}, most)
     elif isinstance(x, list):
         for part in x:
             _check_public(part, most, name)
     elif isinstance(x, int) and not isinstance(x, bool) and name != "seed" and abs(x) > most:
         raise ValueError(f"{name} = {x}: more than the numbers that it holds")
+
+
+def _check_parts(x: dict[str, Any], most: int) -> None:
+    for key, part in x.items():
+        for name, value in part.items() if key == "dict" else [(key, part)]:
+            _check_public(value, most, name)
 
 
 def _check_types(given: dict[str, Any], fitted: Any, told: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from numpy import ndarray
 from jaxopt_edu.data.columns import Columns, read_table
 from jaxopt_edu.data.dataset import Data, Part, Source, prepared_rows, real
 from jaxopt_edu.data.labels import numbered
-from jaxopt_edu.data.preparation import Fitted
+from jaxopt_edu.data.preparation import Fitted, is_missing
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.experiment import Training, TrainingState
 from jaxopt_edu.link import Link, link_named, link_of
@@ -103,13 +103,22 @@ class SavedModel:
         x = prepared_rows(self.columns, self.fitted, self.mark, given, "rows")
         finite = np.isfinite(x).reshape(len(x), -1).all(1)
         if not finite.all():
-            raise ValueError(
-                f"rows: row {np.argmin(finite)} holds a missing value, infinity or a number beyond "
-                "float32 after its preparation"
-            )
+            raise ValueError(self._not_finite(given, int(np.argmin(finite))))
         if prepared is None and by is None and len(x):
             self._check_raw(rows, x, parts)
         return x
+
+    def _not_finite(self, rows: Any, i: int) -> str:
+        """What is wrong with row i, which has no numbers after its preparation."""
+        row = self.columns.ordered(rows, "rows")[i]
+        missing = np.flatnonzero(is_missing(row))
+        if not missing.size:
+            return f"rows: row {i} is infinite, or beyond float32, after its preparation"
+        name = f"{self.columns.names[missing[0]]!r} " if self.columns.names else ""
+        return (
+            f"rows: row {i} misses a value in column {name}({missing[0]}), which nothing fills: "
+            "prepare=('impute', ...) would have"
+        )
 
     def _check_raw(self, rows: Any, x: ndarray, parts: Any) -> None:
         array, names = read_table(rows)

@@ -17,7 +17,7 @@ ORDER = [
     "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
     "exchange", "archive", "disk", "saved", "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
     "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
-    "diagnose", "find", "report", "parse", "build", "commands", "cli", "launch", "__main__",
+    "diagnose", "find", "report", "parse", "build", "predictions", "commands", "cli", "launch", "__main__",
 ]  # fmt: skip
 
 

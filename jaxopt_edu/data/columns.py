@@ -10,9 +10,10 @@ from numpy import ndarray
 from jaxopt_edu.data.prepared import prepared_by
 from jaxopt_edu.value import nearest
 
-__all__ = ["Columns", "by_name", "column_names", "read_table"]
+__all__ = ["Columns", "by_name", "column_names", "kinds_of", "read_table"]
 
 Names = tuple[str, ...]
+TEXT, NUMBERS, MIXED = "text", "numbers", "text and numbers"
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,24 @@ class Columns:
     """What the rows of a table were: names of the columns, and the shape of a row.
 
     named: whether the names are known, and not x0, x1, ... for want of any. by: the mark of rows
-    that were prepared for other data and are raw here.
+    that were prepared for other data and are raw here. kinds: what each column held, TEXT or
+    NUMBERS, None where that is not known.
     """
 
     names: Names = ()
     shape: tuple[int, ...] | None = None
     named: bool = False
     by: str | None = None
+    kinds: tuple[str | None, ...] = ()
 
     @classmethod
     def of(cls, x: Any, array: ndarray, names: Names, given: bool) -> "Columns":
         """The columns of a table x, which as an array is that one; names: those it is to have,
         given or made up where it has none."""
         own = column_names(x) if array.ndim == 2 else ()
-        return cls(own or names, array.shape[1:], bool(own or given), prepared_by(x))
+        return cls(
+            own or names, array.shape[1:], bool(own or given), prepared_by(x), kinds_of(array)
+        )
 
     def rows(self, x: Any, what: str = "rows") -> ndarray:
         """A table as an array whose columns stand in the order of the names.
@@ -44,7 +49,20 @@ class Columns:
         array = self.ordered(x, what)
         if self.shape is not None and array.shape[1:] != self.shape:
             raise ValueError(_other_shape(what, array.shape, self.shape))
+        self._check_kinds(array, what)
         return array
+
+    def _check_kinds(self, array: ndarray, what: str) -> None:
+        """TypeError where text stands for numbers, or numbers for text: 7 is not "7"."""
+        if TEXT not in self.kinds and array.dtype.kind in "biuf":
+            return
+        for j, (wanted, found) in enumerate(zip(self.kinds, kinds_of(array), strict=False)):
+            if wanted is not None and found not in (None, wanted):
+                value = next(v for v in array[:, j].tolist() if _kind(v) != wanted)
+                raise TypeError(
+                    f"{what}: column {self.names[j]!r} holds {value!r}: wanted {wanted}, as the "
+                    "training part"
+                )
 
     def ordered(self, x: Any, what: str) -> ndarray:
         """A table as an array, by name where its columns and ours have names; else as it is."""
@@ -87,6 +105,23 @@ def _shown(names: Any, most: int = 5) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more
+
+
+def kinds_of(array: ndarray) -> tuple[str | None, ...]:
+    """What each column of a table holds; () where it is no table."""
+    if array.ndim != 2:
+        return ()
+    if array.dtype.kind != "O":
+        kind = {"U": TEXT, "S": TEXT}.get(array.dtype.kind, NUMBERS)
+        return (kind if array.dtype.kind in "biufUS" else None,) * array.shape[1]
+    found = [{_kind(v) for v in column.tolist()} - {None} for column in array.T]
+    return tuple(kinds.pop() if len(kinds) == 1 else MIXED if kinds else None for kinds in found)
+
+
+def _kind(v: Any) -> str | None:
+    if isinstance(v, str | bytes):
+        return TEXT
+    return NUMBERS if isinstance(v, int | float | np.number | np.bool_) and v == v else None
 
 
 def by_name(x: Any, names: Names) -> Any:

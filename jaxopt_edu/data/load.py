@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.columns import Columns, read_table
+from jaxopt_edu.data.columns import Columns, kinds_of, read_table
 from jaxopt_edu.data.dataset import SHARE, Data, Part, Source, real
 from jaxopt_edu.data.pipeline import preparation_of, to_json
 from jaxopt_edu.data.preparation import Fitted, is_missing
@@ -63,7 +63,7 @@ def load(
         raw.sha256(),
         loaded=True,
         path=None if path is None else os.path.abspath(path),
-        columns=Columns(raw.features, raw.x.shape[1:], named=True),
+        columns=Columns(raw.features, raw.x.shape[1:], named=True, kinds=kinds_of(raw.x)),
     )
     if sha256 not in (None, source.sha256):
         raise ValueError(

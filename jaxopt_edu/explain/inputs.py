@@ -41,7 +41,7 @@ def output_of(predict: Any, x: Array) -> jax.ShapeDtypeStruct:
     if not callable(predict):
         raise TypeError(
             f"predict is of type {type(predict).__name__}: wanted a function of (n, d), "
-            "such as run.predict"
+            "such as run.apply"
         )
     out: Any = jax.eval_shape(predict, x)
     if not isinstance(out, jax.ShapeDtypeStruct):

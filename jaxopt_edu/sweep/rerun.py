@@ -51,7 +51,12 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
             ]
     if not tile.final:
         score_tile(tile, settings)
-    return _as_run(stages[-1][1], tile, steps, rows, seed)
+    return _as_run(_on_fold(stages[-1][1], fold), tile, steps, rows, seed)
+
+
+def _on_fold(experiment: Any, fold: int | None) -> Any:
+    """The experiment that a lane was: on its fold."""
+    return experiment if fold is None else experiment.fold(fold)
 
 
 def _numbers(experiment: Any) -> list[np.ndarray]:
@@ -73,7 +78,7 @@ def _as_run(experiment: Any, tile: Tile, steps: list[int], rows: list[dict], see
 
 
 def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bool) -> Run:
-    experiments = [(first, e if fold is None else e.fold(fold)) for first, e in stages]
+    experiments = [(first, _on_fold(e, fold)) for first, e in stages]
     key = random.key(np.uint32(seed))
     state = _init(experiments[0][1], random.fold_in(key, 0))
     losses = []
@@ -89,7 +94,7 @@ def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bo
     scores = {s: {k: float(x) for k, x in _score(experiment, state, s).items()} for s in splits}
     history = {"step": np.arange(1, steps + 1), "training_loss": np.asarray(losses)}
     status = "diverged" if diverged else "finished"
-    return Run(stages[-1][1], state, steps, status, "", history, scores, seed)
+    return Run(experiment, state, steps, status, "", history, scores, seed)
 
 
 @jax.jit

@@ -226,6 +226,6 @@ def rank_features(
     x, y = counted(getattr(experiment.data, split))
     score = (lambda p, y: experiment.loss(p, y).mean()) if metric is None else metric
     found = permutation_importance(
-        run.predict, x, y, score, mode=mode, key=jax.random.key(seed), repeats=repeats
+        run.apply, x, y, score, mode=mode, key=jax.random.key(seed), repeats=repeats
     )
     return FeatureRanking(experiment.data.features, np.asarray(found.mean), np.asarray(found.std))
