@@ -100,13 +100,16 @@ class SavedModel:
         if prepared:
             return real(read_table(rows)[0])
         given = np.asarray(rows) if by is not None else rows
-        x = prepared_rows(self.columns, self.fitted, self.mark, given, "rows")
+        if prepared is None and by is None and self.mark is not None:
+            self._check_raw(given, parts)
+        x = self._prepared(given)
         finite = np.isfinite(x).reshape(len(x), -1).all(1)
         if not finite.all():
             raise ValueError(self._not_finite(given, int(np.argmin(finite))))
-        if prepared is None and by is None and len(x):
-            self._check_raw(rows, x, parts)
         return x
+
+    def _prepared(self, rows: Any) -> ndarray:
+        return prepared_rows(self.columns, self.fitted, self.mark, rows, "rows")
 
     def _not_finite(self, rows: Any, i: int) -> str:
         """What is wrong with row i, which has no numbers after its preparation."""
@@ -120,12 +123,17 @@ class SavedModel:
             "prepare=('impute', ...) would have"
         )
 
-    def _check_raw(self, rows: Any, x: ndarray, parts: Any) -> None:
+    def _check_raw(self, rows: Any, parts: Any) -> None:
+        """ValueError where rows without names are those of the parts, which are prepared."""
         array, names = read_table(rows)
-        if names or array.dtype.kind == "O" or not np.issubdtype(array.dtype, np.inexact):
+        if names or array.ndim < 2 or not len(array) or array.dtype.kind not in "fV":
             return
-        if not np.array_equal(array, x) and look_prepared(array, parts):
-            raise ValueError(_AS_THE_DATA)
+        if look_prepared(array, parts):
+            same = array.shape[1:] == self.columns.shape and np.array_equal(
+                array, self._prepared(rows)
+            )
+            if not same:
+                raise ValueError(_AS_THE_DATA)
 
     def outputs(self, x: Any) -> ndarray:
         """What the model gives for prepared rows, on the host and in at least float32."""

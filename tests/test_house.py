@@ -15,9 +15,10 @@ ORDER = [
     "regularizers",
     "prior", "transforms", "optimizers", "models", "data", "augment", "space", "experiment",
     "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
-    "exchange", "archive", "disk", "saved", "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
-    "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
-    "diagnose", "find", "report", "parse", "build", "predictions", "commands", "cli", "launch", "__main__",
+    "exchange", "archive", "disk", "saved", "model_file", "history", "parallel", "fit",
+    "hypergradient", "tune", "privacy", "federated", "sweep", "interop", "explain", "validation",
+    "functions", "race", "plot", "diagnose", "find", "report", "parse", "build", "predictions",
+    "commands", "cli", "launch", "__main__",
 ]  # fmt: skip
 
 
