@@ -126,7 +126,7 @@ def to_plain(x: Any) -> tuple[ndarray, dict[str, Any]]:
     """
     if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(x)), {"key": str(jax.random.key_impl(x))}
-    array = np.asarray(x)
+    array = np.asarray(x, jax.dtypes.canonicalize_dtype(x.dtype))
     told = {"dtype": array.dtype.name}
     if array.dtype.name in NOT_NUMPYS:
         return array.view(f"u{array.dtype.itemsize}"), told

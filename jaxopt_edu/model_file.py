@@ -26,6 +26,8 @@ from jaxopt_edu.value import show
 __all__ = ["load_model", "write_model"]
 
 KIND, FORMAT = "jaxopt_edu model", 1
+TOLD = ("mark", "task", "features", "targets", "labels")
+COLUMNS = tuple(f.name for f in dataclasses.fields(Columns))
 NAMED = ("model", "loss", "metrics")
 PUBLIC = {name: getattr(room, name) for room in (models, losses, metrics) for name in room.__all__}
 CALLED = ("class", "function", "partial", "enum")  # how a description names what is called
@@ -61,9 +63,6 @@ def write_model(model: SavedModel, path: Any) -> None:
     write_archive(path, content, arrays)
 
 
-TOLD = ("mark", "task", "features", "targets", "labels")
-
-
 def load_model(
     path: Any, *, model: Any = None, loss: Any = None, metrics: tuple[Callable, ...] | None = None
 ) -> SavedModel:
@@ -97,14 +96,14 @@ def load_model(
     with damaged(path):
         count = sum(x.size for x in arrays)
         told = {name: _decoded(content[name], arrays) for name in TOLD}
-        columns = Columns(*_decoded(content["columns"], arrays))
+        columns = Columns(**dict(zip(COLUMNS, _decoded(content["columns"], arrays), strict=True)))
         fitted = _decoded(content["preparation"], arrays)
         most = max(count, len(told["features"]), math.prod(columns.shape or ()), 64)
         for name, mine in given.items():
             if mine is None:
                 _check_public(described[name], most)
                 given[name] = rebuild(described[name])
-        _check_types(given, fitted, told)
+        _check_types(given, fitted, columns, told)
     with _fitting(path, model):
         params = _params(given["model"], content["params"], arrays)
     made = tuple(given["metrics"]) if given["metrics"] is not None else None
@@ -208,10 +207,16 @@ def _check_parts(x: dict[str, Any], most: int) -> None:
             _check_public(value, most, name)
 
 
-def _check_types(given: dict[str, Any], fitted: Any, told: dict[str, Any]) -> None:
+def _check_types(
+    given: dict[str, Any], fitted: Any, columns: Columns, told: dict[str, Any]
+) -> None:
     """ValueError unless each part is of the kind it is to be."""
     names = all(isinstance(n, str) for n in (*told["features"], *told["targets"], told["task"]))
+    names = names and all(isinstance(n, str) for n in columns.names)
     right = {
+        "columns": names
+        and isinstance(columns.shape, tuple)
+        and len(columns.kinds) <= len(columns.names),
         "model": hasattr(given["model"], "init") and hasattr(given["model"], "apply"),
         "loss": callable(given["loss"]),
         "metrics": given["metrics"] is None or all(map(callable, given["metrics"])),

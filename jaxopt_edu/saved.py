@@ -103,7 +103,7 @@ class SavedModel:
         if prepared is None and by is None and self.mark is not None:
             self._check_raw(given, parts)
         x = self._prepared(given)
-        finite = np.isfinite(x).reshape(len(x), -1).all(1)
+        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
         if not finite.all():
             raise ValueError(self._not_finite(given, int(np.argmin(finite))))
         return x
@@ -218,7 +218,7 @@ def _apply(model: Any, params: Any, x: Any) -> Any:
 
 
 def _check_known(outputs: ndarray) -> None:
-    bad = np.isnan(outputs).reshape(len(outputs), -1).any(1)
+    bad = np.isnan(outputs).any(axis=tuple(range(1, outputs.ndim)))
     if bad.any():
         raise ValueError(
             f"the model gives NaN for row {np.argmax(bad)}: has its training diverged?"
