@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax import random
 
+from jaxopt_edu.data.folds import Folds
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.space import Distribution, OneOf
 from jaxopt_edu.value import check_count, nearest
@@ -36,6 +37,12 @@ def check_run(
     for method in ("init", "step", "score"):
         if not hasattr(experiment, method):
             raise TypeError(f"{type(experiment).__name__} has no {method}: it is no experiment")
+    data = getattr(experiment, "data", None)
+    if isinstance(data, Folds):
+        raise ValueError(
+            f"data = {data!r}: wanted one set of data: data.of, all of them, or data.at(0), a fold "
+            "(sweep(folds=) and cross_validate train on each)"
+        )
     if hasattr(experiment, "check"):
         experiment.check()
 

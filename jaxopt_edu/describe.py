@@ -40,7 +40,7 @@ def describe(x: Any) -> Any:
         loaded = x.source.loaded
         return {"data": source_to_json(x.source)} if loaded else {"unnamed": repr(x)}
     if isinstance(x, Folds):
-        data = {"data": source_to_json(x.source)} if x.source.loaded else {"unnamed": repr(x)}
+        data = describe(x.of)
         asked: dict = {"folds": len(x), "seed": x.seed, "stratified": x.stratified}
         if x.given is not None:
             asked = {"folds": [[rows.tolist() for rows in pair] for pair in x.pairs()]}
@@ -103,13 +103,16 @@ def rebuild(description: Any) -> Any:
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "array": jax.numpy.asarray,
     "data": lambda source: load(**source),
-    "folds": lambda given: k_fold(
-        rebuild(given["of"]), **{k: v for k, v in given.items() if k != "of"}
-    ),
+    "folds": lambda given: _folds(**given),
     "tuple": lambda parts: tuple(map(rebuild, parts)),
     "list": lambda parts: list(map(rebuild, parts)),
     "dict": lambda parts: {key: rebuild(part) for key, part in parts.items()},
 }
+
+
+def _folds(of: Any, **how: Any) -> Any:
+    """Folds of described data; None where these cannot be named."""
+    return None if of is None else k_fold(rebuild(of), **how)
 
 
 def _find(name: str) -> Any:

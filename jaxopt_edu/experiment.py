@@ -113,6 +113,11 @@ class Training:
         """The same training with the training and validation part split into folds."""
         return dataclasses.replace(self, data=k_fold(self.data, folds))
 
+    def unfolded(self) -> "Training":
+        """The training on the data as they were before they were split into folds."""
+        whole = self.data.of if isinstance(self.data, Folds) else self.data
+        return dataclasses.replace(self, data=whole)
+
     def fold(self, k: Any) -> "Training":
         """The training on fold k."""
         return dataclasses.replace(self, data=self.data.at(k))

@@ -8,10 +8,12 @@ import jax
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns, read_table
-from jaxopt_edu.data.dataset import Data, Part, Source, prepared_rows, real
+from jaxopt_edu.data.dataset import Data, Part, Source
+from jaxopt_edu.data.given import targets_of
 from jaxopt_edu.data.labels import numbered
-from jaxopt_edu.data.preparation import Fitted, is_missing
+from jaxopt_edu.data.preparation import Fitted, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.experiment import Training, TrainingState
 from jaxopt_edu.link import Link, link_named, link_of
@@ -102,26 +104,10 @@ class SavedModel:
         given = np.asarray(rows) if by is not None else rows
         if prepared is None and by is None and self.mark is not None:
             self._check_raw(given, parts)
-        x = self._prepared(given)
-        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
-        if not finite.all():
-            raise ValueError(self._not_finite(given, int(np.argmin(finite))))
-        return x
+        return self._prepared(given)
 
     def _prepared(self, rows: Any) -> ndarray:
-        return prepared_rows(self.columns, self.fitted, self.mark, rows, "rows")
-
-    def _not_finite(self, rows: Any, i: int) -> str:
-        """What is wrong with row i, which has no numbers after its preparation."""
-        row = self.columns.ordered(rows, "rows")[i]
-        missing = np.flatnonzero(is_missing(row))
-        if not missing.size:
-            return f"rows: row {i} is infinite, or beyond float32, after its preparation"
-        name = f"{self.columns.names[missing[0]]!r} " if self.columns.names else ""
-        return (
-            f"rows: row {i} misses a value in column {name}({missing[0]}), which nothing fills: "
-            "prepare=('impute', ...) would have"
-        )
+        return prepared_rows("rows", rows, self.columns, self.fitted, self.features)
 
     def _check_raw(self, rows: Any, parts: Any) -> None:
         """ValueError where rows without names are those of the parts, which are prepared."""
@@ -198,8 +184,7 @@ class SavedModel:
         return np.asarray(self.labels)[numbers]
 
     def _targets(self, labels: Any) -> ndarray:
-        y = np.asarray(labels)
-        y = np.asarray(y.tolist()) if y.dtype == object else y
+        y = targets_of("labels", labels, None if self.labels else "regression")
         return numbered("labels", y, self.labels) if self.labels else real(y)
 
 

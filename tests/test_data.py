@@ -305,7 +305,7 @@ def put(a, where, value):
         (X, Y, {"task": "ranking"}, "task = 'ranking' is unknown"),
         (X, Y, {"features": ("a",)}, "features names 1 columns, but x has 2"),
         (X, Y.astype(str), {"task": "regression"}, "a regression wants numbers"),
-        (X.astype(str).astype(object) + "m", Y, {}, "'0.0m'; one_hot"),
+        (X.astype(str).astype(object) + "m", Y, {}, "column 'x0' holds strings .'0.0m' in row"),
     ],
 )
 def test_bad_arrays(x, y, options, message):

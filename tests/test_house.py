@@ -11,9 +11,10 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "asides", "value", "names", "tree", "core", "schedules", "shapes", "link", "losses", "metrics",
-    "regularizers",
-    "prior", "transforms", "optimizers", "models", "data", "augment", "space", "experiment",
+    "asides", "value", "names", "tree", "core", "schedules", "kinds", "arrays", "shapes", "link",
+    "losses",
+    "metrics", "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment",
+    "space", "experiment",
     "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
     "exchange", "archive", "disk", "saved", "model_file", "history", "parallel", "fit",
     "hypergradient", "tune", "privacy", "federated", "sweep", "interop", "explain", "validation",

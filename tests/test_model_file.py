@@ -77,7 +77,7 @@ def test_a_loaded_model_checks_rows_as_the_run_does(saved):
     wrong = {
         "missing: 'size'": FRAME[["kind"]],
         "unknown: 'z'": FRAME.assign(z=1),
-        "column 'kind' holds 'q' in row 0": FRAME.assign(kind="q"),
+        "column 'kind' holds an unknown category .'q' in row 0": FRAME.assign(kind="q"),
         "prepared for other data": jo.data.from_arrays(FRAME, Y, prepare=PREPARE, seed=1).test.x,
     }
     for words, rows in wrong.items():
@@ -225,21 +225,19 @@ def test_every_model_comes_back(model, tmp_path):
     same_answers(found, run, FRAME.iloc[:3])
 
 
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=5)
 LABELS = st.one_of(
-    st.lists(st.text(min_size=1, max_size=4), min_size=2, max_size=4, unique=True),
+    st.lists(TEXT, min_size=2, max_size=4, unique=True),
     st.lists(st.integers(-(2**60), 2**60), min_size=2, max_size=4, unique=True),
     st.just([False, True]),
 )
 
 
-@given(LABELS, st.text(min_size=1, max_size=5), st.lists(st.text(), min_size=2, unique=True))
+@given(LABELS, TEXT, st.lists(TEXT, min_size=2, unique=True))
 def test_labels_names_and_categories_come_back(tmp_path_factory, labels, name, categories):
     rows = pd.DataFrame({name: [categories[i % len(categories)] for i in range(20)]})
     y = np.array([labels[i // 2 % len(labels)] for i in range(20)])
-    try:
-        data = jo.data.from_arrays(rows, y, prepare="one_hot", validation=0, test=0)
-    except ValueError:  # NUL at the end of a text is no text to NumPy
-        return
+    data = jo.data.from_arrays(rows, y, prepare="one_hot", validation=0, test=0)
     linear = jo.models.Linear(data.train.x.shape[1], len(data.labels))
     params = {"w": np.ones((linear.outputs, linear.inputs)), "b": np.zeros(linear.outputs)}
     run = as_run(linear, params)

@@ -98,7 +98,10 @@ WRONG = {
     "twice": ("code,code,old\n1,2,3\n", "names 'code' twice"),
     "short line": ('code,"size, cm",old\n001,1,1\n001,2\n', "line 3 has 2 cells, the header 3"),
     "no number": ('code,"size, cm",old\n001,big,1\n', "line 2, column 'size, cm': 'big' is no num"),
-    "no value": ('code,"size, cm",old\n001,,1\n', "row 0 misses a value in column 'size, cm'"),
+    "no value": (
+        'code,"size, cm",old\n001,,1\n',
+        "missing value (NaN) in row 0, column 'size, cm'",
+    ),
     "open quote": ('code,"size, cm",old\n001,"1,1\n', "no CSV file"),
     "no text": (b"\xff\xfe\x00x", "no CSV file in UTF-8"),
 }

@@ -86,7 +86,9 @@ def test_marks_are_those_of_equal_data_only():
         jo.data.from_arrays(X + 1, np.arange(40) % 2),
     ]
     assert len({MARK, *(data.source.mark for data in others)}) == 4
-    assert jo.data.k_fold(DATA, 2).pool.x.by == MARK
+    folds = jo.data.k_fold(DATA, 2)
+    assert folds.pool.x.by == folds.at(0).test.x.by == "folds"
+    assert len({MARK, folds.at(0).source.mark, folds.at(1).source.mark}) == 3
     assert prepared_by(DATA.prepare(X)) == MARK
 
 

@@ -3,19 +3,21 @@
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.classes import class_weights
 from jaxopt_edu.data.dataset import Data, Part, Source
+from jaxopt_edu.data.duplicates import DropDuplicates, drop_duplicates
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.data.load import from_arrays, load, source_to_json
 from jaxopt_edu.data.pipeline import On, Pipeline, Select, on, pipeline, select
 from jaxopt_edu.data.preparation import (
-    DropDuplicates,
     Impute,
+    MinMax,
     OneHot,
     Preparation,
-    drop_duplicates,
+    Standardize,
     impute,
+    min_max,
     one_hot,
+    standardize,
 )
-from jaxopt_edu.data.scaling import MinMax, Standardize, min_max, standardize
 from jaxopt_edu.data.sources import datasets
 
 __all__ = [

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu import arrays
+from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.prepared import prepared_by
 from jaxopt_edu.value import nearest
 
@@ -14,6 +16,7 @@ __all__ = ["Columns", "by_name", "column_names", "kinds_of", "read_table"]
 
 Names = tuple[str, ...]
 TEXT, NUMBERS, MIXED = "text", "numbers", "text and numbers"
+KINDS = dict.fromkeys("biuf", NUMBERS) | dict.fromkeys("US", TEXT)  # by the kind of a dtype
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,7 @@ def kinds_of(array: ndarray) -> tuple[str | None, ...]:
     if array.ndim != 2:
         return ()
     if array.dtype.kind != "O":
-        kind = {"U": TEXT, "S": TEXT}.get(array.dtype.kind, NUMBERS)
-        return (kind if array.dtype.kind in "biufUS" else None,) * array.shape[1]
+        return (KINDS.get(array.dtype.kind),) * array.shape[1]
     found = [{_kind(v) for v in column.tolist()} - {None} for column in array.T]
     return tuple(kinds.pop() if len(kinds) == 1 else MIXED if kinds else None for kinds in found)
 
@@ -133,61 +135,42 @@ def by_name(x: Any, names: Names) -> Any:
 
 
 def column_names(x: Any) -> Names:
-    """The names of the columns of a table that has them: a data frame, records, named rows."""
+    """The names of the columns of a table that has them: a data frame, records, one named row."""
     if isinstance(x, Mapping):
         return tuple(map(str, x))
     if isinstance(x, list | tuple) and len(x) and isinstance(x[0], Mapping):
         return tuple(map(str, x[0]))
-    for attribute in ("columns", "column_names"):  # of pandas and polars, and of pyarrow
-        names = getattr(x, attribute, None)
-        if names is not None and not callable(names):
-            return tuple(map(str, names))
-    if isinstance(x, ndarray) and x.dtype.names:
-        return x.dtype.names
-    if hasattr(x, "index") and getattr(x, "ndim", None) == 1:  # one row of a data frame
-        names = tuple(x.index) if not callable(x.index) else ()
+    if hasattr(x, "column_names") and not callable(x.column_names):  # pyarrow's
+        return tuple(map(str, x.column_names))
+    if getattr(x, "ndim", None) == 1 and hasattr(x, "index") and not callable(x.index):
+        names = tuple(x.index)  # a row of a data frame
         return names if all(isinstance(name, str) for name in names) else ()
-    return ()
+    return arrays.column_names(x) or ()
 
 
 def read_table(x: Any, what: str = "rows") -> tuple[ndarray, Names]:
     """A table as an array, mixed columns as objects, and the names of its columns, () if none."""
     names = column_names(x)
     if isinstance(x, Mapping):
-        return _in_columns({str(k): np.asarray(v) for k, v in x.items()}, what), names
+        return _in_columns({str(k): plain(what, _listed(v)) for k, v in x.items()}, what), names
     if isinstance(x, list | tuple) and len(x) and isinstance(x[0], Mapping):
         return _records(x, names, what), names
-    if isinstance(x, ndarray) and x.dtype.names:
-        return _in_columns({name: x[name] for name in names}, what), names
-    if hasattr(x, "column_names"):
-        return _in_columns({name: np.asarray(x[name]) for name in names}, what), names
-    return as_array(x, what), names
+    if hasattr(x, "column_names") and names:
+        return _in_columns({name: plain(what, x[name]) for name in names}, what), names
+    return plain(what, x), names
 
 
-def as_array(x: Any, what: str = "rows") -> ndarray:
-    """x as an array; a list in which strings stand beside numbers as one of objects."""
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"{what}: {error}") from None
-    if array.dtype.kind in "US" and isinstance(x, list | tuple):
-        objects = np.array(x, object)
-        if not all(isinstance(v, str | bytes) for v in objects.flat):
-            return objects
-    return array
+def _listed(column: Any) -> Any:
+    return [column] if isinstance(column, str | bytes) or np.ndim(column) == 0 else column
 
 
 def _in_columns(columns: dict[str, ndarray], what: str) -> ndarray:
-    if all(c.ndim == 0 for c in columns.values()):  # one row
-        columns = {name: c[None] for name, c in columns.items()}
     lengths = {name: np.shape(c) for name, c in columns.items()}
     if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
         shown = ", ".join(f"{name!r} {shape}" for name, shape in list(lengths.items())[:5])
         raise ValueError(f"{what} has columns of shapes {shown}: wanted one value for each row")
-    kinds = {c.dtype.kind in "biuf" for c in columns.values()}
-    if kinds <= {True}:
-        return np.stack(list(columns.values()), 1)
-    return np.stack([c.astype(object) for c in columns.values()], 1)
+    rows = [c.astype(object) for c in columns.values()]
+    return plain(what, np.stack(rows, 1) if rows else np.empty((0, 0)))
 
 
 def _records(rows: Any, names: Names, what: str) -> ndarray:
@@ -197,4 +180,4 @@ def _records(rows: Any, names: Names, what: str) -> ndarray:
             other = [n for n in (*names, *given) if (n in names) != (n in given)]
             raise ValueError(f"{what}: row {i} and row 0 have other columns: {_shown(other)}")
     by_name = [{str(k): v for k, v in row.items()} for row in rows]
-    return _in_columns({n: as_array([row[n] for row in by_name]) for n in names}, what)
+    return _in_columns({n: plain(what, [row[n] for row in by_name]) for n in names}, what)

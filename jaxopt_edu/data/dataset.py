@@ -4,25 +4,21 @@ import dataclasses
 import hashlib
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.asides import UNTOLD
+from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns
-from jaxopt_edu.data.preparation import Fitted, Preparation, numbers
-from jaxopt_edu.data.prepared import marked, prepared_by
-from jaxopt_edu.data.scaling import Standardize
+from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize
+from jaxopt_edu.data.prepared import marked
 from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
 
 SHARE = 0.2  # of validation and of test, unless told otherwise
-
-
-def real(x: Any) -> ndarray:
-    """Numbers in the float type that JAX computes in: float32, or float64 where it is enabled."""
-    return numbers(x).astype(jnp.result_type(float))
 
 
 class Part(NamedTuple):
@@ -53,26 +49,30 @@ class Part(NamedTuple):
 class Rows(NamedTuple):
     """Some rows of examples that others use too: what a fold takes. Read like a `Part`.
 
-    rows: which, in which order. count: how many of them count (a number that may be traced); the
-    others are padding, so that folds of unequal size have equal shapes. None: all count.
+    rows: which, in which order; None: all. count: how many of them count (a number that may be
+    traced); the others are padding, so that folds of unequal size have equal shapes. None: all.
+    shift, scale: a fold's own (features...): an example is (x - shift) / scale. None: it is x.
     """
 
     x: Any
     y: Any
     rows: Any
     count: Any = None
+    shift: Any = None
+    scale: Any = None
 
     @property
     def size(self) -> int:
-        return len(self.rows)
+        return len(self.y if self.rows is None else self.rows)
 
     @property
     def examples(self) -> Any:
         return self.size if self.count is None else self.count
 
     def take(self, index: Any) -> tuple[Any, Any]:
-        rows = jnp.asarray(self.rows)[index]
-        return jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        rows = index if self.rows is None else jnp.asarray(self.rows)[index]
+        x, y = jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        return x if self.shift is None else (x - self.shift) / self.scale, y
 
     def first(self, n: int | None = None) -> tuple[Any, Any, Any]:
         x, y = self.take(slice(n))
@@ -101,10 +101,15 @@ class Source:
 
         None where the preparation changes nothing: then rows are as they were given.
         """
-        if not self.fitted.changes:
+        if not getattr(self.fitted, "changes", True):
             return None
         compared = [getattr(self, f.name) for f in dataclasses.fields(self) if f.compare]
-        return hashlib.sha256(repr(compared).encode()).hexdigest()
+        digest = hashlib.sha256(repr(compared).encode())
+        leaves, structure = jax.tree.flatten(self.fitted)  # a fold's own, with equal sources
+        digest.update(str(structure).encode())
+        for leaf in leaves:
+            digest.update(np.asarray(leaf).tobytes() if np.ndim(leaf) else repr(leaf).encode())
+        return digest.hexdigest()
 
     def arguments(self) -> dict[str, Any]:
         """What `load` is to be called with to make the data again, without its defaults."""
@@ -146,13 +151,14 @@ class Data(Constant):
 
     train: Part | Rows
     validation: Part | Rows
-    test: Part
+    test: Part | Rows
     source: Source = aside()
     task: str = static()
     n_classes: int | None = static()
     features: tuple[str, ...] = aside()
     targets: tuple[str, ...] = aside()
     labels: tuple[Any, ...] = aside(default=())
+    given: tuple[Any, ...] = aside(default=())  # the rows of the parts as they were given
 
     @property
     def pool(self) -> Part:
@@ -161,14 +167,21 @@ class Data(Constant):
         x, y = map(np.concatenate, pairs)
         return Part(marked(x, self.source.mark), y)
 
+    @property
+    def pool_targets(self) -> ndarray:
+        """The targets of the pool."""
+        return np.concatenate([counted_targets(part) for part in (self.train, self.validation)])
+
     def prepare(self, x: Any) -> Any:
         """What the examples of the training part went through, done to rows as they were given.
 
         x: rows as `from_arrays` takes them; columns with names may stand in any order.
-        Errors: ValueError for rows that were prepared already, and for columns that are missing or
-            unknown (by name) or too many or few.
+        Errors: ValueError for rows that were prepared already, for columns that are missing or
+            unknown (by name) or too many or few, and for missing values that nothing fills.
         """
-        return prepared_rows(self.source.columns, self.source.fitted, self.source.mark, x, "x")
+        source = self.source
+        rows = prepared_rows("x", x, source.columns, source.fitted, self.features)
+        return marked(rows, source.mark)
 
     def __eq__(self, other):
         if self.source is UNTOLD:
@@ -182,15 +195,15 @@ class Data(Constant):
         return repr(self.source)
 
 
-def prepared_rows(columns: Columns, fitted: Fitted, mark: str | None, x: Any, what: str) -> ndarray:
-    """Rows as they were given, in the order of the columns, after a fitted preparation."""
-    if prepared_by(x) not in (None, columns.by):
-        raise ValueError(f"{what}: these rows were prepared already (np.asarray forgets it)")
-    return marked(real(fitted.apply(columns.rows(x, what))), mark)
-
-
 def counted(part: Part | Rows) -> tuple[ndarray, ndarray]:
     """Its examples and their targets without padding, on the host."""
     x, y, weights = part.first()
     kept = slice(None) if weights is None else np.asarray(weights) > 0
     return np.asarray(x)[kept], np.asarray(y)[kept]
+
+
+def counted_targets(part: Part | Rows) -> ndarray:
+    """Its targets without padding, on the host."""
+    if isinstance(part, Part):
+        return np.asarray(part.y)
+    return counted(part)[1]

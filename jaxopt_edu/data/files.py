@@ -20,8 +20,9 @@ TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 def read_mnist(path: Any) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """x_train, y_train, x_test, y_test: images (n, rows, columns) and labels (n,).
 
-    path: a directory with the four IDX files (train-images-idx3-ubyte and so on, gzipped or not),
-    or an npz file with the four arrays.
+    path: a directory with the four IDX files (train-images-idx3-ubyte or train-images.idx3-ubyte
+    and so on, gzipped or not, each in a directory of its name or not), or an npz file with the
+    four arrays.
     Errors: FileNotFoundError; ValueError that names the file, what is wrong and what was wanted.
     """
     path = Path(path)
@@ -47,9 +48,12 @@ def _check_pair(of_x: str, x: ndarray, of_y: str, y: ndarray) -> None:
         raise ValueError(f"{of_x}: wanted images (n, rows, columns), found shape {x.shape}")
     if y.ndim != 1:
         raise ValueError(f"{of_y}: wanted labels (n,), found shape {y.shape}")
+    for name, a in ((of_x, x), (of_y, y)):
+        if a.dtype.kind not in "biuf":
+            raise ValueError(f"{name}: wanted numbers, found {a.dtype}, such as {a.flat[:1]}")
     if len(x) != len(y):
         raise ValueError(f"{of_x} has {len(x)} images, but {of_y} has {len(y)} labels")
-    wrong = np.flatnonzero((y < 0) | (y > 9))
+    wrong = np.flatnonzero(~np.isin(y, np.arange(10)))
     if wrong.size:
         raise ValueError(f"{of_y}: label {y[wrong[0]]} in place {wrong[0]}: wanted 0 to 9")
 
@@ -86,9 +90,12 @@ def _bytes(file: Path) -> bytes:
 
 
 def _find(directory: Path, start: str) -> Path:
-    """The file whose name starts so, plain or gzipped."""
-    for file in sorted(directory.iterdir()):
-        if file.name.startswith(start) and "ubyte" in file.name:
+    """The file whose name starts so, plain or gzipped, there or in a directory named like it."""
+    named = [p for p in sorted(directory.iterdir()) if p.name.startswith(start)]
+    named = [p for p in named if "ubyte" in p.name]
+    inside = [p for d in named if d.is_dir() for p in sorted(d.iterdir())]
+    for file in (*named, *inside):
+        if file.is_file() and file.name.startswith(start) and "ubyte" in file.name:
             return file
     raise FileNotFoundError(
         f"{directory}: there is no {start}-idx{3 if 'images' in start else 1}-ubyte (or .gz) in it"

@@ -1,6 +1,8 @@
-"""K folds of the same examples: rows are renumbered, nothing is copied."""
+"""K folds of the same examples: rows are renumbered, and copied only where they must differ."""
 
+import dataclasses
 import hashlib
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.dataset import Data, Part, Rows, Source
+from jaxopt_edu.asides import UNTOLD
+from jaxopt_edu.data.dataset import Data, Part, Rows
+from jaxopt_edu.data.refit import Refit, refit
 from jaxopt_edu.value import Constant, aside, pytree, static
 
 __all__ = ["Folds", "k_fold"]
@@ -21,24 +25,30 @@ class Folds(Constant):
     """Data whose training and validation part are one pool, of which each fold leaves out a part.
 
     `at(k)` is fold k as `Data`; k may be traced, so one program serves all folds. Folds of unequal
-    size are padded; padding has weight 0.
+    size are padded; padding has weight 0. `of` is the data before they were split.
+
+    The preparation is fitted to the training rows of each fold, and its validation rows and the
+    test part are prepared by that. Where folds differ in a shift and a scale only, pool and test
+    hold all rows once; otherwise (stacked) the rows of fold 0, then those of fold 1, and so on.
     """
 
     pool: Part
     test: Part
     train_rows: Any  # (folds, largest training part)
     validation_rows: Any  # (folds, largest validation part)
+    test_rows: Any  # (folds, test part) where stacked, else None
     train_counts: Any  # (folds,), or None where all are equal
     validation_counts: Any
-    source: Source = aside()
+    shift: Any  # (folds, features...), or None
+    scale: Any
     task: str = static()
     n_classes: int | None = static()
-    features: tuple[str, ...] = aside()
-    targets: tuple[str, ...] = aside()
+    stacked: bool = static()
+    of: Data = aside()
+    made: Refit = aside()  # what was fitted to each fold
     seed: int = aside()
     stratified: bool = aside()
     given: str | None = aside(default=None)  # a hash of the rows, where they were given
-    labels: tuple[Any, ...] = aside(default=())
 
     def __len__(self) -> int:
         return len(self.train_rows)
@@ -46,29 +56,49 @@ class Folds(Constant):
     def at(self, k: Any) -> Data:
         """Fold k: trained on all of the pool but a part, validated on that part."""
 
-        def part(rows, counts):
-            count = None if counts is None else of_fold(counts)
-            return Rows(self.pool.x, self.pool.y, of_fold(rows), count)
-
         def of_fold(x):
-            return x[k] if isinstance(k, int) else jnp.asarray(x)[k]
+            return None if x is None else x[k] if isinstance(k, int) else jnp.asarray(x)[k]
 
+        def part(of, rows, counts=None):
+            own = (rows, counts, self.shift, self.scale)
+            return Rows(of.x, of.y, *map(of_fold, own))
+
+        parts = (
+            part(self.pool, self.train_rows, self.train_counts),
+            part(self.pool, self.validation_rows, self.validation_counts),
+            part(self.test, self.test_rows),
+        )
+        source, given = self.source, ()
+        if isinstance(k, int):
+            source = dataclasses.replace(source, fitted=self.made.fits[k])
+            given = self._given(*self.pairs()[k])
         return Data(
-            part(self.train_rows, self.train_counts),
-            part(self.validation_rows, self.validation_counts),
-            self.test, self.source, self.task, self.n_classes, self.features, self.targets,
-            self.labels,
+            *parts, source, self.task, self.n_classes, self.features, self.targets, self.labels,
+            given,
         )  # fmt: skip
+
+    def _given(self, *rows: ndarray) -> tuple:
+        """The rows of a fold's parts as they were given, for folds of a fold."""
+        if self.made.given is None:
+            return ()
+        pool, test = self.made.given
+        return (*(pool._replace(rows=some) for some in rows), test)
+
+    source = property(lambda self: self._of("source"))
+    features = property(lambda self: self._of("features"))
+    targets = property(lambda self: self._of("targets"))
+    labels = property(lambda self: self._of("labels"))
+
+    def _of(self, name: str) -> Any:
+        """A field of the data that were split, which a compiled function is not told."""
+        return self.of if self.of is UNTOLD else getattr(self.of, name)
 
     def pairs(self) -> list[Pair]:
         """(rows to train on, rows to validate on) of each fold: what scikit-learn takes as cv."""
-        return list(
-            zip(
-                _unpadded(self.train_rows, self.train_counts),
-                _unpadded(self.validation_rows, self.validation_counts),
-                strict=True,
-            )
-        )
+        n = len(self.pool.y) // (len(self) if self.stacked else 1)
+        train = _unpadded(np.asarray(self.train_rows) % n, self.train_counts)
+        held = _unpadded(np.asarray(self.validation_rows) % n, self.validation_counts)
+        return list(zip(train, held, strict=True))
 
     @property
     def smallest(self) -> int:
@@ -82,12 +112,12 @@ class Folds(Constant):
         return hash(self._key())
 
     def _key(self) -> tuple:
-        return self.source, len(self), self.seed, self.stratified, self.given
+        return self.of, len(self), self.seed, self.stratified, self.given
 
     def __repr__(self):
         if self.given is not None:
-            return f"k_fold({self.source!r}, {len(self)} given, {self.given[:8]})"
-        return f"k_fold({self.source!r}, {len(self)}, seed={self.seed})"
+            return f"k_fold({self.of!r}, {len(self)} given, {self.given[:8]})"
+        return f"k_fold({self.of!r}, {len(self)}, seed={self.seed})"
 
 
 def k_fold(
@@ -106,8 +136,9 @@ def k_fold(
     stratified: whether every class has in each fold its share, to within one example; by default
     so for a classification. What was fitted to the training part (`prepare`) stays as it is.
     Errors: ValueError where there are fewer than 2 folds, or more than examples (of a class), or
-        where a given row is not in the pool or comes twice in a fold; TypeError for folds that
-        are neither a number nor pairs.
+        where a given row is not in the pool or comes twice in a fold, where a fold cannot be
+        prepared or takes too much, or where data do not know their rows as they were given;
+        TypeError for folds that are neither a number nor pairs.
 
     >>> import jaxopt_edu as jo
     >>> data = jo.data.load("wine")
@@ -118,26 +149,48 @@ def k_fold(
     >>> jo.data.k_fold(data, [halves, halves[::-1]]).at(1).train.size
     73
     """
-    pool, asked = data.pool, as_folds(folds)
+    data = data.of if isinstance(data, Folds) else data
+    asked, y = as_folds(folds), data.pool_targets
     if isinstance(asked, int):
         stratified = data.task == "classification" if stratified is None else stratified
         if stratified and data.task != "classification":
             raise ValueError("stratified: only a classification has classes")
-        labels = pool.y if stratified else np.zeros(len(pool.y), int)
-        of = fold_numbers(labels, asked, seed)
-        pairs = [(np.flatnonzero(of != k), np.flatnonzero(of == k)) for k in range(asked)]
         given = None
     else:
         if stratified is not None:
             raise ValueError("stratified: the folds are given, so it cannot be chosen")
-        check_pairs(asked, len(pool.y))
-        pairs, given, seed, stratified = asked, _hash(asked), 0, False
-    train, train_counts = _padded([train for train, _ in pairs])
-    validation, validation_counts = _padded([held for _, held in pairs])
+        check_pairs(asked, len(y))
+        given, seed, stratified = _hash(asked), 0, False
+    key = (given or asked, seed, stratified)
+    kept, at, made = _last[0]
+    if kept() is not data or at != key:
+        made = _made(data, y, asked, *key[1:], given)
+        _last[0] = (weakref.ref(data), key, made)
+    return made
+
+
+_last: list[Any] = [(lambda: None, None, None)]  # each batch of a sweep's trials asks anew
+
+
+def _made(
+    data: Data, y: ndarray, asked: Any, seed: int, stratified: bool, given: str | None
+) -> Folds:
+    if given is None:
+        of = fold_numbers(y if stratified else np.zeros(len(y), int), asked, seed)
+        asked = [(np.flatnonzero(of != k), np.flatnonzero(of == k)) for k in range(asked)]
+    rows = refit(data, [train for train, _ in asked])
+    train, train_counts = _padded([train for train, _ in asked])
+    validation, validation_counts = _padded([held for _, held in asked])
+    test, test_rows = Part(rows.test, data.test.y), None
+    if rows.stacked:
+        first = np.arange(len(asked), dtype=np.int32)[:, None]
+        train, validation = train + first * len(y), validation + first * len(y)
+        test_rows = first * len(test.y) + np.arange(len(test.y), dtype=np.int32)
+        y, test = np.tile(y, len(asked)), Part(rows.test, np.tile(test.y, len(asked)))
     return Folds(
-        pool, data.test, train, validation, train_counts, validation_counts, data.source,
-        data.task, data.n_classes, data.features, data.targets, seed, stratified, given,
-        data.labels,
+        Part(rows.pool, y), test, train, validation, test_rows, train_counts, validation_counts,
+        rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data, rows, seed,
+        stratified, given,
     )  # fmt: skip
 
 

@@ -88,12 +88,13 @@ def shown(labels: Labels) -> str:
     return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
 
 
-def warn_of_counts(y: ndarray, labels: Labels) -> None:
+def warn_of_counts(y: ndarray) -> None:
     """A warning where integers look like counts or measurements instead of classes."""
-    if y.dtype.kind in "iu" and len(labels) > max(20, len(y) / 10):
+    several = len(np.unique(y)) if y.dtype.kind in "iu" else 0
+    if several > max(20, len(y) / 10):
         warnings.warn(
-            f"y holds {len(labels)} different integers in {len(y)} rows, each taken for a class: "
+            f"y holds {several} different integers in {len(y)} rows, each taken for a class: "
             "numbers that count or measure want task='regression' (task='classification' says "
             "that these are classes)",
-            stacklevel=4,
+            stacklevel=3,
         )

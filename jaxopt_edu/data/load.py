@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.chosen import Chosen
 from jaxopt_edu.data.columns import Columns, kinds_of, read_table
-from jaxopt_edu.data.dataset import SHARE, Data, Part, Source, real
+from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
+from jaxopt_edu.data.given import columns_of, pair_of, targets_of
+from jaxopt_edu.data.labels import warn_of_counts
 from jaxopt_edu.data.pipeline import preparation_of, to_json
-from jaxopt_edu.data.preparation import Fitted, is_missing
 from jaxopt_edu.data.prepared import marked
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
@@ -89,12 +91,18 @@ def from_arrays(
 
     validation, test: a share of the rows, or a pair (x, y) that is that part.
     task: "classification" or "regression"; None takes float targets for a regression, others
-        (integers from 0, strings, bools) for labels.
+        (integers of any size, strings, bools) for labels, and warns where integers look like
+        counts.
     features, targets: names of the columns of x and of the classes (or of the columns of y); from
-        a data frame those of x are its own.
+        a data frame those of x are its own. The classes are the labels in order; integers that
+        targets names are taken from 0 where they all are below its length.
+    Masked values, None, NA and NaN are missing ones. Nullable dtypes, categories, decimals, and
+    columns of objects that are all numbers are what they hold.
     Shapes: x (n, features...), y (n,) labels or (n, ...) targets.
-    Errors: ValueError for lengths that differ, labels that are not 0 to K - 1, NaN or infinity
-        (with row and column), shares that leave a part or a class of it empty.
+    Errors: ValueError or TypeError with column and row for missing values that no preparation
+        fills, infinity, dates, complex numbers, strings among numbers, and for labels that the
+        training part lacks; for sparse matrices, lengths that differ, columns of one name, shares
+        that leave a part or a class of it empty.
 
     >>> import jaxopt_edu as jo
     >>> import numpy as np
@@ -103,16 +111,18 @@ def from_arrays(
     >>> data.targets, data.train.y, data.source.sizes
     (('no', 'yes'), array([1, 0, 1, 1, 0, 0], dtype=int32), (6, 2, 2))
     """
-    array, own_names = read_table(x, "x")
-    names = _columns(array.shape, features, own_names)
-    columns = Columns.of(x, array, names, len(features) > 0)
+    rows, _ = read_table(x, "x")
+    names = columns_of(x, rows.shape, features)
+    columns = Columns.of(x, rows, names, len(features) > 0)
     own = (
-        _pair("validation", validation, columns),
-        _pair("test", test, columns),
+        pair_of("validation", validation, task, columns),
+        pair_of("test", test, task, columns),
     )
-    y = _targets(y)
-    task = task or ("regression" if y.dtype.kind == "f" else "classification")
-    raw = Raw(array, y, names, tuple(targets), task, *own)
+    labels = targets_of("y", y, task)
+    kind = task or ("regression" if labels.dtype.kind == "f" else "classification")
+    if task is None and kind == "classification":
+        warn_of_counts(labels)
+    raw = Raw(rows, labels, names, tuple(targets), kind, *own)
     source = Source(
         name,
         _seed(seed),
@@ -138,31 +148,6 @@ def source_to_json(source: Source) -> dict[str, Any]:
     return arguments
 
 
-def _targets(y: Any) -> ndarray:
-    """Targets as an array, those in a column of objects as what they all are."""
-    y = np.asarray(y)
-    return np.asarray(y.tolist()) if y.dtype == object and not is_missing(y).any() else y
-
-
-def _pair(name: str, part: Any, columns: Columns) -> Pair | None:
-    """The arrays of a ready-made part, columns in the order of x; None for a share."""
-    if not isinstance(part, tuple | list):
-        return None
-    if len(part) != 2:
-        raise ValueError(f"a ready-made part is a pair (x, y), got {len(part)} things")
-    return columns.ordered(part[0], f"{name} x"), _targets(part[1])
-
-
-def _columns(shape: tuple[int, ...], features: Any, own: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the columns of a table: those given, its own, or x0, x1, ..."""
-    if len(shape) != 2:
-        return tuple(features)
-    names = features if len(features) else own or [f"x{j}" for j in range(shape[1])]
-    if len(names) != shape[1]:
-        raise ValueError(f"features names {len(names)} columns, but x has {shape[1]}")
-    return tuple(map(str, names))
-
-
 def _seed(seed: Any) -> int:
     try:
         number = operator.index(seed)
@@ -186,13 +171,28 @@ def _make(raw: Raw, source: Source) -> Data:
     shares = _shares(raw, source)
     raw = checked(raw, source.preparation.fills)
     kept = source.preparation.rows(raw.x, raw.y)
-    x, y = raw.x[kept], raw.y[kept]
-    labels = y if raw.task == "classification" else None
-    rows = split(len(y), shares, source.seed, labels, raw.targets)
-    cut = [(x[i], y[i]) for i in rows]
-    train = cut.pop(0)
-    validation = raw.validation or cut.pop(0)
-    return _prepared([train, validation, raw.test or cut.pop(0)], raw, source)
+    for part in (raw.test, raw.validation):
+        if part is not None:
+            kept = kept[source.preparation.apart(raw.x[kept], raw.y[kept], part)]
+    labels = raw.y[kept] if raw.task == "classification" else None
+    rows = [kept[i] for i in split(len(kept), shares, source.seed, labels, raw.targets)]
+    own = [Chosen("x", raw.features, raw.x, raw.y, i) for i in rows]
+    train = own.pop(0)
+    validation = _apart(raw, raw.validation, source) if raw.validation else own.pop(0)
+    test = Chosen("test x", raw.features, *raw.test, _all(raw.test)) if raw.test else own.pop(0)
+    return _prepared([train, validation, test], raw, source)
+
+
+def _apart(raw: Raw, part: Pair, source: Source) -> Chosen:
+    """A ready-made validation part, without rows that a ready-made test part has as well."""
+    rows = source.preparation.apart(*part, raw.test) if raw.test else _all(part)
+    if not rows.size:
+        raise ValueError("validation: each of its rows is in the test part as well")
+    return Chosen("validation x", raw.features, *part, rows)
+
+
+def _all(part: Pair) -> ndarray:
+    return np.arange(len(part[1]))
 
 
 def _shares(raw: Raw, source: Source) -> list[float]:
@@ -209,27 +209,18 @@ def _shares(raw: Raw, source: Source) -> list[float]:
     return [share / sum(cut) for share in cut]
 
 
-def _prepared(pairs: list[Pair], raw: Raw, source: Source) -> Data:
+def _prepared(parts: list[Chosen], raw: Raw, source: Source) -> Data:
     """The three parts after a preparation that has seen the first one only."""
-    fitted = source.preparation.fit_named(pairs[0][0], raw.features)
-    source = dataclasses.replace(source, fitted=fitted)
+    fitted = parts[0].fit(source.preparation)
+    names = fitted.names(raw.features)
+    source = dataclasses.replace(source, fitted=fitted, sizes=tuple(len(p.rows) for p in parts))
     kind = np.int32 if raw.task == "classification" else jnp.result_type(float)
     train, validation, test = (
-        Part(marked(_applied(fitted, x), source.mark), y.astype(kind)) for x, y in pairs
+        Part(marked(part.prepared(fitted, names), source.mark), part.y[part.rows].astype(kind))
+        for part in parts
     )
-    sizes = (len(train.y), len(validation.y), len(test.y))
-    source = dataclasses.replace(source, sizes=sizes)
     classes = len(raw.targets) if raw.task == "classification" else None
-    names = fitted.names(raw.features)
-    return Data(train, validation, test, source, raw.task, classes, names, raw.targets, raw.labels)
-
-
-def _applied(fitted: Fitted, x: ndarray) -> ndarray:
-    """x after its preparation, block by block, in float32 (float64 where JAX is told to use it)."""
-    starts = range(0, max(len(x), 1), 1024)
-    with np.errstate(over="ignore"):
-        blocks = [real(fitted.apply(x[i : i + 1024])) for i in starts]
-    x = np.concatenate(blocks)
-    if not np.isfinite(x).all():
-        raise ValueError("x holds NaN, infinity or numbers beyond float32 after its preparation")
-    return x
+    return Data(
+        train, validation, test, source, raw.task, classes, names, raw.targets, raw.labels,
+        tuple(parts),
+    )  # fmt: skip

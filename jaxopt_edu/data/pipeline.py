@@ -2,23 +2,26 @@
 
 import dataclasses
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from jaxopt_edu.data.columns import by_name, column_names
+from jaxopt_edu.data.duplicates import DropDuplicates
 from jaxopt_edu.data.preparation import (
-    DropDuplicates,
     Fitted,
     Impute,
+    MinMax,
     Names,
     OneHot,
     Preparation,
+    Standardize,
     check_columns,
     table,
 )
-from jaxopt_edu.data.scaling import MinMax, Standardize
+from jaxopt_edu.kinds import OddValues
 from jaxopt_edu.value import nearest, pytree, static
 
 __all__ = ["On", "Pipeline", "Select", "on", "pipeline", "select"]
@@ -33,15 +36,14 @@ class FittedOn(Fitted):
 
     @property
     def changes(self):
-        return any(part.changes for part in self.parts)
+        return any(getattr(part, "changes", True) for part in self.parts)
 
     def apply(self, x):
         x = table(by_name(x, self.columns))
         check_columns(x, (len(self.parts),))
         columns = np.split(x, x.shape[1], axis=1)
-        return np.concatenate(
-            [part.apply(c) for part, c in zip(self.parts, columns, strict=True)], axis=1
-        )
+        pairs = enumerate(zip(self.parts, columns, strict=True))
+        return np.concatenate([_of_column(j, part.apply, c) for j, (part, c) in pairs], axis=1)
 
     def names(self, names):
         pairs = zip(self.parts, names, strict=True)
@@ -63,14 +65,22 @@ class On(Preparation):
         return dataclasses.replace(self.fit_named(x, column_names(x)), columns=column_names(x))
 
     def fit_named(self, x, names):
-        x = table(x)
+        x, fit = table(x), self.preparation.fit_named
         chosen = positions("on", self.columns, x.shape[1], names)
         return FittedOn(
             tuple(
-                self.preparation.fit_named(x[:, [j]], names[j : j + 1]) if j in chosen else Fitted()
+                _of_column(j, fit, x[:, [j]], names[j : j + 1]) if j in chosen else Fitted()
                 for j in range(x.shape[1])
             )
         )
+
+
+def _of_column(j: int, f: Callable, x: ndarray, *more: Any) -> Any:
+    """f(x) of a table that is column j of another."""
+    try:
+        return f(x, *more)
+    except OddValues as error:
+        raise error.moved("x", j, error.row) from None
 
 
 def on(columns: Iterable[int | str], preparation: Any) -> On:
@@ -178,7 +188,7 @@ class FittedPipeline(Fitted):
 
     @property
     def changes(self):
-        return any(part.changes for part in self.parts)
+        return any(getattr(part, "changes", True) for part in self.parts)
 
     def apply(self, x):
         for part in self.parts:
@@ -205,6 +215,12 @@ class Pipeline(Preparation):
         kept = np.arange(len(x))
         for p in self.preparations:
             kept = kept[p.rows(x[kept], y[kept])]
+        return kept
+
+    def apart(self, x, y, part):
+        kept = np.arange(len(x))
+        for p in self.preparations:
+            kept = kept[p.apart(x[kept], y[kept], part)]
         return kept
 
     def fit(self, x):

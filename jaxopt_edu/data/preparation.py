@@ -5,23 +5,29 @@ part, and its `names(names)` names the new columns. `rows(x, y)` says which rows
 split. Everything here is NumPy, in float64.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.arrays import floats, plain
 from jaxopt_edu.data.columns import by_name, column_names
+from jaxopt_edu.kinds import BOOLS, NUMBERS, OddValues, is_missing, of_one_kind, word_of
 from jaxopt_edu.value import pytree, recipe, static
 
 __all__ = [
     "Preparation",
     "Fitted",
+    "Standardize",
+    "MinMax",
     "Impute",
     "OneHot",
-    "DropDuplicates",
+    "standardize",
+    "min_max",
     "impute",
     "one_hot",
-    "drop_duplicates",
 ]
 
 Names: TypeAlias = tuple[str, ...]
@@ -29,16 +35,17 @@ Names: TypeAlias = tuple[str, ...]
 
 def numbers(x: Any) -> ndarray:
     """x as float64, or as the integers that it holds (no copy of a large set of images)."""
-    x = np.asarray(x)
-    try:
-        return x if x.dtype.kind in "iu" else np.asarray(x, float)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"wanted a table of numbers: {error}; one_hot encodes categories") from None
+    return floats("x", x)
+
+
+def real(x: Any) -> ndarray:
+    """Numbers in the float type that JAX computes in: float32, or float64 where it is enabled."""
+    return numbers(x).astype(jnp.result_type(float))
 
 
 def table(x: Any) -> ndarray:
     """x as rows and columns, whatever they hold."""
-    x = np.asarray(x)
+    x = plain("x", x)
     if x.ndim != 2:
         raise ValueError(f"wanted a table (rows, columns), got shape {x.shape}")
     return x
@@ -51,24 +58,13 @@ def check_columns(x: ndarray, wanted: tuple[int, ...]) -> None:
         raise ValueError(f"x has shape {x.shape}: wanted ({shown}), as what was fitted")
 
 
-def is_missing(x: Any) -> ndarray:
-    """Where x is NaN or None."""
-    x = np.asarray(x)
-    if x.dtype != object:
-        return x != x
-    return np.fromiter(map(_absent, x.flat), bool, x.size).reshape(x.shape)
-
-
-def _absent(v: Any) -> bool:
-    try:
-        return v is None or bool(v != v)
-    except TypeError:  # pandas' NA does not say whether it differs from itself
-        return True
-
-
 @pytree
 class Fitted:
-    """A preparation that has seen the training part; as it stands, it changes nothing."""
+    """A preparation that has seen the training part; as it stands, it changes nothing.
+
+    Those that have a field `columns` were fitted to a table with these names, and put the columns
+    of another table with names into their order.
+    """
 
     @property
     def changes(self) -> bool:
@@ -94,12 +90,84 @@ class Preparation:
         """Indices of the rows that stay."""
         return np.arange(len(x))
 
+    def apart(self, x: ndarray, y: ndarray, part: tuple[ndarray, ndarray]) -> ndarray:
+        """Indices of the rows that stay beside a part (x, y) that was given."""
+        return np.arange(len(x))
+
     def fit(self, x: Any) -> Fitted:
         return Fitted()
 
     def fit_named(self, x: Any, names: Names) -> Fitted:
-        """`fit` of a table whose columns have these names."""
+        """`fit` of an array whose columns have these names."""
         return self.fit(x)
+
+
+# ------------------------------------------------------------------------------ scale and shift
+
+
+@pytree
+class Scaled(Fitted):
+    """(x - shift) / scale"""
+
+    shift: Any
+    scale: Any
+    columns: Names = static(default=())
+
+    def apply(self, x):
+        x = numbers(by_name(x, self.columns))
+        check_columns(x, np.shape(self.shift))
+        return (x - self.shift) / self.scale
+
+
+@pytree
+class Standardize(Preparation):
+    """Mean 0 and variance 1 in every column.
+
+    Formula: x' = (x - mean) / deviation, the deviation with 1/n; a constant column is only
+        shifted. Missing values (NaN) are left out of both and stay missing.
+    Shapes: x (n, ...) -> the same.
+    Errors: TypeError where a column holds no numbers.
+    Agrees with: sklearn.preprocessing.StandardScaler, 1e-12.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.standardize().fit([[1.0], [3.0]]).apply([[5.0]])
+    array([[3.]])
+    """
+
+    def fit(self, x):
+        names, x = column_names(x), numbers(x)
+        mean, variance = np.nanmean(x, axis=0, dtype=float), np.nanvar(x, axis=0, dtype=float)
+        rounding = len(x) * np.finfo(float).eps
+        constant = variance <= rounding * variance + (rounding * mean) ** 2
+        return Scaled(mean, np.where(constant, 1, np.sqrt(variance)), names)
+
+
+standardize = recipe("standardize", Standardize)
+
+
+@pytree
+class MinMax(Preparation):
+    """Every column of the training part fills [0, 1]; other parts may leave it.
+
+    Formula: x' = (x - min) / (max - min); a constant column is only shifted. Missing values
+        (NaN) are left out of both and stay missing.
+    Shapes: x (n, ...) -> the same.
+    Errors: TypeError where a column holds no numbers.
+    Agrees with: sklearn.preprocessing.MinMaxScaler, 1e-12.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.data.min_max().fit([[1.0], [3.0]]).apply([[2.0]])
+    array([[0.5]])
+    """
+
+    def fit(self, x):
+        names, x = column_names(x), numbers(x)
+        low, high = np.nanmin(x, axis=0).astype(float), np.nanmax(x, axis=0).astype(float)
+        constant = high - low < 10 * np.finfo(float).eps
+        return Scaled(low, np.where(constant, 1, high - low), names)
+
+
+min_max = recipe("min_max", MinMax)
 
 
 # ------------------------------------------------------------------------------- missing values
@@ -115,7 +183,8 @@ class Filled(Fitted):
     def apply(self, x):
         x = table(by_name(x, self.columns))
         check_columns(x, (len(self.fill),))
-        return np.where(is_missing(x), np.asarray(self.fill, x.dtype), x)
+        missing = is_missing(x)
+        return np.where(missing, np.asarray(self.fill, x.dtype), x) if missing.any() else x
 
 
 def _most_frequent(column: ndarray) -> Any:
@@ -123,10 +192,19 @@ def _most_frequent(column: ndarray) -> Any:
     return values[np.argmax(counts)]
 
 
-STATISTICS = {
-    "mean": lambda column: np.mean(numbers(column)),
-    "median": lambda column: np.median(numbers(column)),
-    "most_frequent": _most_frequent,
+def _of_one_kind(column: ndarray, j: int) -> ndarray:
+    of_one_kind("impute", "x", column, j, missing=True)
+    return column
+
+
+def _as_numbers(column: ndarray, j: int) -> ndarray:
+    return floats("x", column[:, None], (j,))[:, 0]
+
+
+STATISTICS: dict[str, tuple[Callable, Callable]] = {
+    "mean": (_as_numbers, np.mean),
+    "median": (_as_numbers, np.median),
+    "most_frequent": (_of_one_kind, _most_frequent),
 }
 
 
@@ -156,9 +234,10 @@ class Impute(Preparation):
         empty = np.flatnonzero(~present.any(axis=0))
         if empty.size:
             raise ValueError(f"impute: column {empty[0]} has no value in the training part")
-        statistic = STATISTICS[self.strategy]
-        columns = zip(x.T, present.T, strict=True)
-        return Filled(tuple(statistic(c[there]) for c, there in columns), names)
+        check, statistic = STATISTICS[self.strategy]
+        columns = [check(column, j) for j, column in enumerate(x.T)]
+        pairs = zip(columns, present.T, strict=True)
+        return Filled(tuple(statistic(column[there]) for column, there in pairs), names)
 
 
 impute = recipe("impute", Impute)
@@ -172,11 +251,7 @@ UNKNOWN = ("ignore", "error")
 
 @pytree
 class Encoded(Fitted):
-    """One column of 0 and 1 for each category of each column.
-
-    unknown: whether other categories are all zeros ("ignore") or an error, for which columns may
-    have names.
-    """
+    """One column of 0 and 1 for each category of each column; others as `unknown` says."""
 
     categories: Any = static()
     unknown: str = static(default="ignore", among=UNKNOWN)
@@ -185,23 +260,14 @@ class Encoded(Fitted):
     def apply(self, x):
         x = table(by_name(x, self.columns))
         check_columns(x, (len(self.categories),))
-        if self.unknown == "error":
-            self._check(x)
+        for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
+            _check_kind(column, known, j)
+            if self.unknown == "error":
+                _check_known(column, known, self.columns[j] if self.columns else j)
         columns = zip(x.T, self.categories, strict=True)
         return np.concatenate(
             [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
         ).astype(float)
-
-    def _check(self, x):
-        for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
-            other = np.flatnonzero(~np.isin(column.astype(object), np.array(known, object)))
-            if other.size:
-                name = repr(self.columns[j]) if self.columns else str(j)
-                value = column[other[0]]
-                raise ValueError(
-                    f"one_hot: column {name} holds {value!r} in row {other[0]}, which the training "
-                    f"part does not hold: {', '.join(map(repr, known[:10]))}"
-                )
 
     def names(self, names):
         pairs = zip(names, self.categories, strict=True)
@@ -213,8 +279,8 @@ class OneHot(Preparation):
     """Every column is a category and becomes one column of 0 and 1 for each of its values.
 
     The values are those of the training part, sorted.
-    unknown: what becomes of a value that it does not hold: all zeros ("ignore"), or a ValueError
-        that names its column ("error").
+    unknown: what becomes of a value that it does not hold: all zeros ("ignore"), or an error that
+        names the column.
     Shapes: x (n, d) -> (n, number of values in all columns).
     Agrees with: sklearn.preprocessing.OneHotEncoder(handle_unknown="ignore"), exactly.
 
@@ -230,42 +296,28 @@ class OneHot(Preparation):
         return self.fit_named(x, column_names(x))
 
     def fit_named(self, x, names):
-        known = tuple(tuple(np.unique(column).tolist()) for column in table(x).T)
+        x = table(x)
+        for j, column in enumerate(x.T):
+            of_one_kind("one_hot", "x", column, j)
+        known = tuple(tuple(np.unique(column).tolist()) for column in x.T)
         return Encoded(known, self.unknown, tuple(names))
 
 
+def _check_known(column: ndarray, known: tuple, name: Any) -> None:
+    """OddValues where a column holds a value that is none of the categories."""
+    found = set(known)
+    for row, value in enumerate(column.tolist()):
+        if value not in found:
+            way = f"the training part has {', '.join(map(repr, known[:10]))}"
+            raise OddValues("x", name, row, value, "an unknown category", way)
+
+
+def _check_kind(column: ndarray, known: tuple, j: int) -> None:
+    """TypeError where a column holds another kind than the categories, so that none could match."""
+    kind, own = of_one_kind("one_hot", "x", column, j), word_of(known[0])
+    if len(column) and kind != own and not {kind, own} <= {BOOLS, NUMBERS}:
+        way = f"the training part has {own}, such as {known[0]!r}"
+        raise OddValues("x", j, 0, column[0], kind, way)
+
+
 one_hot = recipe("one_hot", OneHot)
-
-
-# ------------------------------------------------------------------------------------------ rows
-
-
-@pytree
-class DropDuplicates(Preparation):
-    """Of rows with equal features and target, the first stays: none is in two parts.
-
-    This happens before the split; later rows (`apply`) all stay. Missing values equal each other.
-    Agrees with: pandas.DataFrame.drop_duplicates, exactly.
-
-    >>> import jaxopt_edu as jo
-    >>> import numpy as np
-    >>> jo.data.drop_duplicates().rows(np.array([[1], [2], [1], [1]]), np.array([0, 0, 0, 1]))
-    array([0, 1, 3])
-    """
-
-    def rows(self, x, y):
-        first: dict[tuple, int] = {}
-        for i, row in enumerate(zip(_plain(x), _plain(y), strict=True)):
-            first.setdefault(row, i)
-        return np.array(list(first.values()))
-
-
-drop_duplicates = recipe("drop_duplicates", DropDuplicates)
-
-
-def _plain(x: ndarray) -> list[tuple]:
-    """Rows as tuples of values that compare equal, missing ones too."""
-    x = np.asarray(x).reshape(len(x), -1)
-    x = x.astype(object)
-    x[is_missing(x)] = None
-    return list(map(tuple, x))

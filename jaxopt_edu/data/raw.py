@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.labels import labels_of, names_of, numbered
-from jaxopt_edu.data.preparation import is_missing
+from jaxopt_edu.kinds import DATES, WAYS, OddValues, is_missing, kinds_in
 from jaxopt_edu.value import resolve_among
 
 Pair = tuple[ndarray, ndarray]
@@ -50,8 +50,8 @@ def checked(raw: Raw, fills: bool) -> Raw:
     resolve_among("task", raw.task, ("classification", "regression"))
     for part, (x, y) in raw.pairs().items():
         _check_shapes(part, x, y, raw.x)
-        _check_values(f"{part}x", x, fills)
-        _check_values(f"{part}y", y, False)
+        _check_values(f"{part}x", x, fills, raw.features)
+        _check_values(f"{part}y", y, False, ())
     return _regression(raw) if raw.task == "regression" else _classification(raw)
 
 
@@ -68,7 +68,7 @@ def _check_shapes(part: str, x: ndarray, y: ndarray, first: ndarray) -> None:
         raise ValueError(f"{part}x has shape {x.shape}: there is nothing in it")
 
 
-def _check_values(what: str, a: ndarray, fills: bool) -> None:
+def _check_values(what: str, a: ndarray, fills: bool, names: tuple[str, ...]) -> None:
     """ValueError where a holds infinity, or a missing value that nothing fills."""
     if a.dtype.kind not in "fO":
         return
@@ -78,9 +78,13 @@ def _check_values(what: str, a: ndarray, fills: bool) -> None:
     for word, wrong in found.items():
         if wrong.any():
             where = np.argwhere(wrong)
+            if a.ndim == 2 and a.dtype == object and DATES in kinds_in(a[:, where[0][1]]):
+                row, j = where[0]
+                raise OddValues(what, names[j], int(row), None, f"missing {DATES}", WAYS[DATES])
             rows = len(np.unique(where[:, 0]))
             hint = "; prepare=('impute', ...) fills them" if a.ndim > 1 and word[0] == "m" else ""
             column = f", column {where[0][1]}" if a.ndim > 1 else ""
+            column += f" ({names[where[0][1]]!r})" if a.ndim == 2 and names else ""
             raise ValueError(
                 f"{what} holds {word} in {rows} of {len(a)} rows, "
                 f"first in row {where[0][0]}{column}{hint}"
@@ -109,7 +113,8 @@ def _classification(raw: Raw) -> Raw:
     """raw with labels 0 to K - 1, and the names of the K classes."""
     for part, (_, y) in raw.pairs().items():
         if y.ndim != 1:
-            raise ValueError(f"{part}y has shape {y.shape}: wanted one label a row, (n,)")
+            way = "y[:, 0]" if y.shape[1:] == (1,) else "np.argmax(y, 1) of rows with a single 1"
+            raise ValueError(f"{part}y has shape {y.shape}: wanted one label a row, (n,), as {way}")
     labels = labels_of("y", raw.y, raw.targets)
     new = [(x, numbered(f"{part}y", y, labels)) for part, (x, y) in raw.pairs().items()]
     own = iter(new[1:])

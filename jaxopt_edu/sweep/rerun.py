@@ -51,11 +51,10 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
             ]
     if not tile.final:
         score_tile(tile, settings)
-    return _as_run(_on_fold(stages[-1][1], fold), tile, steps, rows, seed)
+    return _as_run(_of_fold(stages[-1][1], fold), tile, steps, rows, seed)
 
 
-def _on_fold(experiment: Any, fold: int | None) -> Any:
-    """The experiment that a lane was: on its fold."""
+def _of_fold(experiment: Any, fold: int | None) -> Any:
     return experiment if fold is None else experiment.fold(fold)
 
 
@@ -78,7 +77,7 @@ def _as_run(experiment: Any, tile: Tile, steps: list[int], rows: list[dict], see
 
 
 def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bool) -> Run:
-    experiments = [(first, _on_fold(e, fold)) for first, e in stages]
+    experiments = [(first, _of_fold(e, fold)) for first, e in stages]
     key = random.key(np.uint32(seed))
     state = _init(experiments[0][1], random.fold_in(key, 0))
     losses = []

@@ -1,5 +1,6 @@
 """A study made of a record: at the end of a sweep, or out of a store."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,10 @@ def load_study(directory: str | os.PathLike) -> Study:
         columns = stored_columns(place, arrays)
         trials = columns.pop("")
         template = _named(told["template"])
-        batches.append(Batch(template, columns, told["labels"], trials, place=int(place)))
+        batch = Batch(template, columns, told["labels"], trials, place=int(place))
+        if hasattr(template, "unfolded"):
+            batch = dataclasses.replace(batch, unfolded=template.unfolded())
+        batches.append(batch)
     about["info"].setdefault("interrupted", not about["finished"])
     return as_study(space, batches, record, about)
 

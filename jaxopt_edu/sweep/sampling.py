@@ -24,10 +24,12 @@ class Batch:
     trials: np.ndarray
     distributions: dict[str, Distribution] = field(default_factory=dict)
     place: int = 0  # which of the structures of the space
+    unfolded: Any = None  # the template before its data were split into folds, where they were
 
     def experiment(self, i: int) -> Any:
-        """The experiment of its i-th trial, in Python numbers."""
-        return replace(self.template, **{name: x[i].item() for name, x in self.columns.items()})
+        """The experiment of its i-th trial, in Python numbers, on data without folds."""
+        template = self.template if self.unfolded is None else self.unfolded
+        return replace(template, **{name: x[i].item() for name, x in self.columns.items()})
 
     def joined(self, more: "Batch") -> "Batch":
         """The same structure with more trials."""
@@ -84,7 +86,8 @@ class Plan:
     def _made(self, batch: Batch) -> Batch:
         if self.transform is None:
             return batch
-        return dataclasses.replace(batch, template=self.transform(batch.template))
+        whole = batch.template
+        return dataclasses.replace(batch, template=self.transform(whole), unfolded=whole)
 
     def tell(self, scores: np.ndarray, **more: Any) -> None:
         """The signed scores of the trials last asked for, in order."""
