@@ -18,17 +18,9 @@ from jaxopt_edu.kinds import BOOLS, NUMBERS, OddValues, is_missing, of_one_kind,
 from jaxopt_edu.value import pytree, recipe, static
 
 __all__ = [
-    "Preparation",
-    "Fitted",
-    "Standardize",
-    "MinMax",
-    "Impute",
-    "OneHot",
-    "standardize",
-    "min_max",
-    "impute",
-    "one_hot",
-]
+    "Fitted", "Impute", "MinMax", "OneHot", "Preparation", "Standardize", "impute", "min_max",
+    "one_hot", "standardize",
+]  # fmt: skip
 
 Names: TypeAlias = tuple[str, ...]
 
