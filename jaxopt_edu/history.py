@@ -100,6 +100,8 @@ class Run:
 
         Or those of rows as they are given, with their labels: run.evaluate(rows, labels).
         """
+        if labels is not None and isinstance(split, str):
+            raise ValueError(f"evaluate: the part {split!r} has labels of its own")
         if labels is not None:
             return self._trained("evaluate").evaluate(
                 self._inputs("evaluate", split, prepared), labels, prepared=True
