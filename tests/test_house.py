@@ -12,12 +12,12 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "asides", "value", "names", "tree", "core", "schedules", "kinds", "arrays", "shapes", "losses",
-    "metrics", "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment",
-    "space", "experiment",
-    "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
-    "exchange", "disk", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
-    "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
-    "diagnose", "find", "report", "parse", "build", "commands", "cli", "launch", "__main__",
+    "decisions", "metrics", "regularizers", "prior", "transforms", "optimizers", "models", "data",
+    "augment", "space", "targets", "experiment", "checks", "programs", "workers", "engine",
+    "widths", "monitor", "progress", "describe", "exchange", "disk", "history", "parallel", "fit",
+    "hypergradient", "tune", "privacy", "federated", "sweep", "interop", "explain", "validation",
+    "functions", "race", "plot", "diagnose", "find", "report", "parse", "build", "commands", "cli",
+    "launch", "__main__",
 ]  # fmt: skip
 
 
