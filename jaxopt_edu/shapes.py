@@ -38,7 +38,9 @@ def _numbers(name: str, x: Any) -> Any:
         raise TypeError(f"{name} hold {' and '.join(found)} (row {row}): wanted numbers")
     if masked and is_missing(x).any():
         row = np.argwhere(is_missing(x))[0, 0] if x.ndim else 0
-        raise ValueError(f"{name} are masked in row {row}: weights of 0 leave examples out")
+        raise ValueError(
+            f"{name} are masked in row {row}: fill them, or leave the examples out by weights of 0"
+        )
     if x.dtype.kind in "iu" and x.size:
         kept = jax.dtypes.canonicalize_dtype(x.dtype)
         for v in (x.min(), x.max()):
