@@ -19,6 +19,7 @@ from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.prior import among
 from jaxopt_edu.regularizers import learning_rate_of
 from jaxopt_edu.shapes import weighted_mean
+from jaxopt_edu.targets import check_targets
 from jaxopt_edu.value import pytree, show, static
 
 
@@ -224,6 +225,9 @@ class Training:
                 f"model = {show(self.model)} gives {out.shape[1]} outputs; the data have "
                 f"{classes} classes"
             )
+        check_targets(self.loss, self.data, out.shape)
+        for f in self._metrics():
+            check_targets(f, self.data, out.shape, "metric")
 
     def _check_augment(self) -> None:
         if self.augment is not None and not callable(self.augment):

@@ -12,14 +12,12 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "asides", "value", "names", "tree", "core", "schedules", "kinds", "arrays", "shapes", "link",
-    "losses",
-    "metrics", "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment",
-    "space", "experiment",
-    "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
-    "exchange", "archive", "disk", "saved", "model_file", "history", "parallel", "fit",
-    "hypergradient", "tune", "privacy", "federated", "sweep", "interop", "explain", "validation",
-    "functions", "race", "plot", "diagnose", "find", "report", "parse", "build", "predictions",
-    "commands", "cli", "launch", "__main__",
+    "losses", "decisions", "metrics", "regularizers", "prior", "transforms", "optimizers", "models",
+    "data", "augment", "space", "targets", "experiment", "checks", "programs", "workers", "engine",
+    "widths", "monitor", "progress", "describe", "exchange", "archive", "disk", "saved",
+    "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy", "federated",
+    "sweep", "interop", "explain", "validation", "functions", "race", "plot", "diagnose", "find",
+    "report", "parse", "build", "predictions", "commands", "cli", "launch", "__main__",
 ]  # fmt: skip
 
 

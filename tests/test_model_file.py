@@ -476,15 +476,18 @@ def messy(n=400):
     days = (frame.joined - start).dt.days
     risk = days / 100 - frame.visits / 3 + (frame.plan == "free") + random.normal(0, 0.5, n)
     y = np.where(risk > np.quantile(risk, 0.88), "churned", "stayed")
-    frame["days"] = days.astype(float)  # dates as numbers
+    frame["days"] = days.astype(float)
     for name in ("visits", "spent"):
         frame.loc[random.random(n) < 0.1, name] = np.nan
-    return frame.drop(columns="joined"), y
+    return frame, y
 
 
 @pytest.mark.slow
 def test_a_messy_table_is_trained_on_saved_and_answered_elsewhere(tmp_path):
     frame, y = messy()
+    with pytest.raises(TypeError, match="'joined' holds dates.*make numbers of them, such as days"):
+        jo.data.from_arrays(frame[["joined", "spent"]], y)
+    frame = frame.drop(columns="joined")  # days are there
     prepare = (
         jo.data.on(["visits", "spent", "days"], "impute"),
         jo.data.on(["plan", "country"], "one_hot"),

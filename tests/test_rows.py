@@ -101,8 +101,13 @@ def test_a_loss_of_ones_own_wants_a_link():
         run.predict(FRAME, link=lambda x: x)
     with pytest.raises(ValueError, match="beyond 0 to 1"):
         run.predict(FRAME, link=lambda x: x.argmax(1) + 1)
-    squared = trained(OLD, jo.losses.squared_error, 1)
-    with pytest.raises(ValueError, match="squared_error leaves outputs as numbers.*give link="):
+
+    def numeric(p, y):
+        return jo.losses.squared_error(p, y)
+
+    numeric.link = "identity"
+    squared = trained(OLD, numeric, 1)
+    with pytest.raises(ValueError, match="numeric leaves outputs as numbers.*give link="):
         squared.predict(FRAME)
     assert np.mean(squared.predict(FRAME, link=lambda x: x > 0.5) == OLD) > 0.9
 

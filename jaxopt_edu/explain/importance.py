@@ -18,6 +18,7 @@ from jaxopt_edu.explain.inputs import (
     one_program,
     output_of,
 )
+from jaxopt_edu.shapes import array
 from jaxopt_edu.tree import root
 from jaxopt_edu.value import check_count
 
@@ -70,7 +71,7 @@ def permutation_importance(
     >>> bool(found.mean[0] > 0.5), float(found.mean[1])
     (True, 0.0)
     """
-    x, y = examples("x", x), jnp.asarray(y)
+    x, y = examples("x", x), array("y", y)
     n, d = x.shape
     output_of(predict, x)
     check_mode(mode)
