@@ -21,6 +21,8 @@ from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fingerprint import Fingerprint, fingerprint
 from jaxopt_edu.describe import load_experiment
+from jaxopt_edu.saved import SavedModel
+from jaxopt_edu.model_file import load_model
 from jaxopt_edu.parallel import PeerLost
 from jaxopt_edu.history import Run
 from jaxopt_edu.fit import fit
@@ -37,19 +39,19 @@ from jaxopt_edu.diagnose import Diagnosis, diagnose
 from jaxopt_edu.find import BatchSizes, Rates, find_batch_size, find_learning_rate
 
 __all__ = [
-    "BatchSizes", "Chain", "Constant", "Diagnosis", "Experiment", "Fingerprint", "Grid",
-    "Halving", "Hyper", "Hyperband", "Interval", "LatinHypercube", "Mask", "MedianStopping",
-    "Optuna", "PeerLost", "Population", "Prior", "Random", "Rates", "Rule", "Run", "Sobol",
+    "BatchSizes", "Chain", "Constant", "Diagnosis", "Experiment", "Fingerprint", "Grid", "Halving",
+    "Hyper", "Hyperband", "Interval", "LatinHypercube", "Mask", "MedianStopping", "Optuna",
+    "PeerLost", "Population", "Prior", "Random", "Rates", "Rule", "Run", "SavedModel", "Sobol",
     "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
     "apply_updates", "augment", "chain", "choice", "data", "diagnose", "explain", "federated",
     "find_batch_size", "find_learning_rate", "fingerprint", "fit", "from_distribution",
     "from_optax", "functions", "halving", "hyperband", "hypergradient", "hyperparameters",
-    "importances", "int_uniform", "latin_hypercube", "load_experiment", "load_study",
+    "importances", "int_uniform", "latin_hypercube", "load_experiment", "load_model", "load_study",
     "log_uniform", "losses", "median_stopping", "metrics", "models", "number", "one_of",
-    "optimizers", "optuna", "plot", "population", "prior", "privacy", "pytree", "race",
-    "recipe", "regularizers", "replace", "report", "sample", "save_study", "schedules", "sobol",
-    "space", "static", "sweep", "to_distribution", "to_optax", "to_optuna", "transforms",
-    "tree", "tune", "uniform", "validation",
+    "optimizers", "optuna", "plot", "population", "prior", "privacy", "pytree", "race", "recipe",
+    "regularizers", "replace", "report", "sample", "save_study", "schedules", "sobol", "space",
+    "static", "sweep", "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune",
+    "uniform", "validation",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__, *validation.__all__,
 ]  # fmt: skip

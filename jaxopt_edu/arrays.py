@@ -24,7 +24,7 @@ from jaxopt_edu.kinds import (
     word_of,
 )
 
-__all__ = ["column_names", "floats", "plain"]
+__all__ = ["column_names", "finite_table", "floats", "plain"]
 
 EXACT = 2**53  # beyond it not every integer is a float64
 
@@ -217,6 +217,22 @@ def floats(what: str, x: Any, names: tuple[Any, ...] = ()) -> ndarray:
     for j, column in enumerate(columns):
         _check_numbers(what, column, None if x.ndim != 2 else names[j] if names else j)
     return np.asarray(x, float)
+
+
+def finite_table(what: str, x: Any) -> ndarray:
+    """x as a table of float64; an error with column and row for what is missing or infinite."""
+    names = column_names(x) or ()
+    x = np.asarray(floats(what, x, names), float)
+    if x.ndim != 2:
+        raise ValueError(f"{what} has shape {x.shape}: wanted a table (rows, columns)")
+    wrong = np.argwhere(~np.isfinite(x))
+    if len(wrong):
+        row, j = wrong[0].tolist()
+        held = MISSING if np.isnan(x[row, j]) else "infinity"
+        raise OddValues(
+            what, names[j] if names else j, row, x[row, j], held, "wanted finite numbers"
+        )
+    return x
 
 
 def _check_numbers(what: str, column: ndarray, name: Any) -> None:

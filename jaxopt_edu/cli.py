@@ -1,11 +1,11 @@
-"""The command line: `jaxopt-edu sweep|fit|report|compare|race|list`."""
+"""The command line: `jaxopt-edu sweep|fit|predict|report|compare|race|list`."""
 
 import argparse
 import json
 import sys
 from typing import Any
 
-from jaxopt_edu import commands
+from jaxopt_edu import commands, predictions
 from jaxopt_edu.build import MODELS
 from jaxopt_edu.sweep.samplers import SAMPLERS
 
@@ -28,6 +28,12 @@ def parser() -> argparse.ArgumentParser:
     _training_arguments(fit, optimizers="adam")
     fit.add_argument("--tol", type=float, help="stop at this gradient norm")
     fit.add_argument("--patience", type=int, help="stop after N evaluations without a better one")
+    fit.add_argument("--out", metavar="DIR", help="directory of the trained model, model.jo")
+    fit.add_argument("--overwrite", action="store_true", help="replace what --out holds")
+
+    answer = command("predict", "answers of a trained model", predictions.run_predict)
+    predictions.predict_arguments(answer)
+    _json_argument(answer)
 
     again = command("report", "make the pages and pictures of a sweep again", commands.run_report)
     again.add_argument("directory", metavar="DIR", help="where a sweep was written")

@@ -11,6 +11,7 @@ from jaxopt_edu.fit import fit
 from jaxopt_edu.ingredients import OPTIMIZERS
 from jaxopt_edu.leaderboard import cell, leaderboard, summary, table, told
 from jaxopt_edu.names import hyperparameters, recipes
+from jaxopt_edu.predictions import check_out, keep
 from jaxopt_edu.race import race
 from jaxopt_edu.sweep import (
     Study,
@@ -151,9 +152,11 @@ def _confirmed(study: Study, best: int, directory: Path) -> tuple[Study | None, 
 
 
 def run_fit(options: Any) -> tuple[Any, int]:
-    """Trains one configuration and says how it went."""
+    """Trains one configuration and says how it went; --out keeps the trained model."""
+    experiment = build(options, sampled=False)
+    check_out(options)
     run = fit(
-        build(options, sampled=False),
+        experiment,
         options.steps,
         seed=options.seed,
         tol=options.tol,
@@ -168,13 +171,15 @@ def run_fit(options: Any) -> tuple[Any, int]:
         "hyperparameters": hyperparameters(run.experiment),
         "scores": run.scores,
     }
+    answer = keep(run, answer, options)
     if options.json:
         return answer, 0
     names = list(next(iter(run.scores.values())))
     rows = [["split", *names]]
     rows += [[split, *(cell(s[name]) for name in names)] for split, s in run.scores.items()]
     why = f" ({run.reason})" if run.reason else ""
-    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}", 0
+    where = f"\nmodel: {answer['model']}" if "model" in answer else ""
+    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}{where}", 0
 
 
 def run_race(options: Any) -> tuple[Any, int]:

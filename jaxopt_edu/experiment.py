@@ -20,6 +20,7 @@ from jaxopt_edu.ingredients import check_params, check_parts, resolve_parts
 from jaxopt_edu.lengths import check_lengths, residual, step_lengths, wants_lengths
 from jaxopt_edu.prior import among
 from jaxopt_edu.shapes import weighted_mean
+from jaxopt_edu.targets import check_targets
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import check_count, pytree, show, static
 
@@ -262,6 +263,9 @@ class Training:
                 f"model = {show(self.model)} gives {out.shape[1]} outputs; the data have "
                 f"{classes} classes"
             )
+        check_targets(self.loss, self.data, out.shape)
+        for f in self._metrics():
+            check_targets(f, self.data, out.shape, "metric")
 
     def _check_augment(self) -> None:
         if self.augment is not None and not callable(self.augment):

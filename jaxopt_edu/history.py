@@ -6,9 +6,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.data.dataset import counted
+from jaxopt_edu.model_file import write_model
 from jaxopt_edu.programs import ALIVE, REASONS
+from jaxopt_edu.saved import SavedModel, trained
 from jaxopt_edu.value import nearest
 
+PARTS = ("train", "validation", "test")
 RUNNING = "running"
 
 
@@ -91,17 +95,100 @@ class Run:
         """The trained parameters."""
         return self.state.params
 
-    def evaluate(self, split: str = "validation") -> dict[str, float]:
-        """The scores on a split of the data: {'loss': ..., 'accuracy': ...}."""
+    def evaluate(
+        self, split: Any = "validation", labels: Any = None, *, prepared: bool | None = None
+    ) -> dict[str, float]:
+        """The scores on a part of the data: {'loss': ..., 'accuracy': ...}.
+
+        Or those of rows as they are given, with their labels: run.evaluate(rows, labels).
+        """
+        if labels is not None and isinstance(split, str):
+            raise ValueError(f"evaluate: the part {split!r} has labels of its own")
+        if labels is not None:
+            return self._trained("evaluate").evaluate(
+                self._inputs("evaluate", split, prepared), labels, prepared=True
+            )
         if not isinstance(split, str):
             raise TypeError(
                 f"split = {type(split).__name__}: wanted the name of a part of the run's data: "
-                f"{', '.join(self.scores)}"
+                f"{', '.join(self.scores)}; or rows and their labels"
             )
         if split not in self.scores:
             raise ValueError(f"unknown split {split!r}; {nearest(split, self.scores)}")
         return self.scores[split]
 
-    def predict(self, x: Any) -> jax.Array:
-        """The model's predictions for rows of features, without dropout."""
-        return self.experiment.model.apply(self.params, x)
+    def predict(self, rows: Any, *, link: Any = None, prepared: bool | None = None) -> np.ndarray:
+        """The answer for each row: a label as it was given, or numbers for a regression.
+
+        rows: as `jo.data.from_arrays` takes them: prepared as the training part was; or the name of
+            a part of the run's own data: "train", "validation", "test". One row is x[None].
+        link: what the outputs of the model mean, where the loss does not say: softmax, log,
+            sigmoid, argmax, sign, identity, or a function of the outputs that gives class numbers,
+            or numbers.
+        prepared: whether the rows are prepared already. None: arrays that a `Data` handed out are
+            known to be, and others that hold its rows are refused.
+        Errors: ValueError for columns that are missing or unknown (by name) or too many or few, for
+            rows prepared for other data, and for a loss that says nothing of its outputs; TypeError
+            for an experiment that is no model, loss and data.
+
+        >>> import jaxopt_edu as jo
+        >>> x, y = [[1.0], [2.0], [8.0], [9.0]] * 5, ["no", "no", "yes", "yes"] * 5
+        >>> run = jo.fit(
+        ...     jo.Training(
+        ...         model=jo.models.Linear(1), loss=jo.losses.sigmoid_binary_cross_entropy,
+        ...         optimizer=jo.sgd(1.0), data=jo.data.from_arrays(x, y),
+        ...     ),
+        ...     steps=50,
+        ... )
+        >>> run.predict([[0.0], [10.0]])
+        array(['no', 'yes'], dtype='<U3')
+        """
+        return self._trained("predict").answer(self._inputs("predict", rows, prepared), link)
+
+    def predict_proba(
+        self, rows: Any, *, link: Any = None, prepared: bool | None = None
+    ) -> np.ndarray:
+        """The probability of each class, (n, classes), in the order of `data.targets`.
+
+        Rows and errors: as `predict`; ValueError for a loss that gives no probabilities.
+        """
+        asked = "predict_proba"
+        return self._trained(asked).probabilities(self._inputs(asked, rows, prepared), link)
+
+    def apply(self, x: Any) -> jax.Array:
+        """The model's raw output for prepared rows, without dropout.
+
+        Pure, under jit, grad and vmap: what `jo.explain` takes.
+        """
+        model: Any = getattr(self.experiment, "model", None)
+        if not hasattr(model, "apply") or not hasattr(self.state, "params"):
+            raise TypeError(
+                f"apply: {type(self.experiment).__name__} has no model with apply(params, x), or "
+                "no params in its state; run.state is what it learned"
+            )
+        return model.apply(self.params, x)
+
+    def save(self, path: Any) -> None:
+        """Writes the trained model into one file, without any row of the data.
+
+        It holds the parameters, what rows go through and what answers mean: `jo.load_model` reads
+        it, in any process. Nothing in it is code.
+        Errors: TypeError for an experiment that is no model, loss and data, or a preparation of
+            one's own.
+        """
+        write_model(self._trained("save"), path)
+
+    def _trained(self, asked: str) -> SavedModel:
+        return trained(self.experiment, self.state, asked)
+
+    def _inputs(self, asked: str, rows: Any, prepared: bool | None) -> np.ndarray:
+        """Rows, or a part of the data by name, as the model is to see them."""
+        data = self.experiment.data
+        parts = {name: getattr(data, name) for name in PARTS}
+        if not isinstance(rows, str):
+            held = (counted(part)[0] for part in parts.values() if part.size)
+            return self._trained(asked).inputs(rows, prepared, held)
+        there = [name for name, part in parts.items() if part.size]
+        if rows not in there:
+            raise ValueError(f"{asked}: there is no part {rows!r}; {nearest(rows, there)}")
+        return counted(parts[rows])[0]

@@ -103,7 +103,8 @@ def of_one_kind(who: str, what: str, a: ndarray, column: Any = None, missing: bo
     found = kinds_in(a)
     gap = found.pop(MISSING, None)
     if gap is not None and not missing:
-        raise OddValues(what, column, gap, None, MISSING, f"{who} wants none: {WAYS[MISSING]}")
+        way = f"{who} wants none" + ("" if column is None else f": {WAYS[MISSING]}")
+        raise OddValues(what, column, gap, None, MISSING, way)
     if set(found) <= {BOOLS, NUMBERS}:
         return NUMBERS if NUMBERS in found else BOOLS
     if len(found) > 1:

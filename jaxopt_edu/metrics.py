@@ -11,15 +11,17 @@ Any other shape is an error that prints both. Weights belong to the leading axes
 weight 0 means absent. A ratio without a denominator is 0, a prediction of NaN is never right.
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jaxopt_edu.decisions import classes_of, flat_weights, one_hot, ratio
 from jaxopt_edu.losses import squared_error
-from jaxopt_edu.shapes import class_labels, example_weights, floats, pair, weighted_mean
+from jaxopt_edu.shapes import array, class_labels, example_weights, floats, pair, weighted_mean
 from jaxopt_edu.tree import is_float, wide
 from jaxopt_edu.value import resolve_among
 
@@ -71,7 +73,8 @@ def r2_score(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | No
     """The share of the targets' variance that the predictions explain; mean over outputs.
 
     Formula: R^2 = 1 - sum_i w_i (y_i - x_i)^2 / sum_i w_i (y_i - m)^2, m the weighted mean of y;
-        where the targets are constant, 1 if the predictions are exact, else 0
+        where the targets are constant, 1 if the predictions are exact, else 0; NaN of a single
+        example
     Shapes: predictions x and targets y (n,) or (n, ...), weights (n,) -> ().
     Errors: as `mean_squared_error`.
     Agrees with: sklearn.metrics.r2_score, 1e-12 in float64.
@@ -80,59 +83,23 @@ def r2_score(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | No
     >>> float(jo.metrics.r2_score([1.0, 2.0, 4.0], [1.0, 2.0, 3.0]))
     0.5
     """
-    x, y = (z.reshape(len(z), -1) for z in map(jnp.atleast_1d, pair(predictions, targets)))
+    x, y = map(jnp.atleast_1d, pair(predictions, targets))
+    x, y = (z.reshape(len(z), math.prod(z.shape[1:])) for z in (x, y))
     w = example_weights("targets", y[:, 0], weights).astype(x.dtype)[:, None]
     x, y = (jnp.where(w == 0, 0, z) for z in (x, y))
     residual = jnp.sum(w * (y - x) ** 2, 0)
-    mean = _ratio(jnp.sum(w * y, 0), jnp.sum(w))
-    spread = jnp.sum(w * (y - mean) ** 2, 0)
-    exact = (residual == 0) & (jnp.sum(w) != 0)
-    return jnp.mean(jnp.where(spread == 0, exact, 1 - _ratio(residual, spread)))
+    largest = jnp.max(jnp.where(w == 0, -jnp.inf, y), 0, initial=-jnp.inf)
+    z = jnp.where(w == 0, 0, y - lax.stop_gradient(largest))  # all 0 where y is constant
+    mean = ratio(jnp.sum(w * z, 0), jnp.sum(w))
+    spread = jnp.sum(w * (z - mean) ** 2, 0)
+    each = jnp.where(spread == 0, residual == 0, 1 - ratio(residual, spread))
+    n = jnp.sum(w != 0)
+    return jnp.where(
+        n > 1, jnp.mean(each), jnp.nan if not len(y) else jnp.where(n == 0, 0, jnp.nan)
+    )
 
 
 # --------------------------------------------------------------------------------- classification
-
-
-def _classes(predictions: Any, targets: Any) -> tuple[Array, Array, int | None]:
-    """Predicted and true classes, and how many there are if the predictions tell."""
-    x, y = jnp.asarray(predictions), jnp.asarray(targets)
-    if is_float(y):
-        raise TypeError(f"targets are {y.dtype}: wanted integers, the index of the class")
-    if is_float(x) and x.shape[:-1] == y.shape and x.shape[-1:] > (1,):
-        broken = jnp.any(jnp.isnan(x), -1)
-        return jnp.where(broken, -1, jnp.argmax(x, -1)), y, x.shape[-1]
-    if x.shape != y.shape:
-        raise ValueError(
-            f"predictions have shape {x.shape}, targets have shape {y.shape}: wanted "
-            "predictions of the targets' shape, or of it with an axis of two or more classes behind"
-        )
-    if is_float(x):
-        return jnp.where(jnp.isnan(x), -1, x > 0), y, 2
-    return x, y, 2 if x.dtype == bool else None
-
-
-def _flat_weights(targets: Any, weights: Any) -> Array:
-    """A weight for each target, in one row."""
-    y = jnp.asarray(targets)
-    w = example_weights("targets", y, weights).astype(float)
-    return jnp.broadcast_to(w.reshape(w.shape + (1,) * (y.ndim - w.ndim)), y.shape).ravel()
-
-
-def _one_hot(predictions: Any, targets: Any, n_classes: int | None) -> tuple[Array, Array]:
-    """Predicted and true classes as rows of zeros and a one."""
-    *classes, found = _classes(predictions, targets)
-    n = n_classes or found
-    if n is None:
-        raise ValueError("n_classes = None: integer predictions do not tell how many classes")
-    if found not in (None, n):
-        raise ValueError(f"n_classes = {n}, but predictions have {found} classes")
-    p, y = (z.ravel().astype(int) for z in classes)
-    return jax.nn.one_hot(p, n, dtype=float), jax.nn.one_hot(y, n, dtype=float)
-
-
-def _ratio(a: Array, b: Array) -> Array:
-    """a / b, or 0 where b is 0."""
-    return jnp.where(b == 0, 0, a / jnp.where(b == 0, 1, b))
 
 
 def accuracy(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Array:
@@ -145,7 +112,7 @@ def accuracy(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | No
     >>> float(jo.metrics.accuracy([[2.0, 1.0], [0.0, 3.0]], [0, 0]))
     0.5
     """
-    p, y, _ = _classes(predictions, targets)
+    p, y, _ = classes_of(predictions, targets)
     return weighted_mean((p == y).astype(float), weights)
 
 
@@ -155,6 +122,7 @@ def top_k_accuracy(
     """The share of examples whose class is among the k largest logits.
 
     Shapes: predictions (..., classes), targets (...) -> (). Of equal logits the later class leads.
+    Errors: ValueError where k is not in 1 to the number of classes.
     Agrees with: sklearn.metrics.top_k_accuracy_score, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
@@ -163,6 +131,8 @@ def top_k_accuracy(
     """
     x = floats("predictions", predictions)
     y = class_labels(("predictions", "targets"), x.shape, targets)[..., None]
+    if not 1 <= k <= x.shape[-1]:
+        raise ValueError(f"k = {k}: wanted 1 to {x.shape[-1]}, the number of classes")
     classes = jnp.arange(x.shape[-1])
     own = jnp.sum(jnp.where(classes == y, x, 0), -1, keepdims=True)
     ahead = (x > own) | (x == own) & (classes > y)
@@ -187,8 +157,8 @@ def confusion_matrix(
     >>> jo.metrics.confusion_matrix([0, 1, 1], [0, 0, 1], n_classes=2).tolist()
     [[1.0, 1.0], [0.0, 1.0]]
     """
-    p, y = _one_hot(predictions, targets, n_classes)
-    w = _flat_weights(targets, weights)[:, None]
+    p, y = one_hot(predictions, targets, n_classes)
+    w = flat_weights(targets, weights)[:, None]
     return jnp.matmul((w * y).T, p, precision="highest")
 
 
@@ -198,12 +168,12 @@ def _counts(
     """The weights of the hits, of the predicted and of the true: by class, or 'micro' in all."""
     if average is not None:
         resolve_among("average", average, AVERAGES)
-    if average == "binary" and not is_float(jnp.asarray(predictions)):
+    if average == "binary" and not is_float(array("predictions", predictions)):
         n_classes = n_classes or 2
-    p, y = _one_hot(predictions, targets, n_classes)
+    p, y = one_hot(predictions, targets, n_classes)
     if average == "binary" and p.shape[-1] != 2:
         raise ValueError(f"average = 'binary' with {p.shape[-1]} classes: wanted {AVERAGES[1:]}")
-    w = _flat_weights(targets, weights)[:, None]
+    w = flat_weights(targets, weights)[:, None]
     return [jnp.sum(w * z, None if average == "micro" else 0) for z in (p * y, p, y)]
 
 
@@ -239,7 +209,7 @@ def precision(
     0.5
     """
     hits, predicted, true = _counts(predictions, targets, weights, average, n_classes)
-    return _average(_ratio(hits, predicted), predicted, true, average)
+    return _average(ratio(hits, predicted), predicted, true, average)
 
 
 def recall(
@@ -259,7 +229,7 @@ def recall(
     0.25
     """
     hits, predicted, true = _counts(predictions, targets, weights, average, n_classes)
-    return _average(_ratio(hits, true), predicted, true, average)
+    return _average(ratio(hits, true), predicted, true, average)
 
 
 def f1_score(
@@ -280,7 +250,7 @@ def f1_score(
     Array([0.5, 0.5, 0. ], dtype=float32)
     """
     hits, predicted, true = _counts(predictions, targets, weights, average, n_classes)
-    return _average(_ratio(2 * hits, predicted + true), predicted, true, average)
+    return _average(ratio(2 * hits, predicted + true), predicted, true, average)
 
 
 def roc_auc(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Array:
@@ -296,9 +266,9 @@ def roc_auc(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | Non
     >>> float(jo.metrics.roc_auc([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1]))
     0.875
     """
-    x, y = wide(predictions), jnp.asarray(targets)
-    _, _, n = _classes(x, y)
-    w = _flat_weights(y, weights)
+    x, y = wide(array("predictions", predictions)), array("targets", targets)
+    _, _, n = classes_of(x, y)
+    w = flat_weights(y, weights)
     if x.shape == y.shape:
         return _auc(x.ravel(), y.ravel() == 1, w)
     scores = jax.nn.log_softmax(x.reshape(-1, n)).T
@@ -313,7 +283,7 @@ def _auc(x: Array, positive: Array, w: Array) -> Array:
     x, positive, w = x[order], positive[order], w[order]
     tied = jnp.append(x[:-1] == x[1:], False)  # with the next: no threshold lies between
     counts = (jnp.cumsum(jnp.where(z, w, 0)) for z in (positive, ~positive))
-    true, false = (jax.lax.cummax(jnp.where(tied, 0, count)) for count in counts)
+    true, false = (lax.cummax(jnp.where(tied, 0, count)) for count in counts)
     area = jnp.sum(jnp.diff(false, prepend=0) * (true + jnp.append(0, true[:-1])) / 2)
     pairs = true[-1] * false[-1]
-    return jnp.where((pairs == 0) | jnp.any(jnp.isnan(x)), jnp.nan, _ratio(area, pairs))
+    return jnp.where((pairs == 0) | jnp.any(jnp.isnan(x)), jnp.nan, ratio(area, pairs))

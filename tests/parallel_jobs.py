@@ -81,7 +81,7 @@ def main(out, store, names):
         found[f"{name} scores"] = list(run.evaluate().values())
         found[name] = params(run)
     if process == 0:  # what is a process's own needs no other
-        np.savez(out, predictions=run.predict(DATA.train.x), **found)
+        np.savez(out, predictions=run.apply(DATA.train.x), **found)
 
 
 def refused():

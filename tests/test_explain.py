@@ -345,7 +345,7 @@ BAD = {
         r"40 features, hence 2\^40 = 1\.1e\+12 .*kernel_shapley.*permutation_shapley",
     ),
     "too many for all": (lambda: explain.kernel_shapley(f, WIDE, WIDE), "give a key"),
-    "no function": (lambda: explain.shapley("mlp", X, X), "predict is of type str.*run.predict"),
+    "no function": (lambda: explain.shapley("mlp", X, X), "predict is of type str.*run.apply"),
     "three axes": (lambda: explain.shapley(lambda x: x[..., None], X, X), "predict maps"),
     "one number": (lambda: explain.lime(jnp.sum, X, key=KEY), r"maps \(3, 5\) to \(\)"),
     "two arrays": (lambda: explain.shapley(lambda x: (x, x), X, X), "predict returns a tuple"),

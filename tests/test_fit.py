@@ -115,7 +115,7 @@ def test_dropout_is_off_where_a_training_is_scored():
     np.testing.assert_allclose(run.evaluate()["loss"], loss, rtol=1e-5)
     key = jax.random.key(0)
     dropped = experiment.model.apply(run.params, x, key=key)
-    assert np.abs(dropped - run.predict(x)).max() > 0.1
+    assert np.abs(dropped - run.apply(x)).max() > 0.1
 
 
 def test_a_divergence_ends_a_run_and_is_said():
@@ -127,7 +127,7 @@ def test_a_divergence_ends_a_run_and_is_said():
 def test_predictions_evaluate_to_the_scores():
     run = jo.fit(LINE, 100)
     part = LINE.data.test
-    mse = np.mean((np.asarray(run.predict(part.x)) - part.y) ** 2)
+    mse = np.mean((np.asarray(run.apply(part.x)) - part.y) ** 2)
     np.testing.assert_allclose(run.evaluate("test")["loss"], mse, rtol=1e-6)
     with pytest.raises(ValueError, match="unknown split 'tets'; did you mean 'test'"):
         run.evaluate("tets")

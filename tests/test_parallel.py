@@ -60,7 +60,7 @@ def equals_alone(out, names, share):
         np.testing.assert_allclose(found[name], jobs.params(alone(name)), rtol=0, atol=atol)
         scores = list(alone(name).evaluate().values())
         np.testing.assert_allclose(found[f"{name} scores"], scores, rtol=0, atol=10 * atol)
-    predictions = alone(name).predict(jobs.DATA.train.x)
+    predictions = alone(name).apply(jobs.DATA.train.x)
     np.testing.assert_allclose(found["predictions"], predictions, rtol=0, atol=1e-5)
 
 

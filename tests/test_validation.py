@@ -243,7 +243,7 @@ def test_class_weights_do_what_scikit_learn_s_do(tumours):
             ).fit(x, y)
             np.testing.assert_allclose(run.params["w"], model.coef_[0], atol=1e-6)
             np.testing.assert_allclose(run.params["b"], model.intercept_[0], atol=1e-6)
-            guess = np.asarray(run.predict(data.validation.x)) > 0
+            guess = np.asarray(run.apply(data.validation.x)) > 0
             recalls.append(recall_score(data.validation.y, guess, pos_label=0))
             assert recalls[-1] == recall_score(
                 data.validation.y, model.predict(data.validation.x), pos_label=0

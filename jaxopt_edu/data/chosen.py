@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.dataset import real
-from jaxopt_edu.data.preparation import Fitted, Preparation
+from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.preparation import Fitted, Preparation, real
+from jaxopt_edu.data.prepared import prepared_by
 from jaxopt_edu.kinds import OddValues, is_missing
 
-__all__ = ["Chosen"]
+__all__ = ["Chosen", "prepared_rows"]
 
 BLOCK = 1024  # rows that are prepared at a time
 
@@ -27,7 +28,7 @@ class Chosen(NamedTuple):
         """The preparation fitted to these rows."""
         x = self.x[self.rows]
         try:
-            return preparation.fit(x)
+            return preparation.fit_named(x, self.names)
         except OddValues as error:
             raise self._placed(error, x, 0) from None
 
@@ -73,6 +74,17 @@ class Chosen(NamedTuple):
         if not columns:
             return error
         return error.moved(self.what, self.names[columns[0]], int(self.rows[first + error.row]))
+
+
+def prepared_rows(
+    what: str, x: Any, columns: Columns, fitted: Fitted, features: tuple[str, ...]
+) -> ndarray:
+    """Rows as they were given, by the names of their columns, after a fitted preparation."""
+    if prepared_by(x) not in (None, columns.by):
+        raise ValueError(f"{what}: these rows were prepared already (np.asarray forgets it)")
+    rows = columns.rows(x, what)
+    whole = Chosen(what, columns.names, rows, rows, np.arange(len(rows)))
+    return whole.prepared(fitted, features)
 
 
 def _same(v: Any, w: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.dataset import Data
 
 __all__ = ["class_weights"]
@@ -30,12 +31,21 @@ def class_weights(data: Any) -> tuple[float, ...]:
             raise ValueError("data: a regression has no classes to weigh")
         labels, classes = np.asarray(data.train.first()[1]), data.n_classes
     else:
-        labels = np.asarray(data)
-        if labels.dtype.kind not in "iu" or labels.ndim != 1 or not len(labels):
+        labels = plain("data", data)
+        if labels.dtype.kind not in "biu" or labels.ndim != 1 or not len(labels):
             raise TypeError(
-                f"data are labels of {labels.dtype} of shape {labels.shape}: wanted integers (n,)"
+                f"data are labels of {labels.dtype} of shape {labels.shape}: wanted integers (n,); "
+                "class_weights(from_arrays(x, labels)) takes others"
             )
-        classes = int(labels.max()) + 1
+        labels = labels.astype(np.int64) if labels.dtype == bool else labels
+        found = np.unique(labels)
+        gaps = np.flatnonzero(found[found >= 0] != np.arange(np.sum(found >= 0)))
+        if gaps.size:
+            raise ValueError(
+                f"class {gaps[0]} has no example to train on; labels are numbered from 0, and one "
+                f"is {found[-1]}: class_weights(from_arrays(x, labels)) takes others"
+            )
+        classes = len(found)
     counts = class_counts(labels, classes)
     return tuple((len(labels) / (classes * counts)).tolist())
 

@@ -1,24 +1,24 @@
 """Data as one value: three parts, and where they come from."""
 
 import dataclasses
+import hashlib
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.asides import UNTOLD
-from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
+from jaxopt_edu.data.chosen import prepared_rows
+from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize
+from jaxopt_edu.data.prepared import marked
 from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
 
 SHARE = 0.2  # of validation and of test, unless told otherwise
-
-
-def real(x: Any) -> ndarray:
-    """Numbers in the float type that JAX computes in: float32, or float64 where it is enabled."""
-    return numbers(x).astype(jnp.result_type(float))
 
 
 class Part(NamedTuple):
@@ -93,6 +93,23 @@ class Source:
     path: str | None = dataclasses.field(default=None, compare=False)
     sizes: tuple[int, ...] = dataclasses.field(default=(), compare=False)
     fitted: Fitted = dataclasses.field(default=Fitted(), compare=False)
+    columns: Columns = dataclasses.field(default=Columns(), compare=False)
+
+    @property
+    def mark(self) -> str | None:
+        """What rows prepared as these are marked with: a hash of all that decides about them.
+
+        None where the preparation changes nothing: then rows are as they were given.
+        """
+        if not getattr(self.fitted, "changes", True):
+            return None
+        compared = [getattr(self, f.name) for f in dataclasses.fields(self) if f.compare]
+        digest = hashlib.sha256(repr(compared).encode())
+        leaves, structure = jax.tree.flatten(self.fitted)  # a fold's own, with equal sources
+        digest.update(str(structure).encode())
+        for leaf in leaves:
+            digest.update(np.asarray(leaf).tobytes() if np.ndim(leaf) else repr(leaf).encode())
+        return digest.hexdigest()
 
     def arguments(self) -> dict[str, Any]:
         """What `load` is to be called with to make the data again, without its defaults."""
@@ -147,7 +164,8 @@ class Data(Constant):
     def pool(self) -> Part:
         """The training and the validation part as one: the rows that folds are made of."""
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
-        return Part(*map(np.concatenate, pairs))
+        x, y = map(np.concatenate, pairs)
+        return Part(marked(x, self.source.mark), y)
 
     @property
     def pool_targets(self) -> ndarray:
@@ -155,7 +173,15 @@ class Data(Constant):
         return np.concatenate([counted_targets(part) for part in (self.train, self.validation)])
 
     def prepare(self, x: Any) -> Any:
-        return real(self.source.fitted.apply(x))
+        """What the examples of the training part went through, done to rows as they were given.
+
+        x: rows as `from_arrays` takes them; columns with names may stand in any order.
+        Errors: ValueError for rows that were prepared already, for columns that are missing or
+            unknown (by name) or too many or few, and for missing values that nothing fills.
+        """
+        source = self.source
+        rows = prepared_rows("x", x, source.columns, source.fitted, self.features)
+        return marked(rows, source.mark)
 
     def __eq__(self, other):
         if self.source is UNTOLD:

@@ -4,7 +4,8 @@ from typing import Any
 
 from numpy import ndarray
 
-from jaxopt_edu.arrays import column_names, floats, plain
+from jaxopt_edu.arrays import floats, plain
+from jaxopt_edu.data.columns import Columns, column_names
 from jaxopt_edu.data.raw import Pair
 from jaxopt_edu.kinds import is_missing, of_one_kind
 
@@ -29,20 +30,20 @@ def targets_of(what: str, y: Any, task: str | None = None) -> ndarray:
     return y
 
 
-def pair_of(name: str, part: Any, task: str | None) -> Pair | None:
-    """The arrays of a ready-made part; None for a share."""
+def pair_of(name: str, part: Any, task: str | None, columns: Columns) -> Pair | None:
+    """The arrays of a ready-made part, its columns in the order of those of x; None for a share."""
     if not isinstance(part, tuple | list):
         return None
     if len(part) != 2:
         raise ValueError(f"a ready-made part is a pair (x, y), got {len(part)} things")
-    return plain(f"{name} x", part[0]), targets_of(f"{name} y", part[1], task)
+    return columns.ordered(part[0], f"{name} x"), targets_of(f"{name} y", part[1], task)
 
 
 def columns_of(x: Any, shape: tuple[int, ...], features: Any) -> tuple[str, ...]:
     """The names of the columns of a table: those given, its own, or x0, x1, ..."""
     if len(shape) != 2:
         return tuple(features)
-    names = tuple(map(str, features)) or column_names(x) or ()
+    names = tuple(map(str, features)) or column_names(x)
     names = names or tuple(f"x{j}" for j in range(shape[1]))
     if len(names) != shape[1]:
         raise ValueError(f"features names {len(names)} columns, but x has {shape[1]}")

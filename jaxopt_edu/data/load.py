@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.chosen import Chosen
+from jaxopt_edu.data.columns import Columns, kinds_of, read_table
 from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
 from jaxopt_edu.data.given import columns_of, pair_of, targets_of
 from jaxopt_edu.data.labels import warn_of_counts
 from jaxopt_edu.data.pipeline import preparation_of, to_json
+from jaxopt_edu.data.prepared import marked
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
@@ -64,6 +65,7 @@ def load(
         raw.sha256(),
         loaded=True,
         path=None if path is None else os.path.abspath(path),
+        columns=Columns(raw.features, raw.x.shape[1:], named=True, kinds=kinds_of(raw.x)),
     )
     if sha256 not in (None, source.sha256):
         raise ValueError(
@@ -109,13 +111,18 @@ def from_arrays(
     >>> data.targets, data.train.y, data.source.sizes
     (('no', 'yes'), array([1, 0, 1, 1, 0, 0], dtype=int32), (6, 2, 2))
     """
-    own = pair_of("validation", validation, task), pair_of("test", test, task)
+    rows, _ = read_table(x, "x")
+    names = columns_of(x, rows.shape, features)
+    columns = Columns.of(x, rows, names, len(features) > 0)
+    own = (
+        pair_of("validation", validation, task, columns),
+        pair_of("test", test, task, columns),
+    )
     labels = targets_of("y", y, task)
     kind = task or ("regression" if labels.dtype.kind == "f" else "classification")
     if task is None and kind == "classification":
         warn_of_counts(labels)
-    rows = plain("x", x)
-    raw = Raw(rows, labels, columns_of(x, rows.shape, features), tuple(targets), kind, *own)
+    raw = Raw(rows, labels, names, tuple(targets), kind, *own)
     source = Source(
         name,
         check_seed(seed, None),
@@ -124,6 +131,7 @@ def from_arrays(
         None if raw.test else _share("test", test),
         raw.sha256(),
         loaded=False,
+        columns=columns,
     )
     return _make(raw, source)
 
@@ -195,12 +203,12 @@ def _prepared(parts: list[Chosen], raw: Raw, source: Source) -> Data:
     """The three parts after a preparation that has seen the first one only."""
     fitted = parts[0].fit(source.preparation)
     names = fitted.names(raw.features)
+    source = dataclasses.replace(source, fitted=fitted, sizes=tuple(len(p.rows) for p in parts))
     kind = np.int32 if raw.task == "classification" else jnp.result_type(float)
     train, validation, test = (
-        Part(part.prepared(fitted, names), part.y[part.rows].astype(kind)) for part in parts
+        Part(marked(part.prepared(fitted, names), source.mark), part.y[part.rows].astype(kind))
+        for part in parts
     )
-    sizes = (len(train.y), len(validation.y), len(test.y))
-    source = dataclasses.replace(source, fitted=fitted, sizes=sizes)
     classes = len(raw.targets) if raw.task == "classification" else None
     return Data(
         train, validation, test, source, raw.task, classes, names, raw.targets, raw.labels,

@@ -8,25 +8,19 @@ split. Everything here is NumPy, in float64.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.arrays import floats, plain
+from jaxopt_edu.data.columns import by_name, column_names
 from jaxopt_edu.kinds import BOOLS, NUMBERS, OddValues, is_missing, of_one_kind, word_of
 from jaxopt_edu.value import pytree, recipe, static
 
 __all__ = [
-    "Preparation",
-    "Fitted",
-    "Standardize",
-    "MinMax",
-    "Impute",
-    "OneHot",
-    "standardize",
-    "min_max",
-    "impute",
-    "one_hot",
-]
+    "Fitted", "Impute", "MinMax", "OneHot", "Preparation", "Standardize", "impute", "min_max",
+    "one_hot", "standardize",
+]  # fmt: skip
 
 Names: TypeAlias = tuple[str, ...]
 
@@ -34,6 +28,11 @@ Names: TypeAlias = tuple[str, ...]
 def numbers(x: Any) -> ndarray:
     """x as float64, or as the integers that it holds (no copy of a large set of images)."""
     return floats("x", x)
+
+
+def real(x: Any) -> ndarray:
+    """Numbers in the float type that JAX computes in: float32, or float64 where it is enabled."""
+    return numbers(x).astype(jnp.result_type(float))
 
 
 def table(x: Any) -> ndarray:
@@ -44,9 +43,25 @@ def table(x: Any) -> ndarray:
     return x
 
 
+def check_columns(x: ndarray, wanted: tuple[int, ...]) -> None:
+    """ValueError unless rows have the shape of those that were fitted."""
+    if wanted and x.shape[1:] != wanted:
+        shown = ", ".join(map(str, ("rows", *wanted)))
+        raise ValueError(f"x has shape {x.shape}: wanted ({shown}), as what was fitted")
+
+
 @pytree
 class Fitted:
-    """A preparation that has seen the training part; as it stands, it changes nothing."""
+    """A preparation that has seen the training part; as it stands, it changes nothing.
+
+    Those that have a field `columns` were fitted to a table with these names, and put the columns
+    of another table with names into their order.
+    """
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change a row."""
+        return type(self) is not Fitted
 
     def apply(self, x: Any) -> Any:
         return x
@@ -74,6 +89,10 @@ class Preparation:
     def fit(self, x: Any) -> Fitted:
         return Fitted()
 
+    def fit_named(self, x: Any, names: Names) -> Fitted:
+        """`fit` of an array whose columns have these names."""
+        return self.fit(x)
+
 
 # ------------------------------------------------------------------------------ scale and shift
 
@@ -84,9 +103,12 @@ class Scaled(Fitted):
 
     shift: Any
     scale: Any
+    columns: Names = static(default=())
 
     def apply(self, x):
-        return (numbers(x) - self.shift) / self.scale
+        x = numbers(by_name(x, self.columns))
+        check_columns(x, np.shape(self.shift))
+        return (x - self.shift) / self.scale
 
 
 @pytree
@@ -105,11 +127,11 @@ class Standardize(Preparation):
     """
 
     def fit(self, x):
-        x = numbers(x)
+        names, x = column_names(x), numbers(x)
         mean, variance = np.nanmean(x, axis=0, dtype=float), np.nanvar(x, axis=0, dtype=float)
         rounding = len(x) * np.finfo(float).eps
         constant = variance <= rounding * variance + (rounding * mean) ** 2
-        return Scaled(mean, np.where(constant, 1, np.sqrt(variance)))
+        return Scaled(mean, np.where(constant, 1, np.sqrt(variance)), names)
 
 
 standardize = recipe("standardize", Standardize)
@@ -131,10 +153,10 @@ class MinMax(Preparation):
     """
 
     def fit(self, x):
-        x = numbers(x)
+        names, x = column_names(x), numbers(x)
         low, high = np.nanmin(x, axis=0).astype(float), np.nanmax(x, axis=0).astype(float)
         constant = high - low < 10 * np.finfo(float).eps
-        return Scaled(low, np.where(constant, 1, high - low))
+        return Scaled(low, np.where(constant, 1, high - low), names)
 
 
 min_max = recipe("min_max", MinMax)
@@ -148,9 +170,11 @@ class Filled(Fitted):
     """x with fill in the place of missing values."""
 
     fill: Any = static()
+    columns: Names = static(default=())
 
     def apply(self, x):
-        x = plain("x", x)
+        x = table(by_name(x, self.columns))
+        check_columns(x, (len(self.fill),))
         missing = is_missing(x)
         return np.where(missing, np.asarray(self.fill, x.dtype), x) if missing.any() else x
 
@@ -197,7 +221,7 @@ class Impute(Preparation):
         return True
 
     def fit(self, x):
-        x = table(x)
+        names, x = column_names(x), table(x)
         present = ~is_missing(x)
         empty = np.flatnonzero(~present.any(axis=0))
         if empty.size:
@@ -205,7 +229,7 @@ class Impute(Preparation):
         check, statistic = STATISTICS[self.strategy]
         columns = [check(column, j) for j, column in enumerate(x.T)]
         pairs = zip(columns, present.T, strict=True)
-        return Filled(tuple(statistic(column[there]) for column, there in pairs))
+        return Filled(tuple(statistic(column[there]) for column, there in pairs), names)
 
 
 impute = recipe("impute", Impute)
@@ -214,16 +238,24 @@ impute = recipe("impute", Impute)
 # ------------------------------------------------------------------------------------ categories
 
 
+UNKNOWN = ("ignore", "error")
+
+
 @pytree
 class Encoded(Fitted):
-    """One column of 0 and 1 for each category of each column."""
+    """One column of 0 and 1 for each category of each column; others as `unknown` says."""
 
     categories: Any = static()
+    unknown: str = static(default="ignore", among=UNKNOWN)
+    columns: Names = static(default=())
 
     def apply(self, x):
-        x = table(x)
+        x = table(by_name(x, self.columns))
+        check_columns(x, (len(self.categories),))
         for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
             _check_kind(column, known, j)
+            if self.unknown == "error":
+                _check_known(column, known, self.columns[j] if self.columns else j)
         columns = zip(x.T, self.categories, strict=True)
         return np.concatenate(
             [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
@@ -238,7 +270,9 @@ class Encoded(Fitted):
 class OneHot(Preparation):
     """Every column is a category and becomes one column of 0 and 1 for each of its values.
 
-    The values are those of the training part, sorted; one that it does not hold is all zeros.
+    The values are those of the training part, sorted.
+    unknown: what becomes of a value that it does not hold: all zeros ("ignore"), or an error that
+        names the column.
     Shapes: x (n, d) -> (n, number of values in all columns).
     Agrees with: sklearn.preprocessing.OneHotEncoder(handle_unknown="ignore"), exactly.
 
@@ -248,11 +282,26 @@ class OneHot(Preparation):
            [0., 0.]])
     """
 
+    unknown: str = static(default="ignore", among=UNKNOWN)
+
     def fit(self, x):
+        return self.fit_named(x, column_names(x))
+
+    def fit_named(self, x, names):
         x = table(x)
         for j, column in enumerate(x.T):
             of_one_kind("one_hot", "x", column, j)
-        return Encoded(tuple(tuple(np.unique(column).tolist()) for column in x.T))
+        known = tuple(tuple(np.unique(column).tolist()) for column in x.T)
+        return Encoded(known, self.unknown, tuple(names))
+
+
+def _check_known(column: ndarray, known: tuple, name: Any) -> None:
+    """OddValues where a column holds a value that is none of the categories."""
+    found = set(known)
+    for row, value in enumerate(column.tolist()):
+        if value not in found:
+            way = f"the training part has {', '.join(map(repr, known[:10]))}"
+            raise OddValues("x", name, row, value, "an unknown category", way)
 
 
 def _check_kind(column: ndarray, known: tuple, j: int) -> None:

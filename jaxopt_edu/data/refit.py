@@ -11,13 +11,15 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.chosen import Chosen
-from jaxopt_edu.data.dataset import Data, counted, real
+from jaxopt_edu.data.dataset import Data, counted
 from jaxopt_edu.data.pipeline import FittedOn, FittedPipeline
-from jaxopt_edu.data.preparation import Fitted, Scaled, numbers
+from jaxopt_edu.data.preparation import Fitted, Scaled, numbers, real
+from jaxopt_edu.data.prepared import marked
 from jaxopt_edu.value import pytree, show, static
 
 __all__ = ["MOST_BYTES", "Refit", "refit"]
 
+OF_FOLDS = "folds"  # the mark of rows that no single fold's preparation has made
 MOST_BYTES = 2**31  # of the arrays of all folds together
 Affine = tuple[Any, Any]  # (shift, scale): x becomes (x - shift) / scale
 
@@ -86,7 +88,7 @@ def _close(x: ndarray, y: ndarray) -> bool:
 
 def _fit(data: Data, x: ndarray, k: int) -> Fitted:
     try:
-        return data.source.preparation.fit(x)
+        return data.source.preparation.fit_named(x, data.given[0].names)
     except (TypeError, ValueError) as error:
         raise ValueError(f"fold {k}: {error}") from error
 
@@ -147,7 +149,7 @@ def _scaled(
     shifts, scales = (np.stack([np.broadcast_to(a[i], shape) for a in affine]) for i in (0, 1))
     m, s = shifts.mean(0), scales.mean(0)
     common, test = FittedPipeline((first, Scaled(m, s))), data.given[2]
-    x, x_test = (chosen.prepared(common, data.features) for chosen in (given, test))
+    x, x_test = (marked(c.prepared(common, data.features), OF_FOLDS) for c in (given, test))
     shift, scale = real((shifts - m) / s), real(scales / s)
     return Refit(x, x_test, tuple(fits), (given, test), shift, scale)
 
@@ -166,6 +168,7 @@ def _stacked(data: Data, given: Chosen, fits: list[Fitted]) -> Refit:
         np.concatenate([chosen.prepared(fitted, data.features) for fitted in fits])
         for chosen in (given, test)
     )
+    pool, rest = marked(pool, OF_FOLDS), marked(rest, OF_FOLDS)
     return Refit(pool, rest, tuple(fits), (given, test), stacked=True)
 
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 from scipy.special import ndtr
 
 from jaxopt_edu import losses, metrics
+from jaxopt_edu.arrays import column_names, finite_table
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import adam
@@ -74,8 +75,9 @@ def find_shift(first: Any, second: Any, names: tuple[str, ...] = (), seed: int =
     ('x0',)
     """
     seed = check_seed(seed, None)
-    a, b = (np.asarray(x, float) for x in (first, second))
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+    a, b = finite_table("first", first), finite_table("second", second)
+    names = names or column_names(first) or ()
+    if a.shape[1] != b.shape[1]:
         raise ValueError(f"rows of shape {a.shape} and {b.shape}: wanted (n, d) and (m, d)")
     if min(len(a), len(b)) < 2 * FOLDS:
         raise ValueError(f"{len(a)} and {len(b)} rows: wanted at least {2 * FOLDS} of either")

@@ -1,7 +1,7 @@
 """Why a model predicts what it predicts: for one example, and over all of them.
 
-predict is any function from (n, d) to (n,) or (n, k) that JAX can trace, such as `run.predict` or
-`lambda x: jax.nn.softmax(run.predict(x))`. Every call compiles one program; where the same call
+predict is any function from (n, d) to (n,) or (n, k) that JAX can trace, such as `run.apply` or
+`lambda x: jax.nn.softmax(run.apply(x))`. Every call compiles one program; where the same call
 comes again, wrap it in `jax.jit` to keep that. At most `chunk` rows go to predict at once, however
 many there are to be computed (but no fewer than one background set).
 """

@@ -18,6 +18,7 @@ from jaxopt_edu.explain.inputs import (
     output_of,
 )
 from jaxopt_edu.scores import mode_of, name_of, resolve_mode
+from jaxopt_edu.shapes import array
 from jaxopt_edu.tree import root
 from jaxopt_edu.value import check_count
 
@@ -71,7 +72,7 @@ def permutation_importance(
     >>> bool(found.mean[0] > 0.5), float(found.mean[1])
     (True, 0.0)
     """
-    x, y = examples("x", x), jnp.asarray(y)
+    x, y = examples("x", x), array("y", y)
     n, d = x.shape
     output_of(predict, x)
     mode = resolve_mode(mode, mode_of(metric), f"metric {name_of(metric)}")

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, random
 
+from jaxopt_edu.shapes import array
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -17,7 +19,7 @@ CHUNK = 2**14  # rows that go to predict at once, unless told otherwise
 
 def examples(name: str, x: Any) -> Array:
     """x as an array of floats of shape (n, d), or the error that says what it is instead."""
-    x = jnp.asarray(x)
+    x = array(name, x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{name} is {x.dtype}: wanted floats")
     if x.ndim != 2 or 0 in x.shape:
@@ -41,7 +43,7 @@ def output_of(predict: Any, x: Array) -> jax.ShapeDtypeStruct:
     if not callable(predict):
         raise TypeError(
             f"predict is of type {type(predict).__name__}: wanted a function of (n, d), "
-            "such as run.predict"
+            "such as run.apply"
         )
     out: Any = jax.eval_shape(predict, x)
     if not isinstance(out, jax.ShapeDtypeStruct):
@@ -74,7 +76,7 @@ def one_program(f: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(f)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         given: dict[str, Any] = signature.bind(*args, **kwargs).arguments
-        x = jnp.asarray(given.pop("x"))
+        x = array("x", given.pop("x"))
         explain: Any = functools.partial(f, **given)
         return jax.jit(lambda x: explain(x=x))(x)
 

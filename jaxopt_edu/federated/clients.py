@@ -8,6 +8,8 @@ import numpy as np
 from jax import Array
 from numpy import ndarray
 
+from jaxopt_edu.arrays import plain
+from jaxopt_edu.kinds import of_one_kind
 from jaxopt_edu.value import Constant, check_count, check_seed, pytree
 
 __all__ = ["Clients", "dirichlet_split"]
@@ -31,7 +33,7 @@ class Clients(Constant):
     @classmethod
     def of(cls, parts: Sequence[Any]) -> "Clients":
         """From one list of rows for each client; ValueError where they overlap or are none."""
-        parts = [np.asarray(part, int) for part in parts]
+        parts = [_rows(i, part) for i, part in enumerate(parts)]
         if not parts or not sum(map(len, parts)):
             raise ValueError("clients: wanted a list of rows for each, and rows in at least one")
         every = np.concatenate(parts)
@@ -69,6 +71,16 @@ class Clients(Constant):
         return f"Clients({len(self)} clients with {few} to {many} examples)"
 
 
+def _rows(i: int, part: Any) -> ndarray:
+    """Row numbers of a client, or the error that says what else they are."""
+    rows = plain(f"clients: part {i}", part)
+    if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+        raise TypeError(
+            f"clients: part {i} is {rows.dtype} of shape {rows.shape}: wanted row numbers (n,)"
+        )
+    return rows.astype(np.int64)
+
+
 def dirichlet_split(labels: Any, clients: int, alpha: float, seed: int = 0) -> Clients:
     """Deals examples to clients that differ in their classes and in their sizes.
 
@@ -76,7 +88,7 @@ def dirichlet_split(labels: Any, clients: int, alpha: float, seed: int = 0) -> C
         and its shuffled examples are cut at the rounded cumulative shares.
     alpha: large: all clients alike; small: each has few classes, and some may have no example.
     Shapes: labels (n,) -> clients whose rows are 0 to n - 1, each once.
-    Errors: ValueError where labels are no vector, clients < 1 or alpha <= 0.
+    Errors: ValueError where labels are no vector or some are missing, clients < 1 or alpha <= 0.
     Source: Hsu, Qi & Brown 2019, arXiv:1909.06335, with the shares drawn for each class.
 
     >>> import jaxopt_edu as jo
@@ -84,11 +96,12 @@ def dirichlet_split(labels: Any, clients: int, alpha: float, seed: int = 0) -> C
     >>> jo.federated.dirichlet_split(labels, 20, alpha=0.3)
     Clients(20 clients with 13 to 119 examples)
     """
-    labels = np.asarray(labels)
+    labels = plain("labels", labels)
     if labels.ndim != 1 or not len(labels):
         raise ValueError(
             f"labels have shape {labels.shape}: wanted (n,), the class of each example"
         )
+    of_one_kind("a column of labels", "labels", labels)
     check_count("clients", clients)
     if not 0 < alpha < np.inf:
         raise ValueError(f"alpha = {alpha}: wanted a number above 0")

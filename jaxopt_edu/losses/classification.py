@@ -8,6 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.core import Scalar
+from jaxopt_edu.link import linked
 from jaxopt_edu.shapes import class_labels, floats, pair
 from jaxopt_edu.tree import is_float, wide
 
@@ -17,6 +18,7 @@ Axis = int | tuple[int, ...] | None
 # --------------------------------------------------------------------- classes, one number each
 
 
+@linked("sign")
 def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """The loss of the support-vector machine, for targets -1 and 1.
 
@@ -35,6 +37,7 @@ def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     return jnp.maximum(0, 1 - y * x)
 
 
+@linked("sigmoid")
 def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     """How surprising a yes (1) or no (0) is where the model gives yes the probability sigmoid(x).
 
@@ -52,6 +55,7 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     return y * jax.nn.softplus(-x) + (1 - y) * jax.nn.softplus(x)
 
 
+@linked("sigmoid")
 def sigmoid_focal_loss(
     logits: ArrayLike, labels: ArrayLike, *, alpha: Scalar | None = None, gamma: Scalar = 2.0
 ) -> Array:
@@ -102,6 +106,7 @@ def _log_softmax(x: Array, mask: Array) -> Array:
     return jax.nn.log_softmax(jnp.where(mask, x, jnp.finfo(x.dtype).min))
 
 
+@linked("softmax")
 def softmax_cross_entropy(
     logits: ArrayLike, labels: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> Array:
@@ -111,9 +116,11 @@ def softmax_cross_entropy(
     Shapes: logits x and labels y (..., classes) -> (...). `where` names the classes that count
         (the shape of x) or the examples that do (the shape of the result; others cost 0).
     Units: nats. Labels are probabilities: one-hot or smoothed (`smooth_labels`).
+    A logit of minus infinity rules its class out: it costs nothing where the label does as well.
     Errors: ValueError where the shapes differ; class numbers as labels belong to
         `softmax_cross_entropy_with_integer_labels`.
-    Agrees with: optax.softmax_cross_entropy, 1e-12 in float64.
+    Agrees with: optax.safe_softmax_cross_entropy, and optax.softmax_cross_entropy where that is not
+        NaN; 1e-12 in float64.
 
     >>> import jaxopt_edu as jo
     >>> print(f"{jo.losses.softmax_cross_entropy([1.0, 2.0], [0, 1]):.4f}")
@@ -121,9 +128,10 @@ def softmax_cross_entropy(
     """
     x, y = pair(logits, labels, ("logits", "labels"))
     x, y, mask = (_rows(z, axis) for z in (x, y, _mask(where, x, axis)))
-    return -jnp.sum(jnp.where(mask, y, 0) * _log_softmax(x, mask), -1)
+    return -jnp.sum(_weigh(jnp.where(mask, y, 0), _log_softmax(x, mask)), -1)
 
 
+@linked("softmax")
 def softmax_cross_entropy_with_integer_labels(
     logits: ArrayLike,
     labels: ArrayLike,
@@ -158,6 +166,7 @@ def softmax_cross_entropy_with_integer_labels(
     return jnp.where(known, loss, jnp.where(jnp.any(mask, -1), jnp.nan, 0))
 
 
+@linked("softmax")
 def softmax_focal_loss_with_integer_labels(
     logits: ArrayLike, labels: ArrayLike, *, gamma: Scalar = 2.0
 ) -> Array:
@@ -198,6 +207,7 @@ def smooth_labels(
     return (1 - alpha) * y + alpha / jnp.maximum(jnp.sum(mask, axis, keepdims=True), 1)
 
 
+@linked("argmax")
 def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """How far the score of the label is from leading every other score by 1.
 
@@ -223,6 +233,7 @@ def _weigh(p: Array, log_q: Array) -> Array:
     return p * jnp.where((p == 0) & jnp.isinf(log_q), 0, log_q)
 
 
+@linked("log")
 def kl_divergence(
     log_predictions: ArrayLike,
     targets: ArrayLike,
@@ -249,6 +260,7 @@ def kl_divergence(
     return jnp.sum(_weigh(p, log_p - log_q), axis, where=_mask(where, p, axis))
 
 
+@linked("log")
 def kl_divergence_with_log_targets(
     log_predictions: ArrayLike,
     log_targets: ArrayLike,

@@ -6,6 +6,7 @@ from typing import Any
 
 from jax import Array
 
+from jaxopt_edu.link import link_of
 from jaxopt_edu.value import nearest, pytree, show, static
 
 
@@ -16,6 +17,11 @@ class WithNumbers:
     loss: Callable = static()
     numbers: dict[str, Any]
     inlined = "numbers"
+
+    @property
+    def link(self) -> str:
+        """The name of the link of the loss inside."""
+        return link_of(self.loss).name
 
     def __call__(self, predictions: Any, targets: Any) -> Array:
         return self.loss(predictions, targets, **self.numbers)

@@ -8,6 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.core import Scalar
+from jaxopt_edu.link import linked
 from jaxopt_edu.shapes import floats, pair
 
 
@@ -19,6 +20,7 @@ def _error(predictions: Any, targets: Any) -> Array:
     return x - y
 
 
+@linked("identity")
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """The squared difference, without the 1/2 of `l2_loss`.
 
@@ -35,6 +37,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> A
     return _error(predictions, targets) ** 2
 
 
+@linked("identity")
 def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """Half the squared difference, whose derivative is the difference.
 
@@ -49,6 +52,7 @@ def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     return squared_error(predictions, targets) / 2
 
 
+@linked("identity")
 def huber_loss(
     predictions: ArrayLike, targets: ArrayLike | None = None, *, delta: Scalar = 1.0
 ) -> Array:
@@ -69,6 +73,7 @@ def huber_loss(
     return c * (e - c / 2)
 
 
+@linked("identity")
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """A smooth Huber loss: e^2 / 2 near 0, |e| - log 2 far away, with derivative tanh(e).
 

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu.core import Scalar
+from jaxopt_edu.link import link_of
+from jaxopt_edu.shapes import array
 from jaxopt_edu.value import number, pytree
 
 
@@ -37,8 +39,13 @@ class ClassWeighted:
     weights: tuple[Scalar, ...] = number(0)
     inlined = "weights"
 
+    @property
+    def link(self) -> str:
+        """The name of the link of the loss inside."""
+        return link_of(self.loss).name
+
     def __call__(self, predictions: Any, targets: Any) -> Array:
-        y = jnp.asarray(targets)
+        y = array("targets", targets)
         if not jnp.issubdtype(y.dtype, jnp.integer):
             raise TypeError(f"targets are {y.dtype}: wanted integers, the number of the class")
         losses = self.loss(predictions, targets)
@@ -59,8 +66,8 @@ def class_weighted(loss: Callable, weights: Iterable[Scalar]) -> ClassWeighted:
         negative one.
 
     >>> import jaxopt_edu as jo
-    >>> jo.losses.class_weighted(jo.losses.hinge_loss, [1, 10])
-    ClassWeighted(loss=hinge_loss, weights=(1, 10))
+    >>> jo.losses.class_weighted(jo.losses.multiclass_hinge_loss, [1, 10])
+    ClassWeighted(loss=multiclass_hinge_loss, weights=(1, 10))
     """
     if not callable(loss):
         raise TypeError(f"loss = {loss!r}: wanted a function of (predictions, targets)")

@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.arrays import plain
 from jaxopt_edu.exchange import check_same, processes
+from jaxopt_edu.kinds import is_missing
 from jaxopt_edu.parallel.layout import Layout
 from jaxopt_edu.parallel.source import Position, Source
 
@@ -32,12 +34,13 @@ class Feed:
         stops: tuple[int, ...],
         ahead: int,
         position: Position,
+        classes: int | None = None,
     ):
         self.position = position
         self._source, self._layout, self._like = source, layout, like
         self._stops, self._rows = frozenset(stops), position.rows
         self._queue: queue.Queue = queue.Queue(maxsize=ahead)
-        self._closed = threading.Event()
+        self._closed, self._classes = threading.Event(), classes
         self._checked = False
         self._x64 = jax.enable_x64.value  # JAX keeps it for each thread
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -100,19 +103,34 @@ class Feed:
             raise TypeError(f"batches: one is a {type(batch).__name__}: wanted pairs (x, y)")
         pair = []
         for name, found, like in zip("xy", batch, self._like[:2], strict=True):
-            found = np.asarray(found)
+            found = plain(f"batches: {name}", found)
             if found.ndim == 0 or found.shape[1:] != like.shape[1:]:
                 wanted = f"(rows, {', '.join(map(str, like.shape[1:]))})"
                 raise ValueError(f"batches: {name} has shape {found.shape}: wanted {wanted}")
             if not np.can_cast(found.dtype, like.dtype, "same_kind"):
                 raise TypeError(f"batches: {name} is {found.dtype}: wanted {like.dtype}")
+            if is_missing(found).any():
+                row = np.argwhere(is_missing(found))[0, 0]
+                raise ValueError(f"batches: {name} holds missing values, first in row {row}")
             pair.append(found.astype(like.dtype, copy=False))
+        self._check_labels(found)
         if len(pair[0]) != len(pair[1]) or not len(pair[0]):
             raise ValueError(
                 f"batches: one has {len(pair[0])} rows in x, {len(pair[1])} in y: wanted as many, "
                 "at least 1"
             )
         return pair[0], pair[1]
+
+    def _check_labels(self, y: np.ndarray) -> None:
+        """ValueError for a label that is no class of the data."""
+        if self._classes is None:
+            return
+        wrong = np.flatnonzero((y < 0) | (y >= self._classes))
+        if len(wrong):
+            raise ValueError(
+                f"batches: y holds the label {y[wrong[0]]} in row {wrong[0]}: wanted class "
+                f"numbers, 0 to {self._classes - 1} (the data's labels are numbered in their order)"
+            )
 
     def _on_devices(self, x: np.ndarray) -> jax.Array:
         shape = (processes() * len(x), *x.shape[1:])

@@ -50,8 +50,10 @@ class Job:
         """The stream where a training is to go on, while entered; None without a stream."""
         if self.source is None or way.status != RUNNING:
             return contextlib.nullcontext()
-        like, stops = self.experiment.data.train, self.settings.stops
-        return Feed(self.source, self.layout, like, stops, self.ahead, way.position)
+        data, stops = self.experiment.data, self.settings.stops
+        return Feed(
+            self.source, self.layout, data.train, stops, self.ahead, way.position, data.n_classes
+        )
 
     def advance(self, way: Way, stop: int) -> None:
         """Takes the steps up to stop, or to where the gradient is small enough."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.arrays import finite_table
+
 __all__ = ["k_anonymous", "pseudonyms"]
 
 
@@ -19,7 +21,8 @@ def k_anonymous(x: Any, k: int) -> ndarray:
         shows its mean.
     Shapes: x (n, columns) -> (n, columns), float64.
     It hides who is who among k, not what all k have in common; noise does (`noisy_gradient`).
-    Errors: ValueError where x is no table of finite numbers, or k is not in 1 to n.
+    Errors: ValueError or TypeError where x is no table of finite numbers (naming column and row),
+        or k is not in 1 to n.
     Source: Samarati & Sweeney 1998 for k-anonymity; LeFevre, DeWitt & Ramakrishnan 2006 (ICDE),
         Mondrian, for the splits.
 
@@ -27,9 +30,7 @@ def k_anonymous(x: Any, k: int) -> ndarray:
     >>> jo.privacy.k_anonymous([[20.0], [22.0], [60.0], [64.0], [65.0]], k=2).ravel()
     array([21., 21., 63., 63., 63.])
     """
-    x = np.asarray(x, float)
-    if x.ndim != 2 or not np.isfinite(x).all():
-        raise ValueError(f"x has shape {x.shape}: wanted a table (rows, columns) of finite numbers")
+    x = finite_table("x", x)
     if not 1 <= k <= len(x):
         raise ValueError(f"k = {k}: wanted 1 to {len(x)}, the number of rows")
     unit = np.where(np.ptp(x, axis=0) > 0, np.ptp(x, axis=0), 1)

@@ -230,6 +230,6 @@ def rank_features(
         mode = resolve_mode(mode, "min", "the loss")
     score = (lambda p, y: experiment.loss(p, y).mean()) if metric is None else metric
     found = permutation_importance(
-        run.predict, x, y, score, mode=mode, key=jax.random.key(np.uint32(seed)), repeats=repeats
+        run.apply, x, y, score, mode=mode, key=jax.random.key(np.uint32(seed)), repeats=repeats
     )
     return FeatureRanking(experiment.data.features, np.asarray(found.mean), np.asarray(found.std))

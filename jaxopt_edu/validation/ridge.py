@@ -10,6 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.explain.inputs import examples
+from jaxopt_edu.shapes import array
 
 __all__ = ["RidgeLeaveOneOut", "ridge_leave_one_out"]
 
@@ -55,7 +56,7 @@ def ridge_leave_one_out(
     >>> print(f"{found.scores[0]:.3f} {found.scores[1]:.3f}")
     0.000 1.361
     """
-    x, y, penalties = examples("x", x), jnp.asarray(y), jnp.asarray(penalties, float)
+    x, y, penalties = examples("x", x), array("y", y), jnp.asarray(penalties, float)
     if y.ndim not in (1, 2) or len(y) != len(x):
         raise ValueError(f"y has shape {y.shape}, x has shape {x.shape}: wanted as many rows")
     if len(x) < 2:

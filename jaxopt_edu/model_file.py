@@ -1,0 +1,284 @@
+"""Trained models as files: JSON and plain arrays, of which nothing is executed.
+
+`content.json` describes the model, its loss and metrics by their public names, what rows go
+through, and each array of the parameters; see `archive` for what a file may be.
+"""
+
+import contextlib
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu import losses, metrics, models
+from jaxopt_edu.archive import damaged, from_plain, read_archive, to_plain, write_archive
+from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.preparation import Fitted
+from jaxopt_edu.describe import describe, rebuild, unnamed
+from jaxopt_edu.monitor import versions
+from jaxopt_edu.saved import SavedModel
+from jaxopt_edu.value import show
+
+__all__ = ["load_model", "write_model"]
+
+KIND, FORMAT = "jaxopt_edu model", 1
+TOLD = ("mark", "task", "features", "targets", "labels")
+COLUMNS = tuple(f.name for f in dataclasses.fields(Columns))
+NAMED = ("model", "loss", "metrics")
+PUBLIC = {name: getattr(room, name) for room in (models, losses, metrics) for name in room.__all__}
+CALLED = ("class", "function", "partial", "enum")  # how a description names what is called
+NUMBERS = ("array", "number", "float", "complex", "bytes", "dtype", "ellipsis", "keys")
+PLAIN = ("tuple", "list", "dict", "items", "set", "frozenset", "slice", *NUMBERS)
+
+
+def write_model(model: SavedModel, path: Any) -> None:
+    """Writes a model into one file, whole or not at all."""
+    arrays: list = []
+    made = _structure(model.model)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(model.params)
+    wanted: Any = jax.tree.structure(made)
+    if tree != wanted:
+        raise TypeError(f"save: the params are not built as those of model = {show(model.model)}")
+    params = []
+    for place, leaf in leaves:
+        array, told = to_plain(leaf)
+        arrays.append(array)
+        params.append({"place": jax.tree_util.keystr(place), **told})
+    content = {
+        "kind": KIND,
+        "format": FORMAT,
+        "versions": versions(),
+        "model": _public(describe(model.model)),
+        "loss": _public(describe(model.loss)),
+        "metrics": None if model.metrics is None else _public(describe(tuple(model.metrics))),
+        "params": params,
+        "preparation": _encoded(model.fitted, arrays),
+        "columns": _encoded(dataclasses.astuple(model.columns), arrays),
+        **{name: _encoded(getattr(model, name), arrays) for name in TOLD},
+    }
+    write_archive(path, content, arrays)
+
+
+def load_model(
+    path: Any, *, model: Any = None, loss: Any = None, metrics: tuple[Callable, ...] | None = None
+) -> SavedModel:
+    """The trained model that `Run.save` wrote into a file.
+
+    model, loss, metrics: what the file could not name: a class or a function of one's own. What
+        is public here is found by its name, and may be replaced.
+    On the same machine and versions the same rows give the same bits as they gave the run's.
+    Such files are safe to open: they hold numbers and names, and no code.
+    Errors: ValueError that names the file where it is truncated, no such file, of a newer format,
+        or claims to hold more than it does, and where a part must be given; OSError where it
+        cannot be opened.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.load_model("pyproject.toml")
+    Traceback (most recent call last):
+    ValueError: pyproject.toml holds no model, or is damaged: File is not a zip file
+    """
+    content, arrays = read_archive(path)
+    with damaged(path):
+        if content.get("kind") != KIND:
+            raise ValueError(f"it is of the kind {content.get('kind')!r}, not {KIND!r}")
+    if content.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has format {content.get('format')!r}: this version reads {FORMAT}"
+        )
+    given = {"model": model, "loss": loss, "metrics": metrics}
+    with damaged(path):
+        described = {name: content[name] for name in NAMED}
+    _check_given(path, described, given)
+    with damaged(path):
+        count = sum(x.size for x in arrays)
+        told = {name: _decoded(content[name], arrays) for name in TOLD}
+        columns = Columns(**dict(zip(COLUMNS, _decoded(content["columns"], arrays), strict=True)))
+        fitted = _decoded(content["preparation"], arrays)
+        most = max(count, len(told["features"]), math.prod(columns.shape or ()), 64)
+        for name, mine in given.items():
+            if mine is None:
+                _check_public(described[name], most)
+                given[name] = rebuild(described[name])
+        _check_types(given, fitted, columns, told)
+    with _fitting(path, model):
+        params = _params(given["model"], content["params"], arrays)
+    made = tuple(given["metrics"]) if given["metrics"] is not None else None
+    return SavedModel(given["model"], params, given["loss"], made, columns, fitted, **told)
+
+
+def _check_given(path: Any, described: dict[str, Any], given: dict[str, Any]) -> None:
+    """ValueError that names what the file cannot name and nobody gave."""
+    missing = {n: unnamed(described[n], n) for n in NAMED if given[n] is None}
+    told = [f"{place} was {was}" for found in missing.values() for place, was in found.items()]
+    if told:
+        names = ", ".join(f"{name}=..." for name, found in missing.items() if found)
+        raise ValueError(
+            f"{path}: {'; '.join(told)}, which has no public name: give load_model {names}"
+        )
+
+
+# ---------------------------------------------------------------------------------- the params
+
+
+def _structure(model: Any) -> Any:
+    """The params of a model as shapes and dtypes."""
+    return jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
+
+
+def _params(model: Any, described: list, arrays: list) -> Any:
+    leaves, tree = jax.tree_util.tree_flatten_with_path(_structure(model))
+    places = [jax.tree_util.keystr(place) for place, _ in leaves]
+    found = [told["place"] for told in described]
+    if places != found:
+        other = next((p for p in [*places, *found] if (p in places) != (p in found)), "their order")
+        raise ValueError(f"model = {show(model)} has other params: they differ in {other}")
+    made = []
+    for (_, like), told, array in zip(leaves, described, arrays, strict=False):
+        try:
+            made.append(from_plain(array, told, tuple(like.shape)))
+        except ValueError as error:
+            raise ValueError(f"params{told['place']}: {error} ({show(model)})") from None
+    if len(made) < len(leaves):
+        raise ValueError("arrays are missing")
+    return jax.tree.unflatten(tree, made)
+
+
+@contextlib.contextmanager
+def _fitting(path: Any, model: Any) -> Iterator[None]:
+    """Says that it is the model given that does not fit, where one was given."""
+    if model is None:
+        with damaged(path):
+            yield
+        return
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} holds the params of another model: {error}") from error
+
+
+# ------------------------------------------------------------------- what a file may ask for
+
+
+def _public(x: Any) -> Any:
+    """A description in which what is no model, loss or metric of this library has no name."""
+    if isinstance(x, dict):
+        kind = next(iter(x), None)
+        if kind in CALLED and not _is_ours(kind, x[kind]):
+            return {"unnamed": str(x[kind])}
+        return {key: _public(part) for key, part in x.items()}
+    return [_public(part) for part in x] if isinstance(x, list) else x
+
+
+def _is_ours(kind: str, name: Any) -> bool:
+    found = PUBLIC.get(name) if isinstance(name, str) else None
+    if kind == "class":
+        return inspect.isclass(found) and dataclasses.is_dataclass(found)
+    return kind != "enum" and inspect.isroutine(found)
+
+
+def _check_public(x: Any, most: int, name: str = "") -> None:
+    """ValueError unless a description is made of our models, losses, metrics and plain values.
+
+    most: the largest size that a part may have: more numbers than the file holds there are none.
+    """
+    if isinstance(x, dict):
+        kind = next(iter(x), None)
+        if kind in CALLED:
+            if not _is_ours(kind, x[kind]):
+                raise ValueError(f"{x[kind]!r} is no model, loss or metric of this library")
+        elif kind not in PLAIN:
+            raise ValueError(f"it describes {kind!r}, which a model cannot hold")
+        if kind not in NUMBERS:
+            _check_parts(x if kind in CALLED else {kind: x[kind]}, most)
+    elif isinstance(x, list):
+        for part in x:
+            _check_public(part, most, name)
+    elif isinstance(x, int) and not isinstance(x, bool) and name != "seed" and abs(x) > most:
+        raise ValueError(f"{name} = {x}: more than the numbers that it holds")
+
+
+def _check_parts(x: dict[str, Any], most: int) -> None:
+    for key, part in x.items():
+        for name, value in part.items() if key == "dict" else [(key, part)]:
+            _check_public(value, most, name)
+
+
+def _check_types(
+    given: dict[str, Any], fitted: Any, columns: Columns, told: dict[str, Any]
+) -> None:
+    """ValueError unless each part is of the kind it is to be."""
+    names = all(isinstance(n, str) for n in (*told["features"], *told["targets"], told["task"]))
+    names = names and all(isinstance(n, str) for n in columns.names)
+    right = {
+        "columns": names
+        and isinstance(columns.shape, tuple)
+        and len(columns.kinds) <= len(columns.names),
+        "model": hasattr(given["model"], "init") and hasattr(given["model"], "apply"),
+        "loss": callable(given["loss"]),
+        "metrics": given["metrics"] is None or all(map(callable, given["metrics"])),
+        "preparation": isinstance(fitted, Fitted),
+        "labels": isinstance(told["labels"], tuple) and names,
+    }
+    wrong = [name for name, is_right in right.items() if not is_right]
+    if wrong:
+        raise ValueError(f"its {wrong[0]} is none")
+
+
+# ------------------------------------------------------------------- what rows go through
+
+
+def _kinds() -> dict[str, Any]:
+    """The fitted preparations of this library by name."""
+    found, new = {}, [Fitted]
+    while new:
+        kind = new.pop()
+        new += kind.__subclasses__()
+        if kind.__module__.startswith("jaxopt_edu.data."):
+            found[kind.__name__] = kind
+    return found
+
+
+def _encoded(x: Any, arrays: list) -> Any:
+    """A fitted preparation, labels or names as JSON; arrays of numbers go to the others."""
+    if x is None or isinstance(x, bool | str) or (isinstance(x, int) and type(x) is int):
+        return x
+    if isinstance(x, float):
+        return float(x) if math.isfinite(x) else {"float": repr(float(x))}
+    if isinstance(x, bytes):
+        return {"bytes": x.hex()}
+    if isinstance(x, tuple):
+        return {"tuple": [_encoded(part, arrays) for part in x]}
+    if isinstance(x, np.generic) and x.dtype.kind in "biufU":
+        return _encoded(x.item(), arrays)
+    if isinstance(x, jax.Array | np.ndarray) and np.asarray(x).dtype.kind in "biuf":
+        arrays.append(np.asarray(x))
+        return {"array": len(arrays) - 1}
+    if _kinds().get(type(x).__name__) is type(x):
+        fields = {f.name: _encoded(getattr(x, f.name), arrays) for f in dataclasses.fields(x)}
+        return {"fitted": type(x).__name__, "fields": fields}
+    raise TypeError(f"save: {show(x)} of type {type(x).__name__} cannot be written into a file")
+
+
+def _decoded(x: Any, arrays: list) -> Any:
+    """The inverse of `_encoded`."""
+    if not isinstance(x, dict):
+        if isinstance(x, list):
+            raise ValueError("a list stands where none belongs")
+        return x
+    if "fitted" in x:
+        fields = {name: _decoded(part, arrays) for name, part in x["fields"].items()}
+        return _kinds()[x["fitted"]](**fields)
+    [(kind, held)] = x.items()
+    if kind == "tuple":
+        return tuple(_decoded(part, arrays) for part in held)
+    if kind == "array" and type(held) is int and held >= 0:
+        return arrays[held]
+    if kind == "float" and held in ("nan", "inf", "-inf"):
+        return float(held)
+    if kind == "bytes":
+        return bytes.fromhex(held)
+    raise ValueError(f"it holds {kind!r}, which is unknown")

@@ -1,0 +1,234 @@
+"""Trained models on their own: from rows as they were given to answers in the user's own terms."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from numpy import ndarray
+
+from jaxopt_edu.data.chosen import prepared_rows
+from jaxopt_edu.data.columns import Columns, read_table
+from jaxopt_edu.data.dataset import Data, Part, Source
+from jaxopt_edu.data.given import targets_of
+from jaxopt_edu.data.labels import numbered
+from jaxopt_edu.data.preparation import Fitted, real
+from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
+from jaxopt_edu.experiment import Training, TrainingState
+from jaxopt_edu.link import Link, link_named, link_of
+from jaxopt_edu.value import show
+
+__all__ = ["SavedModel", "trained"]
+
+Labels = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A trained model with all that its answers need: what a `Run` saves and `load_model` reads.
+
+    columns, fitted: what rows look like as they are given, and what they go through. mark: of rows
+    that went through it already. features: the columns after it.
+    targets, labels: the names of the classes, and the classes as they were given, in order.
+    No rows of the data are in it.
+    """
+
+    model: Any
+    params: Any
+    loss: Any
+    metrics: tuple[Callable, ...] | None
+    columns: Columns
+    fitted: Fitted
+    mark: str | None
+    task: str
+    features: tuple[str, ...]
+    targets: tuple[str, ...]
+    labels: Labels
+
+    def __repr__(self) -> str:
+        what = f"{len(self.labels)} classes" if self.labels else ", ".join(self.targets[:3])
+        return f"SavedModel({show(self.model)}: {len(self.columns.names)} columns -> {what})"
+
+    def apply(self, x: Any) -> jax.Array:
+        """The raw output of the model for prepared rows: pure, under jit, grad and vmap."""
+        return self.model.apply(self.params, x)
+
+    def predict(self, rows: Any, *, link: Any = None, prepared: bool | None = None) -> ndarray:
+        """The answer for each row: a label as it was given, or numbers for a regression.
+
+        rows: as `jo.data.from_arrays` takes them (array, nested list, data frame): they are
+            prepared as the training part was. One row is x[None].
+        link: what the outputs mean, where the loss does not say: softmax, log, sigmoid, argmax,
+            sign, identity, or a function of the outputs that gives class numbers, or numbers.
+        prepared: whether the rows are prepared already. None: arrays that a `Data` handed out are
+            known to be, all others are not.
+        Errors: ValueError for columns that are missing or unknown (by name) or too many or few,
+            rows that nothing fills, rows prepared for other data, outputs that are NaN.
+        """
+        return self.answer(self.inputs(rows, prepared), link)
+
+    def predict_proba(
+        self, rows: Any, *, link: Any = None, prepared: bool | None = None
+    ) -> ndarray:
+        """The probability of each class, (n, classes), in the order of `targets`.
+
+        Rows and errors: as `predict`; ValueError for a loss that gives no probabilities.
+        """
+        return self.probabilities(self.inputs(rows, prepared), link)
+
+    def evaluate(self, rows: Any, labels: Any, *, prepared: bool | None = None) -> dict[str, float]:
+        """The mean loss and the metrics of rows whose labels (or numbers) are known."""
+        x, y = self.inputs(rows, prepared), self._targets(labels)
+        if len(x) != len(y) or not len(x):
+            raise ValueError(f"{len(x)} rows and {len(y)} labels: wanted one for each")
+        part = Part(x, y)
+        source = Source("rows", 0, None, None, None, "", loaded=False)  # type: ignore[arg-type]
+        classes = len(self.labels) or None
+        data = Data(part, part, part, source, self.task, classes, self.features, self.targets)
+        scored = Training(self.model, self.loss, None, data, metrics=self.metrics)
+        state: Any = TrainingState(self.params, None, None, None)  # type: ignore[arg-type]
+        return {name: float(x) for name, x in scored.score(state, "test").items()}
+
+    # -------------------------------------------------------------------------- in two halves
+
+    def inputs(self, rows: Any, prepared: bool | None = None, parts: Any = ()) -> ndarray:
+        """Rows as the model is to see them; parts: prepared rows that they are not to be."""
+        by = prepared_by(rows)
+        if prepared is None and by is not None:
+            if by not in (self.mark, self.columns.by):
+                raise ValueError(_OF_ARITHMETIC if by == CHANGED else _OF_OTHER_DATA)
+            prepared = by == self.mark
+        if prepared:
+            return real(read_table(rows)[0])
+        given = np.asarray(rows) if by is not None else rows
+        if prepared is None and by is None and self.mark is not None:
+            self._check_raw(given, parts)
+        return self._prepared(given)
+
+    def _prepared(self, rows: Any) -> ndarray:
+        return prepared_rows("rows", rows, self.columns, self.fitted, self.features)
+
+    def _check_raw(self, rows: Any, parts: Any) -> None:
+        """ValueError where rows without names are those of the parts, which are prepared."""
+        array, names = read_table(rows)
+        if names or array.ndim < 2 or not len(array) or array.dtype.kind not in "fV":
+            return
+        if look_prepared(array, parts):
+            same = array.shape[1:] == self.columns.shape and np.array_equal(
+                array, self._prepared(rows)
+            )
+            if not same:
+                raise ValueError(_AS_THE_DATA)
+
+    def outputs(self, x: Any) -> ndarray:
+        """What the model gives for prepared rows, on the host and in at least float32."""
+        found = np.asarray(_apply(self.model, self.params, np.asarray(x)))
+        return found if found.dtype.itemsize > 2 else found.astype(np.float32)
+
+    def answer(self, x: Any, link: Any = None) -> ndarray:
+        """`predict` of prepared rows."""
+        outputs = self.outputs(x)
+        if callable(link):
+            return self._as_labels(np.asarray(link(outputs)), len(outputs))
+        found = self._link(link)
+        if not self.labels:
+            if found.numbers is None:
+                raise ValueError(f"link = {found.name!r} gives classes, but the data have numbers")
+            return found.numbers(outputs)
+        if found.classes is None:
+            raise ValueError(
+                f"loss = {show(self.loss)} leaves outputs as numbers, but the data have classes: "
+                "give link=, such as a function of the outputs that gives class numbers"
+            )
+        _check_known(outputs)
+        return self._as_labels(found.classes(self._of_classes(outputs)), len(outputs))
+
+    def probabilities(self, x: Any, link: Any = None) -> ndarray:
+        """`predict_proba` of prepared rows."""
+        found = self._link(link)
+        if found.probabilities is None:
+            raise ValueError(
+                f"predict_proba: loss = {show(self.loss)} ({found.name}) gives no probabilities; "
+                "predict gives labels or numbers"
+            )
+        outputs = self.outputs(x)
+        _check_known(outputs)
+        p = found.probabilities(self._of_classes(outputs).astype(float))
+        if p.ndim != 2 or p.shape[1] != len(self.targets):
+            raise ValueError(
+                f"predict_proba: the model gives {p.shape}, the data have {len(self.targets)} "
+                "targets: wanted a column for each"
+            )
+        return p
+
+    def _link(self, link: Any) -> Link:
+        if callable(link):
+            raise TypeError("predict_proba: link: wanted the name of one")
+        return link_of(self.loss) if link is None else link_named(link)
+
+    def _of_classes(self, outputs: ndarray) -> ndarray:
+        """The outputs of the classes that there are; a model may have more."""
+        return outputs[:, : len(self.labels)] if self.labels and outputs.ndim == 2 else outputs
+
+    def _as_labels(self, classes: ndarray, n: int) -> ndarray:
+        if not self.labels:
+            return classes
+        numbers = classes.astype(int) if classes.dtype == bool else classes
+        if numbers.shape != (n,) or numbers.dtype.kind not in "iu":
+            raise ValueError(
+                f"link gives {classes.dtype} of shape {classes.shape}: wanted a class number a row"
+            )
+        if n and not (numbers.min() >= 0 and numbers.max() < len(self.labels)):
+            raise ValueError(f"link gives class numbers beyond 0 to {len(self.labels) - 1}")
+        return np.asarray(self.labels)[numbers]
+
+    def _targets(self, labels: Any) -> ndarray:
+        y = targets_of("labels", labels, None if self.labels else "regression")
+        return numbered("labels", y, self.labels) if self.labels else real(y)
+
+
+_WAYS = (
+    "run.apply(x) is the model's output for prepared rows, run.predict('test') answers for a part "
+    "of the data, and prepared=True or False says what rows are"
+)
+_OF_ARITHMETIC = f"rows were computed from prepared rows: {_WAYS}"
+_OF_OTHER_DATA = f"rows were prepared for other data than the model's: {_WAYS}"
+_AS_THE_DATA = f"rows are those of the run's own data, which are prepared already: {_WAYS}"
+
+
+@jax.jit
+def _apply(model: Any, params: Any, x: Any) -> Any:
+    return model.apply(params, x)
+
+
+def _check_known(outputs: ndarray) -> None:
+    bad = np.isnan(outputs).any(axis=tuple(range(1, outputs.ndim)))
+    if bad.any():
+        raise ValueError(
+            f"the model gives NaN for row {np.argmax(bad)}: has its training diverged?"
+        )
+
+
+def trained(experiment: Any, state: Any, asked: str) -> SavedModel:
+    """The model of a run; TypeError where its experiment is no model, loss and `Data`.
+
+    asked: the method that needs them.
+    """
+    name = type(experiment).__name__
+    data: Any = getattr(experiment, "data", None)
+    lacks = [part for part in ("model", "loss") if not hasattr(experiment, part)]
+    if not isinstance(data, Data):
+        lacks.append("data (jo.data.from_arrays makes them)")
+    if not hasattr(state, "params"):
+        lacks.append("params in its state")
+    if lacks:
+        raise TypeError(
+            f"{asked}: {name} has no {', no '.join(lacks)}; run.state is what it learned"
+        )
+    source = data.source
+    return SavedModel(
+        experiment.model, state.params, experiment.loss, getattr(experiment, "metrics", None),
+        source.columns, source.fitted, source.mark, data.task, data.features, data.targets,
+        data.labels,
+    )  # fmt: skip
