@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.chosen import prepared_rows
-from jaxopt_edu.data.columns import Columns, read_table
+from jaxopt_edu.data.columns import Columns, by_name, column_names, read_table
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.given import targets_of
 from jaxopt_edu.data.labels import numbered
@@ -100,7 +100,7 @@ class SavedModel:
                 raise ValueError(_OF_ARITHMETIC if by == CHANGED else _OF_OTHER_DATA)
             prepared = by == self.mark
         if prepared:
-            return real(read_table(rows)[0])
+            return real(self._of_features(rows))
         given = np.asarray(rows) if by is not None else rows
         if prepared is None and by is None and self.mark is not None:
             self._check_raw(given, parts)
@@ -109,12 +109,19 @@ class SavedModel:
     def _prepared(self, rows: Any) -> ndarray:
         return prepared_rows("rows", rows, self.columns, self.fitted, self.features)
 
+    def _of_features(self, rows: Any) -> ndarray:
+        """Rows that may be prepared, columns by name where they have the names of features."""
+        if set(column_names(rows)) == set(self.features):
+            return by_name(rows, self.features)
+        return read_table(rows)[0]
+
     def _check_raw(self, rows: Any, parts: Any) -> None:
-        """ValueError where rows without names are those of the parts, which are prepared."""
-        array, names = read_table(rows)
-        if names or array.ndim < 2 or not len(array) or array.dtype.kind not in "fV":
+        """ValueError where rows are those of the parts, which are prepared."""
+        array = self._of_features(rows)
+        if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
             return
-        if look_prepared(array, parts):
+        came = getattr(rows, "dtype", None)
+        if look_prepared(array, parts, came if isinstance(came, np.dtype) else None):
             same = array.shape[1:] == self.columns.shape and np.array_equal(
                 array, self._prepared(rows)
             )

@@ -310,11 +310,15 @@ def test_rows_of_the_data_are_never_prepared_twice():
     )
     rows = np.asarray(part.x)
     forgot = [rows, rows[order], rows[2:5], rows.astype(float), rows.tolist(), jnp.asarray(rows)]
+    forgot += [rows.astype(np.float16), jnp.asarray(rows, jnp.bfloat16), pd.DataFrame(rows)]
+    forgot += [pd.DataFrame(rows, columns=RUN.experiment.data.features)]
     for given_as in forgot:
         for answer in (RUN.predict, RUN.predict_proba, lambda x: RUN.evaluate(x, WORDS[:1])):
             with pytest.raises(ValueError, match=r"run.apply\(x\).*run.predict\('test'\)"):
                 answer(given_as)
     np.testing.assert_array_equal(RUN.predict(rows, prepared=True), want)
+    table = pd.DataFrame(rows, columns=RUN.experiment.data.features).iloc[:, ::-1]
+    np.testing.assert_array_equal(RUN.predict(table, prepared=True), want)
     with pytest.raises(ValueError, match="computed from prepared rows"):
         RUN.predict(part.x + 0.1)
     with pytest.raises(ValueError, match="prepared for other data"):

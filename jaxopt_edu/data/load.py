@@ -2,12 +2,14 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.chosen import Chosen
 from jaxopt_edu.data.columns import Columns, kinds_of, read_table
 from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
@@ -111,7 +113,7 @@ def from_arrays(
     >>> data.targets, data.train.y, data.source.sizes
     (('no', 'yes'), array([1, 0, 1, 1, 0, 0], dtype=int32), (6, 2, 2))
     """
-    rows, _ = read_table(x, "x")
+    rows = plain("x", x) if isinstance(x, Mapping) else read_table(x, "x")[0]
     names = columns_of(x, rows.shape, features)
     columns = Columns.of(x, rows, names, len(features) > 0)
     own = (

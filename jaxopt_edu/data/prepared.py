@@ -57,14 +57,19 @@ def prepared_by(x: Any) -> str | None:
     return x.by if isinstance(x, Prepared) else None
 
 
-def look_prepared(rows: ndarray, parts: Iterable[Any]) -> bool:
+def look_prepared(rows: ndarray, parts: Iterable[Any], dtype: Any = None) -> bool:
     """Whether half of the rows or more equal, number for number, rows of these prepared arrays.
 
-    The first row is looked for first: rows of other origin are found out by one comparison.
+    dtype: the one that the rows came in, where it held fewer digits. The first and the last row
+    are looked for first: rows of other origin are found out by two comparisons.
     """
     held = [np.asarray(part) for part in parts]
     held = [part.reshape(len(part), -1) for part in held if part[0].size == rows[0].size]
     rows = rows.reshape(len(rows), -1)
+    narrow = np.dtype(dtype or rows.dtype)
+    for i, part in enumerate(held):
+        if narrow.itemsize < part.dtype.itemsize:
+            held[i] = part.astype(narrow).astype(part.dtype)
     ends = [rows[i].astype(part.dtype) for part in held[:1] for i in (0, -1)]
     if not any((part == row).all(1).any() for part in held for row in ends):
         return False
