@@ -24,7 +24,7 @@ from jaxopt_edu.kinds import (
     word_of,
 )
 
-__all__ = ["column_names", "finite_table", "floats", "plain"]
+__all__ = ["column_names", "finite_table", "floats", "joined", "plain"]
 
 EXACT = 2**53  # beyond it not every integer is a float64
 
@@ -39,7 +39,7 @@ def plain(what: str, x: Any) -> ndarray:
     _check_container(what, x)
     columns = _columns(x)
     if columns is not None:
-        return _joined([_settled(_extracted(c)) for c in columns], len(x))
+        return joined([_settled(_extracted(c)) for c in columns], len(x))
     if isinstance(x, list | tuple) and any(map(_is_masked, x)):
         x = _unmasked(x)
     return _settled(_extracted(x, what))
@@ -149,7 +149,7 @@ def _settled(a: ndarray) -> ndarray:
         return _boxed(a)
     if a.ndim != 2:
         return _from_objects(a)
-    return _joined([_from_objects(column) for column in a.T], len(a))
+    return joined([_from_objects(column) for column in a.T], len(a))
 
 
 def _from_objects(a: ndarray) -> ndarray:
@@ -162,8 +162,8 @@ def _from_objects(a: ndarray) -> ndarray:
         return a.astype(bool)
     if found <= {BOOLS, NUMBERS}:
         return _numbers(a, missing)
-    if found == {STRINGS} and not missing.any():
-        return np.array(a.tolist())
+    if found == {STRINGS} and not missing.any() and not any(v.endswith("\0") for v in a.flat):
+        return np.array(a.tolist())  # which drops NUL at the end
     a = a.copy()
     if DATES not in found:
         a[missing] = None
@@ -187,8 +187,8 @@ def _numbers(a: ndarray, missing: ndarray) -> ndarray:
     return out
 
 
-def _joined(columns: list[ndarray], n: int) -> ndarray:
-    """Columns as a table: of numbers, or of objects where that would change a value."""
+def joined(columns: list[ndarray], n: int) -> ndarray:
+    """Columns of n values as a table: of numbers, or of objects where that would change one."""
     kinds = {c.dtype.kind for c in columns}
     if columns and (len(kinds) == 1 and kinds <= set("bU") or kinds <= set("biuf")):
         dtype = np.result_type(*columns)

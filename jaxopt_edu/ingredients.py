@@ -122,7 +122,9 @@ def check_parts(training: Any) -> None:
         if not callable(metric):
             raise TypeError(f"metrics: {_short(metric)}: wanted functions, or names in jo.metrics")
     regularizer = training.regularizer
-    if regularizer is not None and not hasattr(regularizer, "penalty"):
+    if regularizer is not None and not (
+        hasattr(regularizer, "penalty") or hasattr(regularizer, "among")
+    ):
         raise TypeError(f"regularizer = {_short(regularizer)}: wanted one, such as jo.L2(1e-4)")
     check_model(training.model)
 

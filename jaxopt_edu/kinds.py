@@ -26,7 +26,7 @@ class OddValues(TypeError, ValueError):
     """Values that are not what they should be: in which column and row of what was given."""
 
     def __init__(self, what: str, column: Any, row: int, value: Any, holds: str, way: str):
-        self.row, self.value, self.holds, self.way = row, value, holds, way
+        self.column, self.row, self.value, self.holds, self.way = column, row, value, holds, way
         column = "" if column is None else f" column {column!r}"
         shown = "missing" if _absent(value) else repr(getattr(value, "item", lambda: value)())
         super().__init__(f"{what}{column} holds {holds} ({shown} in row {row}); {way}")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.columns import TEXT, Columns
+from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.describe import write_json, write_text
 from jaxopt_edu.history import Run
+from jaxopt_edu.kinds import STRINGS
 from jaxopt_edu.model_file import load_model
 from jaxopt_edu.saved import SavedModel
 from jaxopt_edu.sweep.files import beside, check_directory, take_place
@@ -106,7 +107,7 @@ def read_csv(path: str | os.PathLike, columns: Columns) -> dict[str, ndarray]:
                 f"{path}: line {number} has {len(cells)} cells, the header {len(names)}"
             )
     known = columns.names if columns.named or set(names) == set(columns.names) else tuple(names)
-    texts = {n for n, kind in zip(known, columns.kinds, strict=False) if kind == TEXT}
+    texts = {n for n, kind in zip(known, columns.kinds, strict=False) if kind == STRINGS}
     return {
         name: _column(path, name, [(n, cells[j]) for n, cells in lines], name in texts)
         for j, name in enumerate(names)

@@ -139,7 +139,7 @@ def test_no_rows_are_no_answers(saved, tmp_path, capsys):
 
 def test_cells_are_what_the_training_part_had(tmp_path):
     path = written(tmp_path, "a,b\n01, 1e3 \n,\n2,TRUE\n")
-    columns = Columns(("a", "b"), (2,), True, kinds=("text", "numbers"))
+    columns = Columns(("a", "b"), (2,), True, kinds=("strings", "numbers"))
     found = read_csv(path, columns)
     assert found["a"].tolist() == ["01", None, "2"]
     np.testing.assert_array_equal(found["b"], [1000, np.nan, 1])

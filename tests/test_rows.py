@@ -193,8 +193,16 @@ WRONG_ROWS = {
         ValueError,
         ".NaN. in row 0, column 'age'",
     ),
-    "text for numbers": (FRAME.assign(pets="2"), TypeError, "'pets' holds '2': wanted numbers"),
-    "numbers for text": (FRAME.assign(city=1), TypeError, "'city' holds 1.0: wanted text"),
+    "text for numbers": (
+        FRAME.assign(pets="2"),
+        TypeError,
+        "'pets' holds strings .'2' in row 0.; wanted n",
+    ),
+    "numbers for text": (
+        FRAME.assign(city=1),
+        TypeError,
+        "'city' holds numbers .1.0 in row 0.; wanted s",
+    ),
     "twice": (pd.concat([FRAME, FRAME.age], axis=1), ValueError, "given twice: 'age'"),
     "no part": ("tset", ValueError, "there is no part 'tset'; did you mean 'test'"),
 }

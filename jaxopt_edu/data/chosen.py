@@ -70,10 +70,11 @@ class Chosen(NamedTuple):
         """
         if x.ndim != 2 or error.row >= len(x):
             return error
+        row = int(self.rows[first + error.row])
+        if error.column in self.names:
+            return error.moved(self.what, error.column, row)
         columns = [j for j, v in enumerate(x[error.row].tolist()) if _same(v, error.value)]
-        if not columns:
-            return error
-        return error.moved(self.what, self.names[columns[0]], int(self.rows[first + error.row]))
+        return error.moved(self.what, self.names[columns[0]], row) if columns else error
 
 
 def prepared_rows(

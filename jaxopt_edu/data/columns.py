@@ -8,15 +8,14 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu import arrays
-from jaxopt_edu.arrays import plain
+from jaxopt_edu.arrays import joined, plain
 from jaxopt_edu.data.prepared import prepared_by
+from jaxopt_edu.kinds import BOOLS, MISSING, NUMBERS, OddValues, kinds_in
 from jaxopt_edu.value import nearest
 
 __all__ = ["Columns", "by_name", "column_names", "kinds_of", "read_table"]
 
 Names = tuple[str, ...]
-TEXT, NUMBERS, MIXED = "text", "numbers", "text and numbers"
-KINDS = dict.fromkeys("biuf", NUMBERS) | dict.fromkeys("US", TEXT)  # by the kind of a dtype
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Columns:
     """What the rows of a table were: names of the columns, and the shape of a row.
 
     named: whether the names are known, and not x0, x1, ... for want of any. by: the mark of rows
-    that were prepared for other data and are raw here. kinds: what each column held, TEXT or
-    NUMBERS, None where that is not known.
+    that were prepared for other data and are raw here. kinds: what each column held (numbers,
+    strings, bytes), None where that is not known.
     """
 
     names: Names = ()
@@ -56,16 +55,15 @@ class Columns:
         return array
 
     def _check_kinds(self, array: ndarray, what: str) -> None:
-        """TypeError where text stands for numbers, or numbers for text: 7 is not "7"."""
-        if TEXT not in self.kinds and array.dtype.kind in "biuf":
+        """OddValues where strings stand for numbers, or numbers for strings: 7 is not "7"."""
+        if {*self.kinds} <= {NUMBERS, None} and array.dtype.kind in "biuf":
             return
-        for j, (wanted, found) in enumerate(zip(self.kinds, kinds_of(array), strict=False)):
-            if wanted is not None and found not in (None, wanted):
-                value = next(v for v in array[:, j].tolist() if _kind(v) != wanted)
-                raise TypeError(
-                    f"{what}: column {self.names[j]!r} holds {value!r}: wanted {wanted}, as the "
-                    "training part"
-                )
+        for j, wanted in enumerate(self.kinds):
+            found = _kinds_and_rows(array[:, j]) if wanted is not None else {}
+            other = {row: kind for kind, row in found.items() if kind != wanted}
+            if other:
+                row, way = min(other), f"wanted {wanted}, as in the training part"
+                raise OddValues(what, self.names[j], row, array[row, j], other[row], way)
 
     def ordered(self, x: Any, what: str) -> ndarray:
         """A table as an array, by name where its columns and ours have names; else as it is."""
@@ -111,19 +109,20 @@ def _shown(names: Any, most: int = 5) -> str:
 
 
 def kinds_of(array: ndarray) -> tuple[str | None, ...]:
-    """What each column of a table holds; () where it is no table."""
+    """What each column of a table holds, None for several kinds or nothing; () for no table."""
     if array.ndim != 2:
         return ()
-    if array.dtype.kind != "O":
-        return (KINDS.get(array.dtype.kind),) * array.shape[1]
-    found = [{_kind(v) for v in column.tolist()} - {None} for column in array.T]
-    return tuple(kinds.pop() if len(kinds) == 1 else MIXED if kinds else None for kinds in found)
+    found = [list(_kinds_and_rows(column)) for column in array.T]
+    return tuple(kinds[0] if len(kinds) == 1 else None for kinds in found)
 
 
-def _kind(v: Any) -> str | None:
-    if isinstance(v, str | bytes):
-        return TEXT
-    return NUMBERS if isinstance(v, int | float | np.number | np.bool_) and v == v else None
+def _kinds_and_rows(column: ndarray) -> dict[str, int]:
+    """The kinds of values in a column, and the first row of each; bools are numbers."""
+    found = kinds_in(column)
+    found.pop(MISSING, None)
+    if BOOLS in found:
+        found[NUMBERS] = min(found.pop(BOOLS), found.get(NUMBERS, len(column)))
+    return found
 
 
 def by_name(x: Any, names: Names) -> Any:
@@ -150,34 +149,40 @@ def column_names(x: Any) -> Names:
 
 def read_table(x: Any, what: str = "rows") -> tuple[ndarray, Names]:
     """A table as an array, mixed columns as objects, and the names of its columns, () if none."""
+    x = np.atleast_1d(x) if isinstance(x, np.void) else x  # one row of a structured array
     names = column_names(x)
     if isinstance(x, Mapping):
-        return _in_columns({str(k): plain(what, _listed(v)) for k, v in x.items()}, what), names
+        return _in_columns(dict(zip(names, map(_listed, x.values()), strict=True)), what), names
     if isinstance(x, list | tuple) and len(x) and isinstance(x[0], Mapping):
-        return _records(x, names, what), names
-    if hasattr(x, "column_names") and names:
-        return _in_columns({name: plain(what, x[name]) for name in names}, what), names
+        return _in_columns(_of_records(x, names, what), what), names
+    if names and getattr(x, "ndim", 2) == 2 and not hasattr(x, "iloc"):  # of pyarrow and polars
+        return _in_columns({name: x[name] for name in names}, what), names
     return plain(what, x), names
 
 
 def _listed(column: Any) -> Any:
-    return [column] if isinstance(column, str | bytes) or np.ndim(column) == 0 else column
+    """A column as it is; a single value, of one row, as a column."""
+    single = isinstance(column, str | bytes) or not hasattr(column, "__len__")
+    return [column] if single or getattr(column, "ndim", 1) == 0 else column
 
 
-def _in_columns(columns: dict[str, ndarray], what: str) -> ndarray:
-    lengths = {name: np.shape(c) for name, c in columns.items()}
+def _in_columns(columns: dict[str, Any], what: str) -> ndarray:
+    found = {name: plain(f"{what} column {name!r}", c) for name, c in columns.items()}
+    lengths = {name: c.shape for name, c in found.items()}
     if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
         shown = ", ".join(f"{name!r} {shape}" for name, shape in list(lengths.items())[:5])
         raise ValueError(f"{what} has columns of shapes {shown}: wanted one value for each row")
-    rows = [c.astype(object) for c in columns.values()]
-    return plain(what, np.stack(rows, 1) if rows else np.empty((0, 0)))
+    return joined(list(found.values()), *next(iter(lengths.values()), (0,)))
 
 
-def _records(rows: Any, names: Names, what: str) -> ndarray:
+def _of_records(rows: Any, names: Names, what: str) -> dict[str, list]:
+    columns: dict[str, list] = {name: [] for name in names}
     for i, row in enumerate(rows):
-        given = tuple(map(str, row)) if isinstance(row, Mapping) else ()
+        values = row.values() if isinstance(row, Mapping) else ()
+        given = dict(zip(map(str, row) if values else (), values, strict=True))
         if set(given) != set(names):
             other = [n for n in (*names, *given) if (n in names) != (n in given)]
             raise ValueError(f"{what}: row {i} and row 0 have other columns: {_shown(other)}")
-    by_name = [{str(k): v for k, v in row.items()} for row in rows]
-    return _in_columns({n: plain(what, [row[n] for row in by_name]) for n in names}, what)
+        for name, value in given.items():
+            columns[name].append(value)
+    return columns

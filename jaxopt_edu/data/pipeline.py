@@ -80,7 +80,8 @@ def _of_column(j: int, f: Callable, x: ndarray, *more: Any) -> Any:
     try:
         return f(x, *more)
     except OddValues as error:
-        raise error.moved("x", j, error.row) from None
+        named = isinstance(error.column, str)
+        raise error.moved("x", error.column if named else j, error.row) from None
 
 
 def on(columns: Iterable[int | str], preparation: Any) -> On:

@@ -253,9 +253,10 @@ class Encoded(Fitted):
         x = table(by_name(x, self.columns))
         check_columns(x, (len(self.categories),))
         for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
-            _check_kind(column, known, j)
+            name = self.columns[j] if self.columns else j
+            _check_kind(column, known, name)
             if self.unknown == "error":
-                _check_known(column, known, self.columns[j] if self.columns else j)
+                _check_known(column, known, name)
         columns = zip(x.T, self.categories, strict=True)
         return np.concatenate(
             [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
@@ -290,7 +291,7 @@ class OneHot(Preparation):
     def fit_named(self, x, names):
         x = table(x)
         for j, column in enumerate(x.T):
-            of_one_kind("one_hot", "x", column, j)
+            of_one_kind("one_hot", "x", column, names[j] if names else j)
         known = tuple(tuple(np.unique(column).tolist()) for column in x.T)
         return Encoded(known, self.unknown, tuple(names))
 
@@ -304,12 +305,12 @@ def _check_known(column: ndarray, known: tuple, name: Any) -> None:
             raise OddValues("x", name, row, value, "an unknown category", way)
 
 
-def _check_kind(column: ndarray, known: tuple, j: int) -> None:
+def _check_kind(column: ndarray, known: tuple, name: Any) -> None:
     """TypeError where a column holds another kind than the categories, so that none could match."""
-    kind, own = of_one_kind("one_hot", "x", column, j), word_of(known[0])
+    kind, own = of_one_kind("one_hot", "x", column, name), word_of(known[0])
     if len(column) and kind != own and not {kind, own} <= {BOOLS, NUMBERS}:
         way = f"the training part has {own}, such as {known[0]!r}"
-        raise OddValues("x", j, 0, column[0], kind, way)
+        raise OddValues("x", name, 0, column[0], kind, way)
 
 
 one_hot = recipe("one_hot", OneHot)

@@ -50,7 +50,7 @@ def refit(data: Data, train_rows: Sequence[ndarray]) -> Refit:
     if not _steps(data.source.fitted):
         return Refit(pool, test, (data.source.fitted,) * len(train_rows))
     given = _given(data)
-    fits = [_fit(data, given.x[rows], k) for k, rows in enumerate(train_rows)]
+    fits = [_fit(data, given, rows, k) for k, rows in enumerate(train_rows)]
     fits = [_aligned(data, given, fitted) for fitted in fits]
     same, rest = _shared([_steps(fitted) for fitted in fits])
     affine = [_affine(steps) for steps in rest]
@@ -86,9 +86,9 @@ def _close(x: ndarray, y: ndarray) -> bool:
     return x.shape == y.shape and np.allclose(x, y, rtol=1e-4, atol=1e-4)
 
 
-def _fit(data: Data, x: ndarray, k: int) -> Fitted:
+def _fit(data: Data, given: Chosen, rows: ndarray, k: int) -> Fitted:
     try:
-        return data.source.preparation.fit_named(x, data.given[0].names)
+        return given._replace(rows=rows).fit(data.source.preparation)
     except (TypeError, ValueError) as error:
         raise ValueError(f"fold {k}: {error}") from error
 
