@@ -18,6 +18,7 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from jaxopt_edu.asides import UNTOLD, Aside, traced
+from jaxopt_edu.hashing import hashable
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -97,33 +98,6 @@ def _unwrap(child: Any) -> Any:
     return child
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Structure:
-    """Static fields that hold dicts or lists (masks, labels), made hashable."""
-
-    fields: tuple
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Structure) and self.fields == other.fields
-
-    def __hash__(self) -> int:
-        return hash(_key(self.fields))
-
-
-def _key(x: Any) -> Any:
-    if isinstance(x, dict):
-        return frozenset((k, _key(v)) for k, v in x.items())
-    return tuple(map(_key, x)) if isinstance(x, list | tuple) else x
-
-
-def _hashable(fields: tuple) -> Any:
-    try:
-        hash(fields)
-    except TypeError:
-        return Structure(fields)
-    return fields
-
-
 @dataclass_transform(
     frozen_default=True,
     eq_default=False,
@@ -149,7 +123,7 @@ def pytree(cls: type[T]) -> type[T]:
     def flatten(self):
         children = tuple(_wrap(getattr(self, name)) for name in names)
         structure = [(name, getattr(self, name)) for name in fixed]
-        return children, _hashable(tuple(Aside(x) if n in hidden else x for n, x in structure))
+        return children, hashable(tuple(Aside(x) if n in hidden else x for n, x in structure))
 
     def flatten_with_keys(self):
         children, aux = flatten(self)

@@ -11,7 +11,7 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "asides", "value", "names", "labels", "tree", "core", "schedules", "kinds", "arrays", "shapes",
+    "asides", "hashing", "value", "names", "labels", "tree", "core", "schedules", "kinds", "arrays", "shapes",
     "link", "losses", "decisions", "metrics", "scores", "lengths", "regularizers", "prior",
     "transforms", "optimizers", "models", "data", "augment", "space", "targets", "ingredients",
     "experiment", "checks", "programs", "workers", "engine", "widths", "monitor", "progress",
