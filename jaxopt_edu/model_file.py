@@ -104,10 +104,21 @@ def load_model(
                 _check_public(described[name], most)
                 given[name] = rebuild(described[name])
         _check_types(given, fitted, columns, told)
+    _check_width(path, content["params"])
     with _fitting(path, model):
         params = _params(given["model"], content["params"], arrays)
     made = tuple(given["metrics"]) if given["metrics"] is not None else None
     return SavedModel(given["model"], params, given["loss"], made, columns, fitted, **told)
+
+
+def _check_width(path: Any, params: Any) -> None:
+    """ValueError where the params are of 64 bits, which JAX is not told to use here."""
+    with damaged(path):
+        wide = {told.get("dtype") for told in params} & {"float64", "complex128", "int64", "uint64"}
+    if wide and not jax.config.read("jax_enable_x64"):
+        raise ValueError(
+            f"{path} holds params of {wide.pop()}: jax_enable_x64 must be on, as it was"
+        )
 
 
 def _check_given(path: Any, described: dict[str, Any], given: dict[str, Any]) -> None:

@@ -424,6 +424,15 @@ def test_strange_files_are_refused_by_name(write, saved, tmp_path, monkeypatch):
     assert not {m for m in set(sys.modules) - before if m.split(".")[0] in ("pickle", "signal")}
 
 
+def test_params_of_64_bits_say_so(saved, tmp_path):
+    def widen(content, arrays):
+        arrays[0] = arrays[0].astype(float)
+        content["params"][0]["dtype"] = "float64"
+
+    with pytest.raises(ValueError, match="wide.jo holds params of float64: jax_enable_x64 must"):
+        jo.load_model(rewritten(saved, tmp_path / "wide.jo", widen))
+
+
 def test_newer_files_say_so(saved, tmp_path):
     newer = rewritten(saved, tmp_path / "newer.jo", lambda c, a: c.update(format=FORMAT + 1))
     with pytest.raises(ValueError, match=f"newer.jo has format {FORMAT + 1}: .*reads {FORMAT}"):
