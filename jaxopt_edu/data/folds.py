@@ -134,11 +134,16 @@ def k_fold(
     Of a number of folds, each example is in the validation part of one and in the training part
     of all others. They are dealt after shuffling.
     stratified: whether every class has in each fold its share, to within one example; by default
-    so for a classification. What was fitted to the training part (`prepare`) stays as it is.
+    so for a classification.
+    What `prepare` fits (means, categories, fills) is fitted to the training rows of each fold; its
+    validation rows and the test part are prepared by that. The columns stay `data.features`: a
+    category that a fold does not train on is all zeros, one that the training part lacks unknown.
+    A shift and a scale (standardize, min_max) take two numbers a feature and fold; other
+    preparations take rows of its own for each fold, at most 2 GiB in all.
     Errors: ValueError where there are fewer than 2 folds, or more than examples (of a class), or
         where a given row is not in the pool or comes twice in a fold, where a fold cannot be
-        prepared or takes too much, or where data do not know their rows as they were given;
-        TypeError for folds that are neither a number nor pairs.
+        prepared or all take too much, or where data do not know what they were before they were
+        prepared; TypeError for folds that are neither a number nor pairs.
 
     >>> import jaxopt_edu as jo
     >>> data = jo.data.load("wine")
