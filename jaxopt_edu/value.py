@@ -18,7 +18,7 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 
 from jaxopt_edu.asides import UNTOLD, Aside, traced
-from jaxopt_edu.hashing import hashable
+from jaxopt_edu.hashing import Structure, hashable
 
 T = TypeVar("T")
 P = ParamSpec("P")
