@@ -28,12 +28,18 @@ class OddValues(TypeError, ValueError):
     def __init__(self, what: str, column: Any, row: int, value: Any, holds: str, way: str):
         self.row, self.value, self.holds, self.way = row, value, holds, way
         column = "" if column is None else f" column {column!r}"
-        shown = "missing" if _absent(value) else repr(getattr(value, "item", lambda: value)())
+        shown = "missing" if _absent(value) else _shown(value)
         super().__init__(f"{what}{column} holds {holds} ({shown} in row {row}); {way}")
 
     def moved(self, what: str, column: Any, row: int) -> "OddValues":
         """The same about another place."""
         return OddValues(what, column, row, self.value, self.holds, self.way)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return str(value)
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 # ------------------------------------------------------------------------------- what is in there

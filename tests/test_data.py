@@ -257,6 +257,32 @@ def test_duplicates_are_dropped_before_the_split():
     assert len(np.unique(np.concatenate([p.x for p in parts(d)]))) == 40
 
 
+def rows_of(part):
+    return {(*np.ravel(x).tolist(), float(y)) for x, y in zip(part.x, part.y, strict=True)}
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, object])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_no_row_is_in_a_given_part_and_another(kind, task):
+    """The test part stays as given, validation loses to it, and training loses to both."""
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    x[7, 1] = x[3, 1] = np.nan  # row 7 is in the test part, as a missing value equals another
+    y = (np.arange(60) % 2).astype(float)
+    test, validation = (x[:20].astype(kind), y[:20]), (x[10:40].astype(kind), y[10:40])
+    how = {"task": task, "prepare": data.pipeline("drop_duplicates", "impute")}
+    d = data.from_arrays(x, y, test=test, validation=validation, **how)
+    assert d.source.sizes == (20, 20, 20)
+    assert not rows_of(d.train) & (rows_of(d.validation) | rows_of(d.test))
+    assert not rows_of(d.validation) & rows_of(d.test)
+    cut = data.from_arrays(x, y, test=test, **how)
+    assert sum(cut.source.sizes) == 60 and cut.source.sizes[2] == 20
+    assert not rows_of(cut.test) & (rows_of(cut.train) | rows_of(cut.validation))
+    other = data.from_arrays(x, y, test=(test[0], 1 - test[1]), **how)  # other targets: other rows
+    assert sum(other.source.sizes) == 80
+    with pytest.raises(ValueError, match="validation: each of its rows is in the test part"):
+        data.from_arrays(x, y, test=test, validation=(test[0][:5], test[1][:5]), **how)
+
+
 def test_missing_values_are_filled_where_asked():
     x = np.random.default_rng(0).normal(size=(50, 2))
     x[3, 1] = np.nan
@@ -355,6 +381,30 @@ def test_mnist_from_files(directory, tmp_path_factory):
         d = data.load("mnist", path=directory)
     np.testing.assert_allclose(d.train.x.mean(0), 0, atol=1e-12)
     np.testing.assert_allclose(d.train.x.std(0), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_mnist_with_a_directory_for_each_file(beside, tmp_path, directory):
+    for name, a in zip(FILES, ARRAYS, strict=True):
+        (tmp_path / "k" / f"{name}-ubyte").mkdir(parents=True)
+        inside = tmp_path / "k" / f"{name}-ubyte" / f"{name}-ubyte"
+        file = tmp_path / "k" / f"{name.replace('-idx', '.idx')}-ubyte" if beside else inside
+        file.write_bytes(idx(a))
+    assert data.load("mnist", path=tmp_path / "k") == data.load("mnist", path=directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y_train": LABELS[0].astype(str)}, "y_train: wanted numbers, found <U"),
+        ({"y_test": LABELS[1] + 0.5}, "y_test: label 0.5 in place 0: wanted 0 to 9"),
+        ({"x_test": IMAGES[1] + 1j}, "x_test: wanted numbers, found complex128"),
+    ],
+)
+def test_arrays_of_mnist_that_hold_something_else(change, message, tmp_path):
+    np.savez(tmp_path / "mnist.npz", **(dict(zip(KEYS, ARRAYS, strict=True)) | change))
+    with pytest.raises(ValueError, match=message):
+        data.load("mnist", path=tmp_path / "mnist.npz")
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,13 @@ def cross_validate(
     eval_every: steps between the evaluations of study.curves; by default only the last is made.
     tile, diverge_above, progress: as in `sweep`. All folds go through one compiled program.
 
-    The test part is left apart. What was fitted to the training part (`prepare`) stays as it is.
+    What `prepare` fits is fitted to the training rows of each fold, as in a pipeline of
+    scikit-learn; the test part is left apart, and prepared by it too for the scores on it.
     Errors: TypeError for a space (`sweep` has folds too) or an experiment without folds;
         ValueError or TypeError that names the argument, before anything is compiled.
     Source: Stone 1974, Cross-Validatory Choice and Assessment of Statistical Predictions.
-    Agrees with: sklearn.model_selection.cross_val_score on the same model and folds, 1e-6 in
-        float64.
+    Agrees with: sklearn.model_selection.cross_val_score on a pipeline of the same preparation and
+        model, and the same folds, 1e-6 in float64.
 
     >>> import jaxopt_edu as jo
     >>> experiment = jo.Training(
