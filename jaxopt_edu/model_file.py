@@ -28,6 +28,7 @@ __all__ = ["load_model", "write_model"]
 KIND, FORMAT = "jaxopt_edu model", 1
 TOLD = ("mark", "task", "features", "targets", "labels")
 COLUMNS = tuple(f.name for f in dataclasses.fields(Columns))
+BITS_64 = {"float64", "complex128", "int64", "uint64"}
 NAMED = ("model", "loss", "metrics")
 PUBLIC = {name: getattr(room, name) for room in (models, losses, metrics) for name in room.__all__}
 CALLED = ("class", "function", "partial", "enum")  # how a description names what is called
@@ -114,7 +115,7 @@ def load_model(
 def _check_width(path: Any, params: Any) -> None:
     """ValueError where the params are of 64 bits, which JAX is not told to use here."""
     with damaged(path):
-        wide = {told.get("dtype") for told in params} & {"float64", "complex128", "int64", "uint64"}
+        wide = {told.get("dtype") for told in params} & BITS_64
     if wide and not jax.config.read("jax_enable_x64"):
         raise ValueError(
             f"{path} holds params of {wide.pop()}: jax_enable_x64 must be on, as it was"

@@ -220,6 +220,17 @@ def test_the_best_of_a_sweep_with_folds_trains_on_all_data(tmp_path):
     jo.find_learning_rate(study.best, 40, rates=4)
 
 
+def test_a_store_with_folds_of_given_arrays_can_be_read(tmp_path):
+    iris = data.load("iris", prepare=None)
+    d = data.from_arrays(*iris.train, validation=tuple(iris.validation), test=tuple(iris.test))
+    study = jo.sweep(space(d), 4, steps=10, folds=3, store=tmp_path / "store")
+    loaded = jo.load_study(tmp_path / "store")
+    assert loaded.best.data is None and loaded.folds == 3
+    assert dataclasses.replace(loaded.best, data=d) == study.best
+    first = jax.jit(lambda folds: folds.at(0).train.first()[0])(jo.data.k_fold(d, 3))
+    np.testing.assert_allclose(first, jo.data.k_fold(d, 3).at(0).train.first()[0], atol=1e-6)
+
+
 def test_best_json_of_a_sweep_with_folds_can_be_fitted(tmp_path):
     study = jo.sweep(space(data.load("iris")), 4, steps=10, folds=3)
     (tmp_path / "best.json").write_text(json.dumps(best_json(study)))

@@ -429,7 +429,7 @@ def test_params_of_64_bits_say_so(saved, tmp_path):
         arrays[0] = arrays[0].astype(float)
         content["params"][0]["dtype"] = "float64"
 
-    with pytest.raises(ValueError, match="wide.jo holds params of float64: jax_enable_x64 must"):
+    with pytest.raises(ValueError, match="wide.jo holds params of float64: jax_enable_x64 mu"):
         jo.load_model(rewritten(saved, tmp_path / "wide.jo", widen))
 
 

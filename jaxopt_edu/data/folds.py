@@ -69,20 +69,20 @@ class Folds(Constant):
             part(self.test, self.test_rows),
         )
         source, given = self.source, ()
-        if isinstance(k, int):
+        if isinstance(k, int) and self.of is not UNTOLD:
             source = dataclasses.replace(source, fitted=self.made.fits[k])
-            given = self._given(*self.pairs()[k])
+            given = self._given(k)
         return Data(
             *parts, source, self.task, self.n_classes, self.features, self.targets, self.labels,
             given,
         )  # fmt: skip
 
-    def _given(self, *rows: ndarray) -> tuple:
+    def _given(self, k: int) -> tuple:
         """The rows of a fold's parts as they were given, for folds of a fold."""
         if self.made.given is None:
             return ()
         pool, test = self.made.given
-        return (*(pool._replace(rows=some) for some in rows), test)
+        return (*(pool._replace(rows=rows) for rows in self._pair(k)), test)
 
     source = property(lambda self: self._of("source"))
     features = property(lambda self: self._of("features"))
@@ -95,10 +95,14 @@ class Folds(Constant):
 
     def pairs(self) -> list[Pair]:
         """(rows to train on, rows to validate on) of each fold: what scikit-learn takes as cv."""
+        return list(map(self._pair, range(len(self))))
+
+    def _pair(self, k: int) -> Pair:
         n = len(self.pool.y) // (len(self) if self.stacked else 1)
-        train = _unpadded(np.asarray(self.train_rows) % n, self.train_counts)
-        held = _unpadded(np.asarray(self.validation_rows) % n, self.validation_counts)
-        return list(zip(train, held, strict=True))
+        return (
+            _unpadded(self.train_rows, self.train_counts, k) % n,
+            _unpadded(self.validation_rows, self.validation_counts, k) % n,
+        )
 
     @property
     def smallest(self) -> int:
@@ -167,14 +171,15 @@ def k_fold(
         check_pairs(asked, len(y))
         given, seed, stratified = _hash(asked), 0, False
     key = (given or asked, seed, stratified)
-    kept, at, made = _last[0]
-    if kept() is not data or at != key:
-        made = _made(data, y, asked, *key[1:], given)
-        _last[0] = (weakref.ref(data), key, made)
-    return made
+    known, at, made = _last[0]
+    found = made() if known() is data and at == key else None
+    if found is None:
+        found = _made(data, y, asked, *key[1:], given)
+        _last[0] = (weakref.ref(data), key, weakref.ref(found))
+    return found
 
 
-_last: list[Any] = [(lambda: None, None, None)]  # each batch of a sweep's trials asks anew
+_last: list[Any] = [(lambda: None, None, lambda: None)]  # each batch of a sweep's trials asks anew
 
 
 def _made(
@@ -269,7 +274,6 @@ def _padded(parts: list[ndarray]) -> tuple[ndarray, ndarray | None]:
     return rows, None if (counts == width).all() else counts
 
 
-def _unpadded(rows: Any, counts: Any) -> list[ndarray]:
-    """The inverse of `_padded`."""
-    rows = list(np.asarray(rows))
-    return rows if counts is None else [row[:n] for row, n in zip(rows, counts, strict=True)]
+def _unpadded(rows: Any, counts: Any, k: int) -> ndarray:
+    """The rows of fold k without what `_padded` added."""
+    return np.asarray(rows[k])[: None if counts is None else counts[k]]
