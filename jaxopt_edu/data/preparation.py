@@ -259,7 +259,7 @@ class Encoded(Fitted):
                 _check_known(column, known, name)
         columns = zip(x.T, self.categories, strict=True)
         return np.concatenate(
-            [np.stack([column == c for c in known], axis=1) for column, known in columns], axis=1
+            [np.stack([_equal(column, c) for c in known], 1) for column, known in columns], axis=1
         ).astype(float)
 
     def names(self, names):
@@ -294,6 +294,12 @@ class OneHot(Preparation):
             of_one_kind("one_hot", "x", column, names[j] if names else j)
         known = tuple(tuple(np.unique(column).tolist()) for column in x.T)
         return Encoded(known, self.unknown, tuple(names))
+
+
+def _equal(column: ndarray, category: Any) -> ndarray:
+    """Where a column holds a category; NumPy's own text drops NUL at the end."""
+    exact = column.dtype == object and isinstance(category, str | bytes)
+    return column == (np.array(category, object) if exact else category)
 
 
 def _check_known(column: ndarray, known: tuple, name: Any) -> None:
