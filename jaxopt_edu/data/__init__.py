@@ -1,6 +1,7 @@
 """Data: real ones by name, or the user's own; prepared, split, and cut into batches."""
 
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
+from jaxopt_edu.data.categories import OneHot, one_hot
 from jaxopt_edu.data.classes import class_weights
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.duplicates import DropDuplicates, drop_duplicates
@@ -10,12 +11,10 @@ from jaxopt_edu.data.pipeline import On, Pipeline, Select, on, pipeline, select
 from jaxopt_edu.data.preparation import (
     Impute,
     MinMax,
-    OneHot,
     Preparation,
     Standardize,
     impute,
     min_max,
-    one_hot,
     standardize,
 )
 from jaxopt_edu.data.sources import datasets

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.categories import OneHot
 from jaxopt_edu.data.columns import by_name, column_names
 from jaxopt_edu.data.duplicates import DropDuplicates
 from jaxopt_edu.data.preparation import (
@@ -15,7 +16,6 @@ from jaxopt_edu.data.preparation import (
     Impute,
     MinMax,
     Names,
-    OneHot,
     Preparation,
     Standardize,
     check_columns,
