@@ -495,7 +495,7 @@ def messy(n=400):
 def test_a_messy_table_is_trained_on_saved_and_answered_elsewhere(tmp_path):
     frame, y = messy()
     with pytest.raises(TypeError, match="'joined' holds dates.*make numbers of them, such as days"):
-        jo.data.from_arrays(frame[["joined", "spent"]], y)
+        jo.data.from_arrays(frame[["joined", "days"]], y)
     frame = frame.drop(columns="joined")  # days are there
     prepare = (
         jo.data.on(["visits", "spent", "days"], "impute"),
