@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import math
 import os
 import tempfile
 import types
@@ -177,6 +178,19 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def strict(answer: Any) -> Any:
+    """What JSON can say: None for numbers that are not finite, NumPy's as Python's."""
+    if isinstance(answer, dict):
+        return {str(key): strict(x) for key, x in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [strict(x) for x in answer]
+    if isinstance(answer, np.ndarray | np.generic):
+        return strict(answer.tolist())
+    if isinstance(answer, float) and not math.isfinite(answer):
+        return None
+    return answer if isinstance(answer, str | int | float | bool | None) else str(answer)
 
 
 def write_json(path: Path, value: Any) -> None:

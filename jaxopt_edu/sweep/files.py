@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.describe import describe, unnamed, write_json, write_text
+from jaxopt_edu.describe import describe, strict, unnamed, write_json, write_text
 from jaxopt_edu.sweep.study import Study
 from jaxopt_edu.value import show
 
@@ -29,7 +29,7 @@ def save_study(study: Study, directory: str | Path, *, arguments: Any = None) ->
     directory.mkdir(parents=True, exist_ok=True)
     write_text(directory / "trials.csv", as_csv(study))
     write_json(directory / "best.json", best_json(study))
-    write_json(directory / "study.json", study_json(study, arguments))
+    write_json(directory / "study.json", strict(study_json(study, arguments)))
 
 
 def as_csv(study: Study) -> str:
