@@ -11,7 +11,7 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics",
+    "value", "notebook", "names", "tree", "core", "schedules", "shapes", "losses", "metrics",
     "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment", "space",
     "ingredients", "experiment", "checks", "programs", "workers", "engine", "widths", "monitor",
     "progress", "describe", "exchange", "disk", "history", "parallel", "fit", "hypergradient",

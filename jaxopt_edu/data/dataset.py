@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu import notebook
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize, numbers
 from jaxopt_edu.value import Constant, pytree, show, static
 
@@ -140,6 +141,14 @@ class Data(Constant):
 
     def prepare(self, x: Any) -> Any:
         return real(self.source.fitted.apply(x))
+
+    def _repr_html_(self) -> str:
+        parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        rows = [(name, part.size) for name, part in parts.items()]
+        few = ", ".join(map(str, self.features[:20])) + (", ..." if len(self.features) > 20 else "")
+        kind = self.task if self.n_classes is None else f"{self.task}, {self.n_classes} classes"
+        head = notebook.table(("part", "examples"), rows)
+        return notebook.card(f"{self.source.name}: {kind}", head, notebook.text(f"features: {few}"))
 
     def __eq__(self, other):
         return type(self) is type(other) and self.source == other.source
