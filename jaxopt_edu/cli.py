@@ -8,6 +8,7 @@ import jax
 
 from jaxopt_edu import commands
 from jaxopt_edu.build import MODELS
+from jaxopt_edu.cache import kept_programs
 from jaxopt_edu.options import check_options, line_of_json
 from jaxopt_edu.sweep.samplers import SAMPLERS
 
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     race.add_argument("function", metavar="FUNCTION", help="`list functions` names them")
     race.add_argument("--optimizers", default="sgd,adam,rmsprop", metavar="A,B,C")
     race.add_argument("--steps", type=int, default=300)
+    _cache_argument(race)
     race.add_argument("--out", help="the picture (default runs/race-FUNCTION.png)")
     _json_argument(race)
 
@@ -115,7 +117,13 @@ def _training_arguments(command: argparse.ArgumentParser, optimizers: str) -> No
     )
     add("--seed", type=int, default=0, help="of split, samples, weights and order (default 0)")
     add("--eval-every", type=int, metavar="N", help="steps between evaluations")
+    _cache_argument(command)
     _json_argument(command)
+
+
+def _cache_argument(command: argparse.ArgumentParser) -> None:
+    words = "compile anew, and keep no compiled programs in the user's cache directory"
+    command.add_argument("--no-cache", action="store_true", help=words)
 
 
 def _json_argument(command: argparse.ArgumentParser) -> None:
@@ -127,7 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
     options: Any = parser().parse_args(arguments)
     try:
         check_options(options)
-        answer, status = options.run(options)
+        with kept_programs(not getattr(options, "no_cache", False)):
+            answer, status = options.run(options)
     except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
         return _said(error)
     except jax.errors.JaxRuntimeError as error:

@@ -16,8 +16,8 @@ ORDER = [
     "ingredients", "experiment", "checks", "programs", "workers", "engine", "widths", "monitor",
     "progress", "describe", "exchange", "disk", "history", "parallel", "fit", "hypergradient",
     "tune", "privacy", "federated", "sweep", "interop", "explain", "validation", "functions",
-    "race", "plot", "diagnose", "find", "report", "parse", "options", "build", "commands",
-    "cli", "launch", "__main__",
+    "race", "plot", "diagnose", "find", "report", "parse", "options", "cache", "build",
+    "commands", "cli", "launch", "__main__",
 ]  # fmt: skip
 
 
