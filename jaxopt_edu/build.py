@@ -7,6 +7,7 @@ from jaxopt_edu import data, losses, models
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.ingredients import ADAM_RATES, RATES, optimizer_named
 from jaxopt_edu.names import parts, replace
+from jaxopt_edu.options import names_of, sizes_of
 from jaxopt_edu.parse import parse_setting
 from jaxopt_edu.regularizers import L2
 from jaxopt_edu.space import log_uniform, one_of, uniform
@@ -15,8 +16,7 @@ from jaxopt_edu.sweep import halving, hyperband, median_stopping, optuna, popula
 
 def build(options: Any, sampled: bool) -> Training:
     """The experiment that the options describe: with distributions, or with numbers for fit."""
-    names = [name.strip() for name in options.optimizer.split(",") if name.strip()]
-    rules = [_optimizer(name, sampled) for name in names]
+    rules = [_optimizer(name, sampled) for name in names_of("optimizer", options.optimizer)]
     loaded = data.load(options.data, seed=options.seed, path=options.data_path)
     experiment = Training(
         model=_model(options, loaded, sampled),
@@ -50,12 +50,12 @@ def _model(options: Any, loaded: Any, sampled: bool) -> Any:
 
 
 def _mlp(inputs: int, outputs: int, options: Any, sampled: bool) -> Any:
-    return models.MLP((inputs, *_hidden(options), outputs), dropout=_dropout(sampled))
+    return models.MLP((inputs, *sizes_of(options.hidden), outputs), dropout=_dropout(sampled))
 
 
 def _cnn(inputs: int, outputs: int, options: Any, sampled: bool) -> Any:
     side = _side(inputs, options)
-    hidden = _hidden(options)
+    hidden = sizes_of(options.hidden)
     return models.CNN((side, side), outputs, hidden=hidden, dropout=_dropout(sampled))
 
 
@@ -90,13 +90,6 @@ MODELS = {
 
 def _dropout(sampled: bool) -> Any:
     return uniform(0.0, 0.5) if sampled else None
-
-
-def _hidden(options: Any) -> tuple[int, ...]:
-    try:
-        return tuple(int(n) for n in options.hidden.split(",") if n.strip())
-    except ValueError:
-        raise ValueError(f"--hidden {options.hidden}: wanted sizes such as 64 or 64,32") from None
 
 
 def _side(inputs: int, options: Any) -> int:

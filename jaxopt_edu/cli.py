@@ -1,20 +1,30 @@
 """The command line: `jaxopt-edu sweep|fit|predict|report|compare|race|list`."""
 
 import argparse
-import json
 import sys
-from typing import Any
+from typing import Any, NoReturn
+
+import jax
 
 from jaxopt_edu import commands, predictions
 from jaxopt_edu.build import MODELS
+from jaxopt_edu.cache import kept_programs
+from jaxopt_edu.options import check_options, line_of_json
 from jaxopt_edu.sweep.samplers import SAMPLERS
 
 PROGRAM = "jaxopt-edu"
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{PROGRAM}: {message} (see {self.prog} --help)\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line, from which --help is made."""
-    root = argparse.ArgumentParser(prog=PROGRAM, description="Optimizers as values, in batches.")
+    root = Parser(prog=PROGRAM, description="Optimizers as values, in batches.")
     commands_of = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, words: str, run: Any) -> argparse.ArgumentParser:
@@ -48,11 +58,13 @@ def parser() -> argparse.ArgumentParser:
     race.add_argument("function", metavar="FUNCTION", help="`list functions` names them")
     race.add_argument("--optimizers", default="sgd,adam,rmsprop", metavar="A,B,C")
     race.add_argument("--steps", type=int, default=300)
+    _cache_argument(race)
     race.add_argument("--out", help="the picture (default runs/race-FUNCTION.png)")
     _json_argument(race)
 
     names = command("list", "what there is to choose from", commands.run_list)
     names.add_argument("what", choices=sorted(commands.LISTS), metavar="|".join(commands.LISTS))
+    _json_argument(names)
     return root
 
 
@@ -116,7 +128,13 @@ def _training_arguments(command: argparse.ArgumentParser, optimizers: str) -> No
     )
     add("--seed", type=int, default=0, help="of split, samples, weights and order (default 0)")
     add("--eval-every", type=int, metavar="N", help="steps between evaluations")
+    _cache_argument(command)
     _json_argument(command)
+
+
+def _cache_argument(command: argparse.ArgumentParser) -> None:
+    words = "compile anew, and keep no compiled programs in the user's cache directory"
+    command.add_argument("--no-cache", action="store_true", help=words)
 
 
 def _json_argument(command: argparse.ArgumentParser) -> None:
@@ -127,12 +145,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command; 0 when done, 2 for bad input, 130 after Ctrl-C."""
     options: Any = parser().parse_args(arguments)
     try:
-        answer, status = options.run(options)
-    except (ValueError, TypeError, ImportError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
+        check_options(options)
+        with kept_programs(not getattr(options, "no_cache", False)):
+            answer, status = options.run(options)
+    except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
+        return _said(error)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _said(error)
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 130
-    print(json.dumps(answer) if getattr(options, "json", False) else answer)
+    print(line_of_json(answer) if options.json else answer)
     return status
+
+
+def _said(error: BaseException) -> int:
+    """One line on the error stream; the exit code of bad input."""
+    print(f"{PROGRAM}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+    return 2

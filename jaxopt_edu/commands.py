@@ -11,6 +11,7 @@ from jaxopt_edu.fit import fit
 from jaxopt_edu.ingredients import OPTIMIZERS
 from jaxopt_edu.leaderboard import cell, leaderboard, summary, table, told
 from jaxopt_edu.names import hyperparameters, recipes
+from jaxopt_edu.options import check_picture, names_of, undone
 from jaxopt_edu.predictions import check_out, keep
 from jaxopt_edu.race import race
 from jaxopt_edu.sweep import (
@@ -42,9 +43,10 @@ LISTS = {
 }
 
 
-def run_list(options: Any) -> tuple[str, int]:
+def run_list(options: Any) -> tuple[Any, int]:
     """The names there are, one a line."""
-    return "\n".join(LISTS[options.what]()), 0
+    found = LISTS[options.what]()
+    return list(found) if options.json else "\n".join(found), 0
 
 
 # ------------------------------------------------------------------------------------ the commands
@@ -60,24 +62,26 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     directory = Path(options.store or options.out or new_directory("runs", options.data))
     writing = beside(directory) if options.overwrite else directory
     status, confirmed, note = 0, None, ""
+    made = () if options.store or options.out and writing == directory else (writing,)
     try:
-        study = sweep(
-            space,
-            options.trials,
-            steps=options.steps,
-            seed=options.seed,
-            metric=options.metric,
-            mode=options.mode,
-            rank_by=options.rank_by,
-            rungs=rungs_of(options),
-            folds=options.folds,
-            seeds=options.seeds,
-            sampler=sampler_of(options.sampler),
-            store=writing,
-            tile=options.tile,
-            eval_every=options.eval_every,
-            progress=True,
-        )
+        with undone(*made):
+            study = sweep(
+                space,
+                options.trials,
+                steps=options.steps,
+                seed=options.seed,
+                metric=options.metric,
+                mode=options.mode,
+                rank_by=options.rank_by,
+                rungs=rungs_of(options),
+                folds=options.folds,
+                seeds=options.seeds,
+                sampler=sampler_of(options.sampler),
+                store=writing,
+                tile=options.tile,
+                eval_every=options.eval_every,
+                progress=True,
+            )
     except SweepInterrupted as stop:
         study, status = stop.study, 130
     arguments = {k: v for k, v in vars(options).items() if k != "run"}
@@ -184,9 +188,9 @@ def run_fit(options: Any) -> tuple[Any, int]:
 
 def run_race(options: Any) -> tuple[Any, int]:
     """Runs the race, writes its picture, and gives its table."""
-    names = [name.strip() for name in options.optimizers.split(",") if name.strip()]
-    result = race(options.function, names, steps=options.steps)
     path = Path(options.out or Path("runs") / f"race-{options.function}.png")
+    check_picture(path)
+    result = race(options.function, names_of("optimizers", options.optimizers), options.steps)
     path.parent.mkdir(parents=True, exist_ok=True)
     plot.save(plot.plot_race(result), path)
     if options.json:

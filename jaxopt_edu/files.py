@@ -99,6 +99,19 @@ def from_json(text: str | bytes) -> Any:
     return json.loads(text, object_hook=_number)
 
 
+def strict(answer: Any) -> Any:
+    """What every reader of JSON understands: null for numbers that are not finite, else a text."""
+    if isinstance(answer, dict):
+        return {str(key): strict(x) for key, x in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [strict(x) for x in answer]
+    if isinstance(answer, np.ndarray | np.generic):
+        return strict(answer.tolist())
+    if isinstance(answer, float) and not math.isfinite(answer):
+        return None
+    return answer if isinstance(answer, str | int | float | bool | None) else str(answer)
+
+
 def _strict(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()

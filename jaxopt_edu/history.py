@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.model_file import write_model
 from jaxopt_edu.programs import ALIVE, REASONS
@@ -89,6 +90,14 @@ class Run:
     def __repr__(self) -> str:
         shown = ", ".join(f"{k} {v:.4g}" for k, v in next(iter(self.scores.values())).items())
         return f"Run({self.status} after {self.steps} steps: {next(iter(self.scores))} {shown})"
+
+    def _repr_html_(self) -> str:
+        why = f": {self.reason}" if self.reason else ""
+        names = list(next(iter(self.scores.values()), {}))
+        rows = [(split, *scores.values()) for split, scores in self.scores.items()]
+        curve = notebook.sparkline(self.history.get("loss", ()))
+        title = f"{self.status} after {self.steps:,} steps{why}"
+        return notebook.card(title, notebook.table(("split", *names), rows), curve)
 
     @property
     def params(self) -> Any:

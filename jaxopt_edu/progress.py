@@ -1,4 +1,4 @@
-"""A progress bar where there is a terminal and tqdm; nothing elsewhere."""
+"""A progress bar where there is a terminal or a notebook, and tqdm; nothing elsewhere."""
 
 import sys
 import time
@@ -11,19 +11,23 @@ EVERY = 0.1  # seconds from one look at the figures to the next
 class Progress:
     """One bar over lane-steps, with a few named figures beside it, and lines above it.
 
-    show: True writes to the error stream, None does so on a terminal only, False never.
+    show: True writes to the error stream, None does so on a terminal and in a notebook only, False
+        never. In a notebook it is a line of text, which needs no widgets.
     """
 
     def __init__(self, total: int, show: bool | None, unit: str = " steps"):
         self._bar: Any = None
         self._shown = 0.0
-        if show is False or (show is None and not sys.stderr.isatty()):
+        notebook = in_notebook()
+        if show is False or (show is None and not (sys.stderr.isatty() or notebook)):
             return
         try:
             from tqdm import tqdm
         except ImportError:
             return
-        self._bar = tqdm(total=total, unit=unit, unit_scale=True, dynamic_ncols=True, delay=0.1)
+        wide: dict[str, Any] = {"ncols": 100, "mininterval": 0.5} if notebook else {}
+        wide |= {"dynamic_ncols": not notebook, "ascii": notebook or None}
+        self._bar = tqdm(total=total, unit=unit, unit_scale=True, delay=0.1, **wide)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -42,3 +46,10 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def in_notebook() -> bool:
+    """Whether this is a kernel of Jupyter, whose cells show the error stream."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxopt_edu import functions
+from jaxopt_edu import functions, notebook
 from jaxopt_edu import optimizers as chapter
 from jaxopt_edu.core import Transform, apply_updates
 from jaxopt_edu.functions import TestFunction
@@ -63,6 +63,13 @@ class Race:
     def __repr__(self) -> str:
         ranking = ", ".join(f"{r.name} {r.value:.3g}" for r in self.racers)
         return f"Race({self.function.name}, {self.steps} steps: {ranking})"
+
+    def _repr_html_(self) -> str:
+        head, *rows = self.rows()
+        words = f"{self.function.name}, {self.steps:,} steps"
+        return notebook.card(
+            words, notebook.table(head, rows), notebook.text(self.function.formula)
+        )
 
     def rows(self) -> list[list[str]]:
         """A table in words: its head, and a row for each racer."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxopt_edu import tree
+from jaxopt_edu import notebook, tree
 from jaxopt_edu.checks import mode_for
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.hypergradient import check_score, final_score, strong, without_jumps
@@ -48,6 +48,14 @@ class Tuning:
             f"Tuning({len(self.reasons)} starts, {self.ended} ended early, best {self.split} "
             f"{self.metric} {self.best_score:.4g} at {self.hyperparameters()})"
         )
+
+    def _repr_html_(self) -> str:
+        first, last = self.scores[0].tolist(), self.scores[-1].tolist()
+        numbers = [x[-1].tolist() for x in self.numbers.values()]
+        head = ("start", *self.numbers, f"{self.metric} before", "after", "ended early")
+        rows = zip(range(len(first)), *numbers, first, last, self.reasons, strict=True)
+        title = f"{len(first)} starts, {len(self.scores) - 1} updates"
+        return notebook.card(title, notebook.table(head, rows))
 
     @property
     def ended(self) -> int:

@@ -8,6 +8,9 @@ laws that hold bit for bit.
 
 import os
 
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # nothing is kept in the cache of who tests
+    os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
+
 import hypothesis
 import jax
 import jaxlib

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu import notebook
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns
@@ -182,6 +183,14 @@ class Data(Constant):
         source = self.source
         rows = prepared_rows("x", x, source.columns, source.fitted, self.features)
         return marked(rows, source.mark)
+
+    def _repr_html_(self) -> str:
+        parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        rows = [(name, part.size) for name, part in parts.items()]
+        few = ", ".join(map(str, self.features[:20])) + (", ..." if len(self.features) > 20 else "")
+        kind = self.task if self.n_classes is None else f"{self.task}, {self.n_classes} classes"
+        head = notebook.table(("part", "examples"), rows)
+        return notebook.card(f"{self.source.name}: {kind}", head, notebook.text(f"features: {few}"))
 
     def __eq__(self, other):
         if self.source is UNTOLD:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.diagnose.errors import (
     constant_losses,
@@ -47,6 +48,11 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         return f"Diagnosis({', '.join(self.verdicts)}: {' '.join(self.sentences)})"
+
+    def _repr_html_(self) -> str:
+        numbers = notebook.table(("number", "value"), self.numbers.items())
+        words = map(notebook.text, self.sentences)
+        return notebook.card(", ".join(self.verdicts), *words, numbers)
 
     def plot(self) -> "Figure":
         """The learning curves, the errors beside what they are compared with, and the shift."""

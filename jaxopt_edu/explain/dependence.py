@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxopt_edu import notebook
 from jaxopt_edu.explain.inputs import (
     CHUNK,
     chunked,
@@ -25,6 +26,9 @@ class PartialDependence(NamedTuple):
     grid: Array
     average: Array
     individual: Array
+
+    def _repr_html_(self) -> str:
+        return notebook.arrays(self)
 
 
 @one_program

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxopt_edu import notebook
 from jaxopt_edu.explain.inputs import (
     CHUNK,
     chunked,
@@ -26,6 +27,9 @@ class IntegratedGradients(NamedTuple):
 
     attributions: Array
     gap: Array
+
+    def _repr_html_(self) -> str:
+        return notebook.arrays(self)
 
 
 @one_program

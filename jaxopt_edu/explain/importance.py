@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxopt_edu import notebook
 from jaxopt_edu.explain.inputs import (
     CHUNK,
     check_key,
@@ -29,6 +30,9 @@ class PermutationImportance(NamedTuple):
     mean: Array
     std: Array
     importances: Array
+
+    def _repr_html_(self) -> str:
+        return notebook.arrays(self)
 
 
 @one_program

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxopt_edu import notebook
 from jaxopt_edu.explain.coalitions import check_game, explain_by_coalitions
 from jaxopt_edu.explain.inputs import CHUNK, draw_orders, one_program
 from jaxopt_edu.tree import root
@@ -19,6 +20,9 @@ class PermutationShapley(NamedTuple):
 
     values: Array
     standard_errors: Array
+
+    def _repr_html_(self) -> str:
+        return notebook.arrays(self)
 
 
 @one_program

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array, random
 from jax.typing import ArrayLike
 
+from jaxopt_edu import notebook
 from jaxopt_edu.explain.inputs import (
     CHUNK,
     check_key,
@@ -30,6 +31,9 @@ class Lime(NamedTuple):
     weights: Array
     intercept: Array
     score: Array
+
+    def _repr_html_(self) -> str:
+        return notebook.arrays(self)
 
 
 @one_program

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu import notebook
 from jaxopt_edu.checks import check_numbers
 from jaxopt_edu.find.picture import plot_rates
 from jaxopt_edu.find.scores import check_tolerance, near_best, untrained
@@ -41,6 +42,10 @@ class Rates:
     def __repr__(self) -> str:
         low, high = self.plateau
         return f"Rates({self.name}: {self.suggested:.3g}, good from {low:.3g} to {high:.3g})"
+
+    def _repr_html_(self) -> str:
+        rows = zip(self.values.tolist(), self.scores.tolist(), strict=True)
+        return notebook.card(repr(self), notebook.table((self.name, self.study.metric), rows))
 
     @property
     def experiment(self) -> Any:

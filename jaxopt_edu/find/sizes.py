@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu import notebook
 from jaxopt_edu.data import Data
 from jaxopt_edu.find.picture import plot_sizes
 from jaxopt_edu.find.scores import check_tolerance, near_best, untrained
@@ -41,6 +42,11 @@ class BatchSizes:
 
     def __repr__(self) -> str:
         return f"BatchSizes({self.suggested} of {', '.join(map(str, self.sizes))})"
+
+    def _repr_html_(self) -> str:
+        columns = (self.sizes, self.steps, self.scores.tolist(), self.seconds.tolist())
+        head = ("batch size", "steps", self.studies[0].metric, "seconds")
+        return notebook.card(repr(self), notebook.table(head, zip(*columns, strict=True)))
 
     @property
     def experiment(self) -> Any:

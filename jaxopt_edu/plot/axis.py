@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxopt_edu.plot.figure import log_ticks, plain, spread_in_logs
-from jaxopt_edu.plot.scores import is_number, show_number, title_of
+from jaxopt_edu.plot.scores import is_number, short, show_number, title_of
 from jaxopt_edu.sweep import Study
 from jaxopt_edu.value import resolve_among
 
@@ -136,7 +136,7 @@ def scale(axes: "Axes", letter: str, axis: Axis) -> None:
     side = axes.xaxis if letter == "x" else axes.yaxis
     if axis.values is not None:
         places, labels = axis.ticks()
-        side.set_ticks(places, [plain(label) for label in labels])
+        side.set_ticks(places, [plain(short(label)) for label in labels])
         if letter == "x" and sum(map(len, labels)) > 40:
             axes.tick_params("x", rotation=30)
     if axis.log:

@@ -31,13 +31,13 @@ LOOKS = {
 
 
 def new_figure() -> "Figure":
-    """An empty figure on a canvas of its own: no window, no pyplot, no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """An empty figure on a canvas of its own: no window, no pyplot, no global state.
 
-    figure = Figure(INCHES, DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    A notebook shows it: it is a `Picture`, whose module is imported with the first picture.
+    """
+    from jaxopt_edu.plot.picture import Picture
+
+    return Picture(INCHES, DPI, layout="constrained")
 
 
 def save(figure: "Figure", path: str | os.PathLike) -> Path:
@@ -85,7 +85,9 @@ def sign(marker: str, label: Any, **style: Any) -> Any:
     """One sign for the key."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], marker=marker, label=plain(label), **({"linestyle": ""} | style))
+    words = plain(label)
+    words = f" {words}" if words.startswith("_") else words  # matplotlib would leave it out
+    return Line2D([], [], marker=marker, label=words, **({"linestyle": ""} | style))
 
 
 def star(label: str = "", **style: Any) -> Any:

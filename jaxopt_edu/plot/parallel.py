@@ -1,5 +1,7 @@
 """Parallel coordinates: every trial a line through its hyperparameters to its score."""
 
+import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from jaxopt_edu.plot.figure import (
     sign,
 )
 from jaxopt_edu.plot.importance import importance
-from jaxopt_edu.plot.scores import diverged, final_scores, ranked, score_name
+from jaxopt_edu.plot.scores import diverged, final_scores, ranked, score_name, short
 from jaxopt_edu.sweep import Study
 
 if TYPE_CHECKING:
@@ -51,8 +53,11 @@ def plot_parallel(study: Study) -> "Figure":
         _side(axes, i, side, lacking[i])
     floor = LACKING - 0.05 if any(lacking) else -0.03
     axes.set(xlim=(-0.2, len(sides) - 0.8), ylim=(floor, 1.03), yticks=[])
-    titles = [side.title if side.name else "experiment" for side in sides]
-    axes.set_xticks(range(len(sides)), [plain(title).replace(".", ".\n") for title in titles])
+    titles = [
+        re.sub(r"\.(?=\w)", ".\n", side.title) if side.name else "experiment" for side in sides
+    ]
+    lines_of = [[textwrap.fill(part, 24) for part in title.split("\n")] for title in titles]
+    axes.set_xticks(range(len(sides)), [plain("\n".join(parts)) for parts in lines_of])
     axes.tick_params("x", length=0, labelsize=9)
     signs = [best_sign(study, linestyle="-", linewidth=3)]
     if len(dead):
@@ -97,6 +102,13 @@ def _side(axes: "Axes", i: int, side: Axis, lacking: bool) -> None:
     for height, label in zip(heights, labels, strict=True):
         axes.plot([i - 0.02, i + 0.02], [height, height], color="#222222", linewidth=1, zorder=4)
         axes.annotate(
-            plain(label), (i, height), (5, 0), textcoords="offset points", va="center", zorder=5,
-            fontsize=8.5, path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            plain(_broken(short(label))), (i, height), (5, 0), textcoords="offset points",
+            va="center", zorder=5, fontsize=8.5,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
+
+
+def _broken(title: str) -> str:
+    """A name in several lines, the first of which end where its parts do."""
+    parts = re.sub(r"\.(?=[^\W\d])", ".\n", title).split("\n")
+    return "\n".join(textwrap.fill(part, 24) for part in parts)

@@ -89,7 +89,7 @@ def _path(axes: "Axes", result: Race, racer: Racer, marker: str, **style: Any) -
     """Where it went, as far as it can be seen; the first ten steps and every tenth are marked."""
     low, high = np.asarray(result.function.low), np.asarray(result.function.high)
     seen = np.clip(racer.path, low - 9 * (high - low), high + 9 * (high - low))
-    marked = [*range(10), *range(10, len(seen), 10)]
+    marked = [*range(min(10, len(seen))), *range(10, len(seen), 10)]
     axes.plot(*seen.T, marker, markevery=marked, markersize=4, linewidth=1.6, **style)
 
 

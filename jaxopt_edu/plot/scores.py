@@ -10,6 +10,8 @@ from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 
 STATUSES = (FINISHED, STOPPED, INTERRUPTED, DIVERGED)
 
+MOST = 48  # characters of a name in a picture
+
 
 def final_scores(study: Study) -> np.ndarray:
     """The score that ranks, by trial; NaN where there is none that is finite."""
@@ -103,7 +105,13 @@ def rank_name(study: Study) -> str:
 
 def title_of(name: str) -> str:
     """A swept name; the choice between whole experiments has none."""
-    return name or "experiment"
+    return short(name) or "experiment"
+
+
+def short(text: Any) -> str:
+    """Text that a picture has room for: of a longer one its two ends."""
+    text = str(text)
+    return text if len(text) <= MOST else f"{text[: MOST // 2]}...{text[-MOST // 2 + 3 :]}"
 
 
 def best_line(study: Study) -> str:
@@ -113,7 +121,7 @@ def best_line(study: Study) -> str:
     best = int(ranked(study)[0])
     named = {n: study.columns[n][best] for n in study.swept if present(study.columns[n])[best]}
     chosen = ", ".join(
-        f"{title_of(n)}\u00a0=\u00a0{show_number(value)}" for n, value in named.items()
+        f"{title_of(n)}\u00a0=\u00a0{short(show_number(value))}" for n, value in named.items()
     )
     score = show_number(float(final_scores(study)[best]))
     return f"best: trial {best}, {rank_name(study)} {score}{': ' * bool(named)}{chosen}"

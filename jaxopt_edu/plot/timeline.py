@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxopt_edu.plot.figure import COLOURS, headline, key, new_figure, nothing, sign, tidy
-from jaxopt_edu.plot.scores import show_number, title_of
+from jaxopt_edu.plot.scores import short, show_number, title_of
 from jaxopt_edu.sweep import Study
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def segments(study: Study) -> dict[str, np.ndarray]:
 def structure_names(study: Study) -> list[str]:
     """What tells the structures apart, in words."""
     labels = [batch.labels.items() for batch in study.batches]
-    names = [", ".join(f"{title_of(n)} = {show_number(v)}" for n, v in x) for x in labels]
+    names = [", ".join(f"{title_of(n)} = {short(show_number(v))}" for n, v in x) for x in labels]
     return [name or "all trials" for name in names]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.describe import describe, put, unnamed, write_json, write_text
+from jaxopt_edu.files import strict
 from jaxopt_edu.formats import EXPERIMENT, STUDY
 from jaxopt_edu.sweep.results import load_study
 from jaxopt_edu.sweep.store import RESULTS
@@ -48,7 +49,7 @@ def save_study(
         write_text(directory / "confirm.csv", as_csv(confirmed))
     else:
         (directory / "confirm.csv").unlink(missing_ok=True)
-    write_json(directory / "study.json", study_json(study, arguments))
+    write_json(directory / "study.json", strict(study_json(study, arguments)))
 
 
 def _write_best(study: Study, directory: Path, confirmed: Study | None) -> None:

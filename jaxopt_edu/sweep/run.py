@@ -93,7 +93,7 @@ def sweep(
         processes, or on being resumed.
     eval_every: steps between evaluations; by default a twentieth of all.
     diverge_above: a trial whose training loss exceeds this multiple of its first one has diverged.
-    progress: a bar on the error stream; by default on a terminal only.
+    progress: a bar on the error stream; by default on a terminal and in a notebook only.
 
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu import notebook
 from jaxopt_edu.history import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.schedules import join_schedules
@@ -75,6 +76,14 @@ class Study:
         return (
             f"{head}best {self.split} {self.metric}{rule} {score:.4g} at {self.hyperparameters()})"
         )
+
+    def _repr_html_(self) -> str:
+        names = ("trial", *self.swept, *self.score_names, "status", "steps")
+        best = [{"trial": i} | self.row(i) for i in self.order[:10].tolist()]
+        more = f"and {len(self) - 10:,} more: to_pandas()" if len(self) > 10 else ""
+        title = f"{len(self):,} trials, {self.diverged:,} diverged, the best first"
+        rows = [[row[name] for name in names] for row in best]
+        return notebook.card(title, notebook.table(names, rows), notebook.text(more))
 
     @property
     def swept(self) -> tuple[str, ...]:

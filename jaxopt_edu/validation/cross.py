@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu import notebook
 from jaxopt_edu.checks import check_numbers, mode_for
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.sweep import Interval, Study, sweep
@@ -35,6 +36,16 @@ class CrossValidation:
             found = self.interval(name)
             shown.append(f"{name} {found.mean:.4g} [{found.low:.4g}, {found.high:.4g}]")
         return f"CrossValidation({len(self)} folds: {', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        folds = [f"fold {k}" for k in range(len(self))]
+        rows = [
+            (name, found.mean, found.low, found.high, *self.scores[name].tolist())
+            for name in self.scores
+            for found in [self.interval(name)]
+        ]
+        head = ("score", "mean", "low", "high", *folds)
+        return notebook.card(f"{len(self)} folds", notebook.table(head, rows))
 
     @property
     def means(self) -> dict[str, float]:
