@@ -3,9 +3,9 @@
 Read the modules in the order in which they are imported here; none imports a later one.
 """
 
-from jaxopt_edu import tree
 from jaxopt_edu.value import Constant, number, pytree, recipe, static
 from jaxopt_edu.names import hyperparameters, replace
+from jaxopt_edu import tree
 from jaxopt_edu.core import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
 from jaxopt_edu import schedules
 from jaxopt_edu.schedules import *
@@ -16,27 +16,29 @@ from jaxopt_edu import transforms
 from jaxopt_edu.transforms import *
 from jaxopt_edu import optimizers
 from jaxopt_edu.optimizers import *
-from jaxopt_edu import augment, data, models, space
+from jaxopt_edu import models, data, augment, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
 from jaxopt_edu.fingerprint import Fingerprint, fingerprint
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.saved import SavedModel
 from jaxopt_edu.model_file import load_model
-from jaxopt_edu.parallel import PeerLost
 from jaxopt_edu.history import Run
+from jaxopt_edu.parallel import PeerLost
 from jaxopt_edu.fit import fit
 from jaxopt_edu.hypergradient import hypergradient
 from jaxopt_edu.tune import Tuning, tune
+from jaxopt_edu import privacy, federated
 from jaxopt_edu.sweep import *
-from jaxopt_edu import federated, privacy
 from jaxopt_edu.interop import from_optax, to_optax
 from jaxopt_edu import explain
+from jaxopt_edu import validation, functions
 from jaxopt_edu.validation import *
-from jaxopt_edu import functions, plot, report, validation
 from jaxopt_edu.race import race
+from jaxopt_edu import plot
 from jaxopt_edu.diagnose import Diagnosis, diagnose
 from jaxopt_edu.find import BatchSizes, Rates, find_batch_size, find_learning_rate
+from jaxopt_edu import report
 
 __all__ = [
     "BatchSizes", "Chain", "Constant", "Diagnosis", "Experiment", "Fingerprint", "Grid", "Halving",

@@ -83,6 +83,8 @@ class Rule:
     the rest of the state. There the hyperparameters of self are numbers (schedules are evaluated
     at the 0-based step, trees of numbers are looked up), t is the 1-based step as a float, and all
     arithmetic is in at least float32; results go back to the dtypes of the gradient and the state.
+    For complex g take `tree.squared(g)` for g^2, so that no phase is preferred. A rule u = -D g, D
+    without a memory of g's direction, may say so (`form`, `length`): then it takes proximal steps.
     """
 
     needs_params = False  # whether rule reads p

@@ -11,7 +11,7 @@ from children import ROOT, TOLD
 
 BENCHMARKS = ROOT / "benchmarks"
 JAX_ARMS = {
-    "step": {"ours", "ours-closed", "optax"},
+    "step": {"ours", "ours-closed", "ours-crossed", "optax"},
     "fit": {"ours", "python-loop", "scan"},
     "sweep": {"ours", "ours-one", "ours-fit", "vmap", "scan"},
     "fractal": {"ours", "vmap"},
@@ -72,4 +72,7 @@ def test_counts_the_products_of_a_step(monkeypatch):
 def test_an_unknown_arm_is_named():
     done = run("step", "--arms", "ours,optix")
     assert done.returncode == 2
-    assert "unknown arm 'optix': there are ours, ours-closed, optax, torch" in done.stderr
+    assert (
+        "unknown arm 'optix': there are ours, ours-closed, ours-crossed, optax, torch"
+        in done.stderr
+    )

@@ -1,6 +1,7 @@
 """Federated averaging against loops without padding, and what its server may see."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -280,3 +281,12 @@ def test_splits_name_what_is_wrong():
             federated.dirichlet_split(*given)
     with pytest.raises(ValueError, match="only with max_norm and noise_multiplier"):
         averaging().epsilon(1, delta=1e-5)
+
+
+def test_a_secure_sum_never_makes_a_number_of_what_is_none():
+    key, updates = jax.random.key(0), jnp.array([[0.5, jnp.nan], [0.25, 0.5]])
+    total = federated.secure_sum(key, updates, limit=1.0)
+    assert total[0] == pytest.approx(0.75) and jnp.isnan(total[1])
+    for wrong in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match=f"limit = {wrong}: wanted a number above 0"):
+            federated.secure_sum(key, updates, limit=wrong)

@@ -2,9 +2,12 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import jaxopt_edu
 from jaxopt_edu.optimizers.adam import Adam, AdamState
@@ -52,6 +55,31 @@ def test_imports_run_down_only():
         for target in imports(path):
             if target[0] != parts[0]:
                 assert ORDER.index(target[0]) < ORDER.index(parts[0]), f"{path} imports {target}"
+
+
+def printed_by_init():
+    """The chapters in the order in which `__init__` imports them."""
+    found = []
+    for node in ast.parse((ROOT / "__init__.py").read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            whole = node.module == "jaxopt_edu"
+            found += [a.name for a in node.names] if whole else [node.module.split(".")[1]]
+    return list(dict.fromkeys(found))
+
+
+def printed_by_readme():
+    """The chapters in the order of the README's table."""
+    text = (ROOT.parent / "README.md").read_text()
+    table = text.split("## What is where")[1].split("## ")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| [")]
+    return re.findall(r"\[(\w+)(?:\.py|/)\]\(jaxopt_edu/", " ".join(first))
+
+
+@pytest.mark.parametrize("printed", [printed_by_init, printed_by_readme])
+def test_the_order_that_is_printed_is_the_order_of_imports(printed):
+    chapters = printed()
+    assert len(chapters) > 25
+    assert chapters == [name for name in ORDER if name in chapters]
 
 
 def test_no_circles_inside_a_chapter():

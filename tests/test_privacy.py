@@ -1,9 +1,11 @@
 """Privacy: bounded sensitivity, noise of the right size, and accounting that others confirm."""
 
+import decimal
 import functools
 import itertools
 import math
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,7 @@ from dp_accounting import (
 )
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
+from hypothesis import strategies as st
 from scipy import stats
 
 import jaxopt_edu as jo
@@ -215,11 +218,99 @@ def test_the_ends_of_the_scale():
     assert privacy.noise_multiplier(epsilon=1, sample_rate=0.0, steps=9, delta=1e-5) == 0
 
 
+def exact_log(a, q, s):
+    """log A_a for an integer a, to 60 digits."""
+    with decimal.localcontext(prec=60):
+        q, s = decimal.Decimal(q), decimal.Decimal(s)
+        x = [decimal.Decimal(k * k - k) / (2 * s * s) for k in range(a + 1)]
+        terms = (math.comb(a, k) * (1 - q) ** (a - k) * q**k * x[k].exp() for k in range(a + 1))
+        return float(sum(terms).ln())
+
+
+@hypothesis.given(
+    q=st.floats(-12, -1e-4).map(lambda x: 10**x), s=st.floats(-0.5, 9).map(lambda x: 10**x)
+)
+def test_the_divergence_is_exact_however_small(q, s):
+    """Where A_a is 1 to rounding, too; for other orders it is between those beside, from above."""
+    orders = [2, 2.5, 3, 7, 63]
+    found = dict(zip(orders, privacy.rdp(s, q, orders) * (np.array(orders) - 1), strict=True))
+    for a in (2, 3, 7, 63):
+        assert found[a] == pytest.approx(exact_log(a, q, s), rel=1e-8, abs=1e-300)
+    assert 0 < found[2] <= found[2.5]
+    assert found[2.5] <= (found[2] + found[3]) / 2 * (1 + 1e-8) or found[3] > 1e-7
+
+
+@pytest.mark.parametrize(
+    ("sigma", "q", "steps"), [(1e8, 0.5, 10**18), (1e6, 1e-3, 10**20), (1e9, 1.0, 10**17)]
+)
+def test_much_noise_for_long_spends_as_the_gaussian_limit_says(sigma, q, steps):
+    """r_a tends to steps a q^2 / (2 sigma^2), by the central limit theorem."""
+    orders = np.array([a for a in privacy.ORDERS if a == int(a)])
+    r = steps * orders * q**2 / (2 * sigma**2)
+    limit = min(r + np.log1p(-1 / orders) - np.log(1e-5 * orders) / (orders - 1))
+    e = privacy.epsilon(noise_multiplier=sigma, sample_rate=q, steps=steps, delta=1e-5)
+    assert e <= limit * (1 + 1e-6) and e > 0.99 * limit
+
+
+@hypothesis.given(
+    sigma=st.floats(-300, 300).map(lambda x: 10.0**x),
+    q=st.floats(0, 1) | st.floats(-320, 0).map(lambda x: 10.0**x),
+    steps=st.integers(0, 10**30),
+    delta=st.floats(-323, -1e-9).map(lambda x: 10.0**x),
+)
+def test_at_any_arguments_it_is_a_bound_that_falls_with_noise(sigma, q, steps, delta):
+    given = {"sample_rate": q, "steps": steps, "delta": delta, "orders": [1.5, 2, 5, 5.5, 64]}
+    e, less = (privacy.epsilon(noise_multiplier=s, **given) for s in (sigma, 2 * sigma))
+    assert 0 <= less <= e * (1 + 1e-9)
+    at_rest = steps == 0 or q == 0
+    assert not at_rest or e == 0
+    loss = steps * (q / sigma) ** 2 if q < sigma else math.inf
+    assert at_rest or loss < 1 or delta > 0.01 or e > 0  # r_2 is about that: not nothing
+
+
+@pytest.mark.parametrize(
+    ("e", "q", "steps", "delta"),
+    [
+        (1e300, 0.5, 10, 1e-5),
+        pytest.param(1e-3, 0.01, 10**9, 1e-9, marks=pytest.mark.slow),
+        pytest.param(1e6, 1.0, 1, 1e-5, marks=pytest.mark.slow),
+        pytest.param(1.0, 1.0, 1, 0.9, marks=pytest.mark.slow),
+        pytest.param(0.1, 1e-12, 1, 1e-300, marks=pytest.mark.slow),
+    ],
+)
+def test_calibration_at_the_ends_is_on_the_safe_side(e, q, steps, delta):
+    given = {"sample_rate": q, "steps": steps, "delta": delta}
+    s = privacy.noise_multiplier(epsilon=e, **given)
+    assert privacy.epsilon(noise_multiplier=s, **given) <= e
+    assert privacy.epsilon(noise_multiplier=0.999 * s, **given) > e or s < 1e-100
+
+
+def test_what_no_noise_can_be_for_is_refused():
+    for wrong in (math.nan, math.inf, -1.0, "1", None, True):
+        with pytest.raises(ValueError, match=f"epsilon = {wrong!r}: wanted a number above 0"):
+            privacy.noise_multiplier(epsilon=wrong, sample_rate=0.1, steps=1, delta=1e-5)
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"noise_multiplier": -1.0}, "noise_multiplier = -1.0: wanted a number, at least 0"),
+        ({"noise_multiplier": -1.0}, "noise_multiplier = -1.0: wanted a finite number, at least 0"),
         ({"noise_multiplier": math.nan}, "noise_multiplier = nan"),
+        ({"noise_multiplier": math.inf}, "noise_multiplier = inf: wanted a finite"),
+        ({"noise_multiplier": "1"}, "noise_multiplier = '1': wanted a finite number"),
+        ({"noise_multiplier": None}, "noise_multiplier = None"),
+        ({"sample_rate": math.nan}, "sample_rate = nan"),
+        ({"sample_rate": True}, "sample_rate = True"),
+        ({"steps": math.nan}, "steps = nan: wanted an integer"),
+        ({"steps": math.inf}, "steps = inf: wanted an integer"),
+        ({"steps": 10**400}, "steps = 1000"),
+        ({"steps": "9"}, "steps = '9'"),
+        ({"delta": math.nan}, "delta = nan"),
+        ({"delta": 1.0}, "delta = 1.0: wanted a probability between"),
+        ({"delta": "0.1"}, "delta = '0.1'"),
+        ({"accountant": "pld", "noise_multiplier": 1e-3}, "'pld' with noise_multiplier = 0.001"),
+        ({"accountant": "pld", "steps": 10**12}, "'pld' with .* steps = 1000000000000"),
+        ({"accountant": "pld", "sample_rate": 1.0, "steps": 10**6}, "an epsilon up to 5.*e.05"),
         ({"sample_rate": 1.5}, "sample_rate = 1.5: wanted a probability, from 0 to 1"),
         ({"steps": -1}, "steps = -1"),
         ({"steps": 0.5}, "steps = 0.5"),
@@ -409,3 +500,19 @@ def test_a_wrong_passphrase_and_any_changed_byte_are_noticed(tmp_path):
     for wrong in ({"passphrase": ""}, {"passphrase": "x", "work": 30}):
         with pytest.raises(ValueError, match="passphrase|work"):
             privacy.encrypt(b"", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: privacy.k_anonymous([[1.0], [2.0]], 1.5), ValueError, "k = 1.5: wanted an int"),
+        (lambda: privacy.k_anonymous([[1.0], [2.0]], True), ValueError, "k = True: wanted an int"),
+        (lambda: privacy.k_anonymous([[1e308], [-1e308]], 2), ValueError, "finite numbers below"),
+        (lambda: privacy.k_anonymous([[1j], [2.0]], 2), ValueError, "x is complex"),
+        (lambda: privacy.pseudonyms("Ada", b"x" * 16), TypeError, "values = 'Ada': wanted several"),
+        (lambda: privacy.pseudonyms(["Ada"], b"x" * 16, digits=2.5), ValueError, "digits = 2.5"),
+    ],
+)
+def test_masks_want_whole_numbers_and_tables(call, error, says):
+    with pytest.raises(error, match=says):
+        call()

@@ -39,7 +39,6 @@ OF_JAX = {  # from 0 to 2^32 - 1
     "l1_path": lambda s: jo.l1_path(LEARNT, [1.0], steps=3, seed=s),
     "rank_features": lambda s: jo.rank_features(learnt(), seed=s),
     "RandomFeatures": lambda s: jo.models.RandomFeatures(2, gamma=1.0, seed=s),
-    "optuna": lambda s: jo.optuna("tpe").make(s),
 }
 OF_NUMPY = {  # of any size
     "load": lambda s: jo.data.load("iris", seed=s),
@@ -48,6 +47,7 @@ OF_NUMPY = {  # of any size
     "dirichlet_split": lambda s: jo.federated.dirichlet_split(LABELS, 3, 1.0, seed=s),
     "sample": lambda s: jo.sample(SPACE, 4, seed=s),
     "sobol": lambda s: jo.sample(SPACE, 4, seed=s, sampler="sobol"),
+    "optuna": lambda s: jo.optuna("tpe").make(s),
     "find_shift": lambda s: find_shift(TABLE, TABLE, seed=s),
 }
 WRONG = (1.9, 1.0, "7", None, True, -1, np.float32(3), [1], np.int64(-5))
@@ -80,6 +80,8 @@ def test_seeds_of_any_size_have_streams_of_their_own():
     assert jo.hypergradient(LINE, 2, seed=2**32 - 1)[0] != jo.hypergradient(LINE, 2, seed=0)[0]
     for large in (2**32, 2**40 + 1, 10**30):
         small = large % 2**32
+        draws = [jo.optuna("random").make(s)._rng.rng.random() for s in (large, small)]
+        assert draws[0] != draws[1]
         assert (
             jo.data.load("iris", seed=large).train.y != jo.data.load("iris", seed=small).train.y
         ).any()

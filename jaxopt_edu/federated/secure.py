@@ -1,5 +1,6 @@
 """A simulation of secure aggregation: the server sees the sum of the updates and none of them."""
 
+import math
 from typing import Any
 
 import jax
@@ -16,7 +17,6 @@ __all__ = ["SecureSum", "masked_updates", "secure_sum"]
 RANGE = 2.0**30  # that of a sum, with one bit of 31 to spare for rounding
 
 
-@jax.jit
 def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     """What the server receives from each client: integers that look random, one by one.
 
@@ -26,7 +26,8 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     updates, exactly.
     limit: numbers beyond -limit to limit are cut to it; then no sum of clients can overflow.
     Shapes: a tree of (clients, ...) -> (clients, numbers of one update) uint32.
-    Errors: TypeError for complex updates.
+    A NaN becomes some number: `secure_sum` says so.
+    Errors: TypeError for complex updates, ValueError for a limit that is not above 0.
     Here one key stands for all pairs; clients would agree on theirs by Diffie-Hellman, and shares
     of them would let the server go on when a client is lost.
     Source: Bonawitz et al. 2017 (CCS), Practical Secure Aggregation, section 4.
@@ -39,6 +40,13 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     """
     if any(map(jnp.iscomplexobj, tree.leaves(updates))):
         raise TypeError("updates are complex: wanted real ones, such as the parts of each")
+    if isinstance(limit, int | float) and not 0 < limit < math.inf:
+        raise ValueError(f"limit = {limit}: wanted a number above 0")
+    return _masked_updates(key, updates, limit)
+
+
+@jax.jit
+def _masked_updates(key: Array, updates: Any, limit: Scalar) -> Array:
     x = jax.vmap(lambda update: ravel_pytree(update)[0])(updates)
     clients, size = x.shape
     scaled = jnp.clip(tree.wide(x), -limit, limit) * (RANGE / clients / limit)
@@ -47,11 +55,10 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
     return fixed + masks
 
 
-@jax.jit
 def secure_sum(key: Array, updates: Any, *, limit: Scalar) -> Any:
     """The sum over the clients of their updates, by way of `masked_updates`.
 
-    The rounding is clients^2 limit / 2^31 at most.
+    The rounding is clients^2 limit / 2^31 at most; where an update is NaN, so is the sum.
     Shapes: a tree of (clients, ...) -> the tree without that axis.
 
     >>> import jax, jaxopt_edu as jo
@@ -59,12 +66,25 @@ def secure_sum(key: Array, updates: Any, *, limit: Scalar) -> Any:
     >>> jo.federated.secure_sum(jax.random.key(0), updates, limit=1.0)
     {'w': Array([ 0.75, -0.5 ], dtype=float32)}
     """
-    received = masked_updates(key, updates, limit=limit)
+    return _summed(updates, masked_updates(key, updates, limit=limit), limit)
+
+
+@jax.jit
+def _summed(updates: Any, received: Array, limit: Scalar) -> Any:
+    """The sum of the updates from what the server received."""
     total = jnp.sum(received, axis=0, dtype=jnp.uint32).view(jnp.int32)
     one, unravel = ravel_pytree(tree.map(lambda x: x[0], updates))
-    return unravel(
+    sums = unravel(
         (total.astype(tree.wide(one).dtype) * (limit * len(received) / RANGE)).astype(one.dtype)
     )
+    return tree.map(_or_nan, sums, updates)
+
+
+def _or_nan(total: Array, parts: Array) -> Array:
+    """The total, and NaN where a part is."""
+    if not tree.is_float(parts):
+        return total
+    return jnp.where(jnp.isnan(parts).any(axis=0), jnp.nan, total)
 
 
 @pytree

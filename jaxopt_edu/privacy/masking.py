@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.arrays import finite_table
+from jaxopt_edu.value import check_count
 
 __all__ = ["k_anonymous", "pseudonyms"]
 
@@ -31,7 +32,10 @@ def k_anonymous(x: Any, k: int) -> ndarray:
     array([21., 21., 63., 63., 63.])
     """
     x = finite_table("x", x)
-    if not 1 <= k <= len(x):
+    if not (np.abs(x) < 1e300).all():
+        raise ValueError("x: wanted a table (rows, columns) of finite numbers below 1e300")
+    check_count("k", k)
+    if k > len(x):
         raise ValueError(f"k = {k}: wanted 1 to {len(x)}, the number of rows")
     unit = np.where(np.ptp(x, axis=0) > 0, np.ptp(x, axis=0), 1)
     coarse, groups = np.empty_like(x), [np.arange(len(x))]
@@ -77,7 +81,10 @@ def pseudonyms(values: Iterable[Any], key: bytes, *, digits: int = 16) -> list[s
         raise TypeError(f"key is {type(key).__name__}: wanted bytes, such as secrets.token_bytes()")
     if len(key) < 16:
         raise ValueError(f"key has {len(key)} bytes: wanted at least 16")
-    if not 1 <= digits <= 64:
+    if isinstance(values, str | bytes):
+        raise TypeError(f"values = {values!r}: wanted several, such as a list")
+    check_count("digits", digits)
+    if digits > 64:
         raise ValueError(f"digits = {digits}: wanted 1 to 64")
     codes = (hmac.new(key, str(value).encode(), hashlib.sha256) for value in values)
     return [code.hexdigest()[:digits] for code in codes]

@@ -17,7 +17,7 @@ from jaxopt_edu.sweep.optuna_space import Parameters, need, quiet
 from jaxopt_edu.sweep.optuna_trials import add_trials, as_trial, check_params, open_study
 from jaxopt_edu.sweep.record import DIVERGED, FINISHED, STOPPED
 from jaxopt_edu.sweep.samplers import Axis, Columns
-from jaxopt_edu.value import check_seed, nearest, resolve_among
+from jaxopt_edu.value import SEEDS, check_seed, nearest, resolve_among
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -39,6 +39,12 @@ PACKAGES = {"gp": ("torch",), "cmaes": ("cmaes",)}
 DEAF = ("random", "qmc")  # which do not learn
 ROUNDS, MOST = 8, 64  # batches of a search by default, and trials in one at most
 STARTUP = {"tpe": 10, "gp": 10, "cmaes": 1}  # Optuna's n_startup_trials
+
+
+def _word(seed: int) -> int:
+    """The seed below 2^32 that Optuna takes: a larger one is hashed into it, not cut off."""
+    seed = check_seed(seed, None)
+    return seed if seed < SEEDS else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Optuna:
         with warnings.catch_warnings():
             # qmc, nsgaiii and some options are experimental; who names them wants them
             warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
-            return cls(seed=check_seed(seed), **(self._defaults() | dict(self.options)))
+            return cls(seed=_word(seed), **(self._defaults() | dict(self.options)))
 
     def _defaults(self) -> dict[str, Any]:
         """What makes a batch useful: trials that keep apart, or one generation."""
