@@ -208,7 +208,7 @@ HARMLESS = {
     "brackets": ("deep(x) + 1", "(deep(x)) + (1)"),
     "quotes": ('TABLE["low"]', "TABLE['low']"),
     "order in a dict": ('{"low": 1, "high": 2}', '{"high": 2, "low": 1}'),
-    "order of imports": ("import jax\nimport jax.n", "import numpy as np\nimport jax\nimport jax.n"),
+    "order of imports": ("import jax\nimport jax.", "import numpy as np\nimport jax\nimport jax."),
     "an unused import": ("import jax\n", "import json\nimport jax\n"),
     "an unused function": ("def deep(x):", "def unused(x):\n    return x\n\n\ndef deep(x):"),
     "an unused constant": ("SCALE = 2.0", "SCALE = 2.0\nOTHER = 1"),

@@ -67,7 +67,9 @@ def test_a_sweep_of_more_trials_goes_on_with_the_others(sampler, whole, tmp_path
 
 
 def test_a_grid_keeps_the_points_that_a_larger_one_has_too(tmp_path):
-    space = dataclasses.replace(ONE, optimizer=jo.sgd(jo.choice(0.1, 0.2), momentum=jo.uniform(0, 1)))
+    space = dataclasses.replace(
+        ONE, optimizer=jo.sgd(jo.choice(0.1, 0.2), momentum=jo.uniform(0, 1))
+    )
     sweep(2, tmp_path, space, sampler="grid")
     study = sweep(6, tmp_path, space, sampler="grid")  # one level of the momentum, then three
     sweeps.same(study, sweep(6, None, space, sampler="grid"))
@@ -145,8 +147,18 @@ def test_a_training_of_more_steps_goes_on_to_the_same_run(steps, more, tmp_path)
     ("steps", "more", "again", "why"),
     [
         ((40, 20), {}, {}, "steps was 40, now 20: a training goes on with more steps only"),
-        ((20, 40), {"eval_every": 4}, {"eval_every": 5}, "at step 5, .* none: eval_every=4 goes on"),
-        ((20, 40), {"patience": 50, "eval_every": 2}, {"eval_every": 4}, "the evaluation at step 2,"),
+        (
+            (20, 40),
+            {"eval_every": 4},
+            {"eval_every": 5},
+            "at step 5, .* none: eval_every=4 goes",
+        ),
+        (
+            (20, 40),
+            {"patience": 50, "eval_every": 2},
+            {"eval_every": 4},
+            "evaluation at step 2,",
+        ),
         ((25, 40), {"eval_every": 10, "patience": 50}, {}, "the evaluation at step 25"),
         ((20, 20), {"eval_every": 10}, {"eval_every": 5}, "evaluations was"),
     ],

@@ -1,6 +1,7 @@
 """What functions are: what they do, and what they read, to any depth."""
 
 import functools
+import importlib.util
 import sys
 import types
 from typing import Any
@@ -71,8 +72,12 @@ def _globals(walk: Walk, f: Any, place: str) -> None:
             walk.parts[f"{place} -> {name}"] = "nothing yet"
     for name in sorted(found.attributes & OF_PATHS):
         walk.cannot(READ, f"{place} -> {name}")
-    for name in sorted(found.imports):
-        _imported(walk, name, f"{place} -> {name}")
+    for dots, name, names in sorted(found.imports):
+        full = name
+        if dots:
+            package = f.__globals__.get("__package__") or ""
+            full = importlib.util.resolve_name("." * dots + name, package) if package else ""
+        _imported(walk, full, names, f"{place} -> {'.' * dots}{name}")
 
 
 def _read(walk: Walk, x: Any, attributes: set[str], place: str) -> None:
@@ -96,13 +101,20 @@ def _read(walk: Walk, x: Any, attributes: set[str], place: str) -> None:
             _read(walk, part, attributes, f"{place}.{name}")
 
 
-def _imported(walk: Walk, name: str, place: str) -> None:
+def _imported(walk: Walk, name: str, names: tuple[str, ...], place: str) -> None:
     """A module that a function imports itself: a library by version, one's own by its text."""
+    of = library(name)
+    if of is not None:
+        walk.parts[place] = of
+        return
     file = own_module(name)
+    walk.parts[place] = "nothing that is there" if file is None else f"module {file_digest(file)}"
     if file is None:
-        walk.parts[place] = library(name) or "nothing that is there"
-    else:
-        walk.parts[place] = f"module {file_digest(file)}"
+        walk.cannot("a module that is not found", place)
+    for inner in names:  # those that are modules themselves
+        within = own_module(f"{name}.{inner}") if file is not None else None
+        if within is not None:
+            walk.parts[f"{place}.{inner}"] = f"module {file_digest(within)}"
 
 
 def module(walk: Walk, x: Any, place: str) -> None:

@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import sys
 import sysconfig
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -28,19 +29,29 @@ def library(module: str | None) -> str | None:
     return _library(top)
 
 
+def is_own(module: str) -> bool:
+    """Whether a module is the user's own."""
+    top = module.partition(".")[0]
+    return top != PACKAGE and _owner(top) == "user"
+
+
 @functools.cache
 def _library(top: str) -> str | None:
+    owner = _owner(top)
+    if owner == "Python":
+        return f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    return f"{top} {_version(top)}" if owner == "installed" else None
+
+
+@functools.cache
+def _owner(top: str) -> str:
     file = _file_of(top)
     if file is None:
         python = top in sys.builtin_module_names or top in sys.stdlib_module_names
-        return _python() if python and top != "__main__" else None
+        return "Python" if python and top != "__main__" else "user"
     if _installed(file):
-        return f"{top} {_version(top)}"
-    return _python() if _standard(file) else None
-
-
-def _python() -> str:
-    return f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        return "installed"
+    return "Python" if _standard(file) else "user"
 
 
 def _file_of(name: str) -> str | None:
@@ -60,8 +71,9 @@ def _file_of(name: str) -> str | None:
 def _under(file: str, names: tuple[str, ...]) -> bool:
     paths = sysconfig.get_paths()
     places = [Path(paths[name]) for name in names if name in paths]
-    both = {Path(file), Path(file).resolve()}
-    return any(f.is_relative_to(p) for f in both for p in {*places, *(p.resolve() for p in places)})
+    places += [place.resolve() for place in places]
+    both = Path(file), Path(file).resolve()
+    return any(path.is_relative_to(place) for path in both for place in places)
 
 
 def _installed(file: str) -> bool:
@@ -80,8 +92,13 @@ def _version(top: str) -> str:
     try:
         return metadata.version(top)
     except metadata.PackageNotFoundError:
-        names = metadata.packages_distributions().get(top, [])
+        names = _distributions().get(top, [])
         return metadata.version(names[0]) if names else "of no known version"
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 @functools.cache
@@ -113,4 +130,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 def own_module(name: str) -> str | None:
     """The file of a module of the user's own; None for a library's, or where there is none."""
-    return _file_of(name) if library(name) is None else None
+    file = _file_of(name) if is_own(name) else None
+    if file is None or Path(file).is_dir():
+        return None
+    return file
