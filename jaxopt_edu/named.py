@@ -249,14 +249,10 @@ def _find(name: str, chapters: tuple[str, ...] = CHAPTERS) -> Any:
     return None
 
 
-class Missing(ValueError):
-    """A class that a file names is in no module that is imported."""
-
-
 def own_class(full: str) -> type:
     """The user's class of this name: in the module it was in, or the only one that has it.
 
-    Nothing is imported. Errors: `Missing`; ValueError where two modules have one.
+    Nothing is imported. Errors: ValueError where no module has one, or two have.
     """
     module, _, name = full.rpartition(".")
     found = _at(sys.modules.get(module), name)
@@ -270,7 +266,7 @@ def own_class(full: str) -> type:
     own = [(n, m) for n, m in list(sys.modules.items()) if m is not None and is_own(n)]
     all_of_it = {id(c): c for c in (_at(m, name) for _, m in own) if c is not None}
     if not all_of_it:
-        raise Missing(
+        raise ValueError(
             f"the class {full} is in no module that is imported: import the one that has it first, "
             "or give the experiment (jo.load_study(directory, space=...))"
         )

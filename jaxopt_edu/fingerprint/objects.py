@@ -1,9 +1,10 @@
 """What classes and objects are: their members, their state."""
 
+import copyreg
 import dataclasses
 import functools
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -98,26 +99,51 @@ def thing(walk: Walk, x: Any, place: str) -> None:
 
 def _state(walk: Walk, x: Any, place: str) -> bool:
     """Notes the fields of an object; False where it is of C and shows none."""
-    classes = type(x).__mro__
-    own = dict(getattr(x, "__dict__", {}))
-    fields = [f.name for f in dataclasses.fields(x)] if dataclasses.is_dataclass(x) else []
-    if fields and any(library(c.__module__) for c in classes[1:-1]):
-        own = {}  # what a library's base class keeps beside the fields
+    form, own = _form(type(x)), dict(getattr(x, "__dict__", ()))
+    if form.fields and form.derived:
+        own = {k: v for k, v in own.items() if k[0] != "_"}  # what a library's base class keeps
+    more = sorted({*own, *form.slots} - {*form.fields, *form.skipped})
+    named = [(n, getattr(x, n)) for n in (*form.fields, *more) if hasattr(x, n)]
+    for name, part in named:
+        hidden = form.private and name.startswith("_")  # what a library keeps is its business
+        walk.inner += hidden
+        walk.value(part, f"{place}.{name}" if place else name)
+        walk.inner -= hidden
+    return bool(named) or bool(form.fields) or form.python
+
+
+class _Form(NamedTuple):
+    """What a class says of the state of its objects."""
+
+    fields: tuple[str, ...]
+    slots: tuple[str, ...]
+    skipped: frozenset[str]
+    derived: bool  # from a class of a library
+    private: bool  # of a library itself
+    python: bool  # made by an __init__ of Python
+
+
+@functools.cache
+def _form(kind: type) -> _Form:
+    classes = kind.__mro__
     slots = [str(s) for c in classes for s in np.atleast_1d(vars(c).get("__slots__", []))]
     members = [item for c in classes for item in vars(c).items()]
     cached = {name for name, m in members if isinstance(m, functools.cached_property)}
-    names = [*fields, *(n for n in sorted({*own, *slots}) if n not in fields)]
-    skipped = {*DERIVED, "__wrapped__", *cached}
-    named = [(n, getattr(x, n)) for n in names if n not in skipped and hasattr(x, n)]
-    walk.values(named, place)
-    python = any(isinstance(vars(c).get("__init__"), types.FunctionType) for c in classes)
-    return bool(named) or bool(fields) or python
+    fields = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    return _Form(
+        tuple(name for name in fields if name not in DERIVED),
+        tuple(slots),
+        frozenset({*DERIVED, "__wrapped__", *cached}),
+        any(library(c.__module__) for c in classes[1:-1]),
+        library(kind.__module__) is not None,
+        any(isinstance(vars(c).get("__init__"), types.FunctionType) for c in classes),
+    )
 
 
 def _copied(walk: Walk, x: Any, place: str) -> None:
     """The state of an object of C, as it would be copied."""
     try:
-        made = x.__reduce_ex__(4)
+        made = copyreg.dispatch_table.get(type(x), lambda x: x.__reduce_ex__(4))(x)
     except Exception as error:
         walk.cannot(f"{kind_of(x)} ({error})", place)
         return

@@ -10,7 +10,6 @@ from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import rebuild, unnamed
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.fingerprint import fingerprint
-from jaxopt_edu.named import Missing
 from jaxopt_edu.sweep.intervals import effective_folds, intervals
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.sampling import Batch, Plan, plan
@@ -74,8 +73,8 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
     It may be read while the sweep runs; then it holds the stages that are over. What has no public
     name (a lambda, data from arrays) is None in its experiments, unless the space is given.
     space: what the sweep was called with: experiments are made of it. Without it, classes of your
-        own are found by their names among the modules that are imported; where one is not, the
-        table and the curves are there, and what needs an experiment says what is missing.
+        own are found by their names among the modules that are imported; where one is not, or data
+        have moved, table and curves are there, and what needs an experiment says what is missing.
     Errors: ValueError for a directory that holds no sweep, a damaged one, or one of another space.
     """
     directory = Path(directory)
@@ -132,8 +131,8 @@ def _named(description: Any) -> tuple[Any, dict[str, str]]:
     missing = unnamed(description)
     try:
         return rebuild(_without(description) if missing else description), missing
-    except Missing as error:
-        return None, {"": str(error)}
+    except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
+        return None, {"": f"the store names an experiment that cannot be made here: {error}"}
 
 
 def _without(description: Any) -> Any:
