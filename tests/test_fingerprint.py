@@ -11,10 +11,12 @@ import types
 from pathlib import Path
 
 import children
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from flax import linen as nn
 
 import jaxopt_edu as jo
 from jaxopt_edu.fingerprint import fingerprint, fingerprints
@@ -310,6 +312,69 @@ def waiting(p, y):
 )  # fmt: skip
 def test_what_cannot_be_identified_is_said(value, place):
     assert place in fingerprint(value, "loss").unknown
+
+
+class Used:
+    @functools.cached_property
+    def heavy(self):
+        return 1
+
+    def __call__(self, p, y):
+        return p - y
+
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+
+@functools.singledispatch
+def dispatched(x):
+    return x
+
+
+@functools.lru_cache
+def remembered(x):
+    return x
+
+
+def test_use_changes_nothing():
+    class Net(nn.Module):
+        width: int = 2
+
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(self.width)(x)
+
+    calls = 0
+
+    def counting(x):
+        global _CALLS
+        _CALLS = calls
+        return x
+
+    slotted = Slotted()
+    slotted.a = 1
+    used, net, jitted = Used(), Net(), jax.jit(lambda x: x)
+    values = [used, slotted, dispatched, remembered, net, jitted, jax.vmap(jitted), counting]
+    old = fingerprint(values)
+    for value in (used, slotted):
+        value.__reduce_ex__(4)
+    used.heavy, dispatched(1), remembered(2), jitted(1.0), counting(3)
+    net.init(jax.random.key(0), jnp.ones((1, 2)))
+    assert fingerprint(values) == old and not old.unknown
+
+
+def test_a_class_that_names_no_module_of_its_own_is_what_it_does():
+    def of(text):
+        space = {"dataclasses": dataclasses}
+        exec(f"class Mine:\n    def __call__(self, x):\n        return {text}", space)
+        member = eval(f"lambda self, x: {text}", space)
+        made = dataclasses.make_dataclass("Made", ["a"], namespace={"__call__": member})
+        return [space["Mine"](), made(1)]
+
+    for one, other in zip(of("x"), of("2 * x"), strict=True):
+        assert "__call__ was edited" in fingerprint(other).differs(fingerprint(one).as_json())
+    assert fingerprint(of("x")) == fingerprint(of("(x)"))
 
 
 def test_libraries_are_their_versions(monkeypatch):

@@ -4,6 +4,7 @@ import enum
 import io
 import operator
 import types
+import weakref
 from typing import Any
 
 import jax
@@ -120,6 +121,10 @@ def file(walk: Walk, x: Any, place: str) -> None:
     walk.cannot("an open file", place)
 
 
+def cache(walk: Walk, x: Any, place: str) -> None:
+    walk.parts[place] = type(x).__name__
+
+
 KINDS: list[tuple[Any, Note]] = [
     (enum.Enum, enumeration),
     ((Data, Folds), data),
@@ -127,6 +132,7 @@ KINDS: list[tuple[Any, Note]] = [
     ((np.ndarray, jax.Array), array),
     (np.dtype, dtype),
     (io.IOBase, file),
+    ((weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet), cache),
     (Tables, table),
     ((list, tuple), sequence),
     ((dict, types.MappingProxyType), mapping),

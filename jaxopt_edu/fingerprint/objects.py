@@ -14,24 +14,37 @@ from jaxopt_edu.fingerprint.walk import Note, Walk, kind_of, short
 DERIVED = {
     "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__dict__",
     "__doc__", "__firstlineno__", "__match_args__", "__module__", "__name__", "__orig_bases__",
-    "__parameters__", "__qualname__", "__slots__", "__static_attributes__", "__weakref__",
-    "__signature__", "__dataclass_fields__", "__dataclass_params__", "__abstractmethods__",
-    "__type_params__", "_abc_impl",
+    "__parameters__", "__qualname__", "__slotnames__", "__slots__", "__static_attributes__",
+    "__weakref__", "__signature__", "__dataclass_fields__", "__dataclass_params__",
+    "__abstractmethods__", "__type_params__", "_abc_impl",
 }  # fmt: skip
 _OF_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 def kind(walk: Walk, cls: type, place: str) -> None:
     """The class of an object: a library's by version, one's own by what is in it."""
-    of = library(cls.__module__)
+    of = _library_of(cls)
     walk.parts[place] = f"{cls.__qualname__}{f' of {of}' if of else ''}"
     if of is None:
         walk.value(cls, f"{place} -> {cls.__name__}")
 
 
+def _library_of(cls: type) -> str | None:
+    """The library of a class; none where it has functions of the user's own.
+
+    Classes that `exec` and `make_dataclass` make may name a module of Python's.
+    """
+    of = library(cls.__module__)
+    if of is None:
+        return None
+    functions = [m for m in vars(cls).values() if isinstance(m, types.FunctionType)]
+    own = any(library(f.__globals__.get("__name__")) is None for f in functions)
+    return None if own else of
+
+
 def cls(walk: Walk, x: Any, place: str) -> None:
     """A class: its bases, fields, methods and constants."""
-    number, of = _number_type(x), library(x.__module__)
+    number, of = _number_type(x), _library_of(x)
     if number is not None or of is not None:
         walk.parts[place] = f"dtype {number}" if number else f"{of}: {x.__qualname__}"
         return
@@ -120,7 +133,7 @@ class _Form(NamedTuple):
     skipped: frozenset[str]
     derived: bool  # from a class of a library
     private: bool  # of a library itself
-    python: bool  # made by an __init__ of Python
+    python: bool  # not of C, so that no state is hidden
 
 
 @functools.cache
@@ -135,8 +148,9 @@ def _form(kind: type) -> _Form:
         tuple(slots),
         frozenset({*DERIVED, "__wrapped__", *cached}),
         any(library(c.__module__) for c in classes[1:-1]),
-        library(kind.__module__) is not None,
-        any(isinstance(vars(c).get("__init__"), types.FunctionType) for c in classes),
+        _library_of(kind) is not None,
+        _library_of(kind) is None
+        or any(isinstance(vars(c).get("__init__"), types.FunctionType) for c in classes),
     )
 
 

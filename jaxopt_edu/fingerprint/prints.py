@@ -75,10 +75,9 @@ def fingerprint(value: Any, place: str = "") -> Fingerprint:
     bytes. Data by content, split seed, shares and preparation.
 
     >>> import jaxopt_edu as jo
-    >>> rates = {"first": 0.1, "second": 0.2}
-    >>> old = jo.fingerprint(lambda t: 2 * rates["first"], "schedule").as_json()
-    >>> jo.fingerprint(lambda t: 3 * rates["first"], "schedule").differs(old)
-    'schedule was edited (function <lambda>)'
+    >>> old = jo.fingerprint(jo.sgd(0.1), "optimizer").as_json()
+    >>> jo.fingerprint(jo.sgd(0.2), "optimizer").differs(old)
+    'optimizer.learning_rate was 0.1, now 0.2'
     """
     kinds = [*content.KINDS, *functions.KINDS, *objects.KINDS]
     walk = Walk(kinds, objects.thing)
