@@ -382,11 +382,25 @@ def test_libraries_are_their_versions(monkeypatch):
 
     old = fingerprint(jnp.abs, "f").as_json()
     monkeypatch.setattr(sys.modules["jax"], "__version__", "99.0")
-    owners._library.cache_clear()
-    assert "99.0" in fingerprint(jnp.abs, "f").differs(old)
+    owners.versions.cache_clear()
+    assert fingerprint(jnp.abs, "f").differs(old).startswith("jax was 0.")
+    assert fingerprint(jnp.abs, "f").differs(old, versions=False) is None
     monkeypatch.undo()
-    owners._library.cache_clear()
+    owners.versions.cache_clear()
     assert fingerprint(jnp.abs, "f").differs(old) is None
+
+
+def test_a_clone_of_this_library_is_its_files(monkeypatch):
+    from jaxopt_edu.fingerprint import owners
+
+    old = fingerprint(jo.losses.squared_error, "loss").as_json()
+    assert any(name.startswith("jaxopt_edu.losses.") for name in old["libraries"])
+    monkeypatch.setattr(owners, "file_digest", lambda file: "another")
+    owners.versions.cache_clear()
+    now = fingerprint(jo.losses.squared_error, "loss")
+    assert now.differs(old) == "the file of jaxopt_edu.losses.regression was edited"
+    monkeypatch.undo()
+    owners.versions.cache_clear()
 
 
 def test_another_python_is_refused_as_that():

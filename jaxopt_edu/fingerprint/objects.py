@@ -23,7 +23,7 @@ _OF_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 def kind(walk: Walk, cls: type, place: str) -> None:
     """The class of an object: a library's by version, one's own by what is in it."""
-    of = _library_of(cls)
+    of = _library_of(cls) and walk.library(cls.__module__)
     walk.parts[place] = f"{cls.__qualname__}{f' of {of}' if of else ''}"
     if of is None:
         walk.value(cls, f"{place} -> {cls.__name__}")
@@ -44,7 +44,7 @@ def _library_of(cls: type) -> str | None:
 
 def cls(walk: Walk, x: Any, place: str) -> None:
     """A class: its bases, fields, methods and constants."""
-    number, of = _number_type(x), _library_of(x)
+    number, of = _number_type(x), _library_of(x) and walk.library(x.__module__)
     if number is not None or of is not None:
         walk.parts[place] = f"dtype {number}" if number else f"{of}: {x.__qualname__}"
         return
@@ -112,7 +112,8 @@ def thing(walk: Walk, x: Any, place: str) -> None:
 
 def _state(walk: Walk, x: Any, place: str) -> bool:
     """Notes the fields of an object; False where it is of C and shows none."""
-    form, own = _form(type(x)), dict(getattr(x, "__dict__", ()))
+    kind: Any = type(x)
+    form, own = _form(kind), dict(getattr(x, "__dict__", ()))
     if form.fields and form.derived:
         own = {k: v for k, v in own.items() if k[0] != "_"}  # what a library's base class keeps
     more = sorted({*own, *form.slots} - {*form.fields, *form.skipped})
@@ -137,7 +138,7 @@ class _Form(NamedTuple):
 
 
 @functools.cache
-def _form(kind: type) -> _Form:
+def _form(kind: Any) -> _Form:
     classes = kind.__mro__
     slots = [str(s) for c in classes for s in np.atleast_1d(vars(c).get("__slots__", []))]
     members = [item for c in classes for item in vars(c).items()]

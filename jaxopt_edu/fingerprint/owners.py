@@ -15,32 +15,41 @@ PACKAGE = __name__.partition(".")[0]
 
 
 def library(module: str | None) -> str | None:
-    """The library that a module belongs to, with its version; None for the user's own.
+    """The library that a module belongs to; None for the user's own.
 
     A library is what is installed (in site-packages), Python's own modules, and this package.
-    Where this one is not installed but a clone, which its user may edit, the module's file is
-    named with a hash of what it says.
     """
     top = (module or "").partition(".")[0]
-    if not top:
-        return None
-    if top == PACKAGE:
-        return _clone(str(module))
-    return _library(top)
+    owner = "installed" if top == PACKAGE else _owner(top) if top else "user"
+    return {"Python": "Python", "installed": top, "user": None}[owner]
+
+
+@functools.cache
+def versions(module: str) -> dict[str, str]:
+    """The version of a library's module.
+
+    Where this package is not installed but a clone, which its user may edit: also a hash of what
+    the module's file says, as this version of Python reads it.
+    """
+    name, python = library(module), f"{sys.version_info.major}.{sys.version_info.minor}"
+    if name is None:
+        return {}
+    told = {name: python if name == "Python" else _version(name)}
+    file = _file_of(module) if is_clone(module) else None
+    return told if file is None else told | {module: f"{file_digest(file)}@{python}"}
+
+
+@functools.cache
+def is_clone(module: str) -> bool:
+    """Whether a module is of this package, in a clone that may be edited."""
+    file = _file_of(PACKAGE) if module.partition(".")[0] == PACKAGE else None
+    return file is not None and not _installed(file)
 
 
 def is_own(module: str) -> bool:
     """Whether a module is the user's own."""
     top = module.partition(".")[0]
     return top != PACKAGE and _owner(top) == "user"
-
-
-@functools.cache
-def _library(top: str) -> str | None:
-    owner = _owner(top)
-    if owner == "Python":
-        return f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    return f"{top} {_version(top)}" if owner == "installed" else None
 
 
 @functools.cache
@@ -99,15 +108,6 @@ def _version(top: str) -> str:
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
     return metadata.packages_distributions()
-
-
-@functools.cache
-def _clone(module: str) -> str:
-    file = _file_of(module)
-    version = f"{PACKAGE} {_version(PACKAGE)}"
-    if file is None or _installed(file):
-        return version
-    return f"{version} ({module.partition('.')[2] or PACKAGE} {file_digest(file)})"
 
 
 def file_digest(file: str) -> str:

@@ -1,6 +1,7 @@
 """A study made of a record: at the end of a sweep, or out of a store."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,17 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
 
 def _check_space(directory: Path, space: Any) -> None:
     """ValueError where a store was made of another space; older stores do not say."""
-    stored = read_identity(directory)
-    if stored is not None:
+    stored, mine = read_identity(directory), fingerprint(space, "space")
+    if stored is not None and mine.other_python(stored):
+        warnings.warn(
+            f"store {directory} was written by Python {stored['python']}: whether its functions "
+            "are those of this space is not known",
+            stacklevel=3,
+        )
+    elif stored is not None:
         heads = ("space.", "space ", "space(")
         parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
-        differs = fingerprint(space, "space").differs(stored | {"parts": parts})
+        differs = mine.differs(stored | {"parts": parts}, versions=False)
         if differs is not None:
             raise ValueError(f"store {directory} is of another space: {differs}")
 
