@@ -66,6 +66,7 @@ def test_a_sweep_of_more_trials_goes_on_with_the_others(sampler, whole, tmp_path
     sweeps.same(sweep(9, tmp_path, sampler=sampler), study)
 
 
+@pytest.mark.slow
 def test_a_grid_keeps_the_points_that_a_larger_one_has_too(tmp_path):
     space = dataclasses.replace(
         ONE, optimizer=jo.sgd(jo.choice(0.1, 0.2), momentum=jo.uniform(0, 1))
@@ -127,7 +128,7 @@ def bits(run):
         ((25, 40), {"eval_every": 10}),  # the last one, at 25, is none of the 40's
         ((20, 60), {"eval_every": 4, "patience": 2, "learning_rate": 3.0}),
         ((20, 40), {"learning_rate": 1e38}),  # diverges at once
-        ((20, 40), {"tol": 0.25, "full": True}),
+        pytest.param((20, 40), {"tol": 0.25, "full": True}, marks=pytest.mark.slow),
     ],
 )
 def test_a_training_of_more_steps_goes_on_to_the_same_run(steps, more, tmp_path):
