@@ -232,4 +232,7 @@ def plain_shape(x: Any) -> Any:
 
 def as_before(x: Any, like: Any) -> Any:
     """The inverse of `plain`, for what was like this."""
-    return jax.random.wrap_key_data(x, impl=jax.random.key_impl(like)) if is_key(like) else x
+    if not is_key(like):
+        return x
+    kind = jax.random.key_impl(jax.numpy.empty((0,), like.dtype))
+    return jax.random.wrap_key_data(x, impl=kind)

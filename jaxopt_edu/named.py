@@ -15,7 +15,7 @@ from jaxopt_edu import plainly
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.data.load import load, source_to_json
-from jaxopt_edu.fingerprint.owners import library
+from jaxopt_edu.fingerprint.owners import is_own
 from jaxopt_edu.value import show
 
 CHAPTERS = (
@@ -110,7 +110,7 @@ def _object(x: Any, fields: Any) -> Any:
 
 def _own_name(kind: type) -> str | None:
     """module.Name of a class of the user's own that can be found so; None for another one."""
-    if library(kind.__module__) is not None or "<" in kind.__qualname__:
+    if not is_own(kind.__module__) or "<" in kind.__qualname__:
         return None
     module = sys.modules.get(kind.__module__)
     return f"{kind.__module__}.{kind.__qualname__}" if _at(module, kind.__qualname__) else None
@@ -252,14 +252,10 @@ def _find(name: str, chapters: tuple[str, ...] = CHAPTERS) -> Any:
     return None
 
 
-class Missing(ValueError):
-    """A class that a file names is in no module that is imported."""
-
-
 def own_class(full: str) -> type:
     """The user's class of this name: in the module it was in, or the only one that has it.
 
-    Nothing is imported. Errors: `Missing`; ValueError where two modules have one.
+    Nothing is imported. Errors: ValueError where no module has one, or two have.
     """
     module, _, name = full.rpartition(".")
     found = _at(sys.modules.get(module), name)
@@ -270,10 +266,10 @@ def own_class(full: str) -> type:
     if found is not None:
         return found
     name = full.rpartition(".")[2]
-    own = [(n, m) for n, m in list(sys.modules.items()) if m is not None and library(n) is None]
+    own = [(n, m) for n, m in list(sys.modules.items()) if m is not None and is_own(n)]
     all_of_it = {id(c): c for c in (_at(m, name) for _, m in own) if c is not None}
     if not all_of_it:
-        raise Missing(
+        raise ValueError(
             f"the class {full} is in no module that is imported: import the one that has it first, "
             "or give the experiment (jo.load_study(directory, space=...))"
         )
@@ -288,7 +284,7 @@ def _at(module: Any, name: str) -> type | None:
     found = module
     for part in name.split("."):
         found = inspect.getattr_static(found, part, None) if found is not None else None
-    if not isinstance(found, type) or library(found.__module__) is not None:
+    if not isinstance(found, type) or not is_own(found.__module__):
         return None
     plain = dataclasses.is_dataclass(found) or issubclass(found, enum.Enum)
     named = issubclass(found, tuple) and hasattr(found, "_fields")

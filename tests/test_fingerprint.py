@@ -11,10 +11,12 @@ import types
 from pathlib import Path
 
 import children
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from flax import linen as nn
 
 import jaxopt_edu as jo
 from jaxopt_edu.fingerprint import fingerprint, fingerprints
@@ -208,9 +210,7 @@ HARMLESS = {
     "brackets": ("deep(x) + 1", "(deep(x)) + (1)"),
     "quotes": ('TABLE["low"]', "TABLE['low']"),
     "order in a dict": ('{"low": 1, "high": 2}', '{"high": 2, "low": 1}'),
-    "order of imports": (
-        "import jax\nimport jax.numpy as jnp", "import jax.numpy as jnp\nimport jax"
-    ),
+    "order of imports": ("import jax\nimport jax.", "import numpy as np\nimport jax\nimport jax."),
     "an unused import": ("import jax\n", "import json\nimport jax\n"),
     "an unused function": ("def deep(x):", "def unused(x):\n    return x\n\n\ndef deep(x):"),
     "an unused constant": ("SCALE = 2.0", "SCALE = 2.0\nOTHER = 1"),
@@ -314,16 +314,93 @@ def test_what_cannot_be_identified_is_said(value, place):
     assert place in fingerprint(value, "loss").unknown
 
 
+class Used:
+    @functools.cached_property
+    def heavy(self):
+        return 1
+
+    def __call__(self, p, y):
+        return p - y
+
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+
+@functools.singledispatch
+def dispatched(x):
+    return x
+
+
+@functools.lru_cache
+def remembered(x):
+    return x
+
+
+def test_use_changes_nothing():
+    class Net(nn.Module):
+        width: int = 2
+
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(self.width)(x)
+
+    calls = 0
+
+    def counting(x):
+        global _CALLS
+        _CALLS = calls
+        return x
+
+    slotted = Slotted()
+    slotted.a = 1
+    used, net, jitted = Used(), Net(), jax.jit(lambda x: x)
+    values = [used, slotted, dispatched, remembered, net, jitted, jax.vmap(jitted), counting]
+    old = fingerprint(values)
+    for value in (used, slotted):
+        value.__reduce_ex__(4)
+    used.heavy, dispatched(1), remembered(2), jitted(1.0), counting(3)
+    net.init(jax.random.key(0), jnp.ones((1, 2)))
+    assert fingerprint(values) == old and not old.unknown
+
+
+def test_a_class_that_names_no_module_of_its_own_is_what_it_does():
+    def of(text):
+        space = {"dataclasses": dataclasses}
+        exec(f"class Mine:\n    def __call__(self, x):\n        return {text}", space)
+        member = eval(f"lambda self, x: {text}", space)
+        made = dataclasses.make_dataclass("Made", ["a"], namespace={"__call__": member})
+        return [space["Mine"](), made(1)]
+
+    for one, other in zip(of("x"), of("2 * x"), strict=True):
+        assert "__call__ was edited" in fingerprint(other).differs(fingerprint(one).as_json())
+    assert fingerprint(of("x")) == fingerprint(of("(x)"))
+
+
 def test_libraries_are_their_versions(monkeypatch):
     from jaxopt_edu.fingerprint import owners
 
     old = fingerprint(jnp.abs, "f").as_json()
     monkeypatch.setattr(sys.modules["jax"], "__version__", "99.0")
-    owners._library.cache_clear()
-    assert "99.0" in fingerprint(jnp.abs, "f").differs(old)
+    owners.versions.cache_clear()
+    assert fingerprint(jnp.abs, "f").differs(old).startswith("jax was 0.")
+    assert fingerprint(jnp.abs, "f").differs(old, versions=False) is None
     monkeypatch.undo()
-    owners._library.cache_clear()
+    owners.versions.cache_clear()
     assert fingerprint(jnp.abs, "f").differs(old) is None
+
+
+def test_a_clone_of_this_library_is_its_files(monkeypatch):
+    from jaxopt_edu.fingerprint import owners
+
+    old = fingerprint(jo.losses.squared_error, "loss").as_json()
+    assert any(name.startswith("jaxopt_edu.losses.") for name in old["libraries"])
+    monkeypatch.setattr(owners, "file_digest", lambda file: "another")
+    owners.versions.cache_clear()
+    now = fingerprint(jo.losses.squared_error, "loss")
+    assert now.differs(old) == "the file of jaxopt_edu.losses.regression was edited"
+    monkeypatch.undo()
+    owners.versions.cache_clear()
 
 
 def test_another_python_is_refused_as_that():

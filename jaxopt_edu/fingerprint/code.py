@@ -79,7 +79,7 @@ class Reads:
 
     names: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
-    imports: set[str] = field(default_factory=set)
+    imports: set[tuple] = field(default_factory=set)  # (dots, module, names from it)
     written: set[str] = field(default_factory=set)  # globals that it sets itself
 
 
@@ -87,9 +87,11 @@ def reads(code: types.CodeType) -> Reads:
     """What code looks up."""
     found = Reads()
     for one in _with_inner(code):
-        for i in dis.get_instructions(one):
+        kept = _kept(one)
+        for k, i in enumerate(kept):
             if i.opname == "IMPORT_NAME":
-                found.imports.add(i.argval)
+                dots, names = kept[k - 2].argval, kept[k - 1].argval
+                found.imports.add((int(dots or 0), i.argval, tuple(names or ())))
             elif i.opname == "STORE_GLOBAL":
                 found.written.add(i.argval)
             elif i.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):

@@ -4,6 +4,7 @@ import enum
 import io
 import operator
 import types
+import weakref
 from typing import Any
 
 import jax
@@ -50,9 +51,14 @@ def enumeration(walk: Walk, x: Any, place: str) -> None:
 
 
 def array(walk: Walk, x: Any, place: str) -> None:
+    walk.parts[place] = _hashed(walk, x)
+
+
+def _hashed(walk: Walk, x: Any) -> str:
+    """`of_array`, once for each array."""
     if id(x) not in walk.known:
         walk.known[id(x)] = of_array(x), x
-    walk.parts[place] = walk.known[id(x)][0]
+    return walk.known[id(x)][0]
 
 
 def of_array(x: Any) -> str:
@@ -106,13 +112,17 @@ def data(walk: Walk, x: Any, place: str) -> None:
     walk.values(((name, getattr(x.source, name)) for name in names), place)
     if isinstance(x, Folds):
         walk.values({"folds": len(x), "folds seed": x.seed, "given": x.given}.items(), place)
-    leaves = [of_array(leaf) for leaf in jax.tree.leaves(x)]
+    leaves = [_hashed(walk, leaf) for leaf in jax.tree.leaves(x)]
     full = f"{place}.arrays" if place else "arrays"
     walk.parts[full] = f"array of {len(leaves)} parts {sha(repr(leaves))}"
 
 
 def file(walk: Walk, x: Any, place: str) -> None:
     walk.cannot("an open file", place)
+
+
+def cache(walk: Walk, x: Any, place: str) -> None:
+    walk.parts[place] = type(x).__name__
 
 
 KINDS: list[tuple[Any, Note]] = [
@@ -122,6 +132,7 @@ KINDS: list[tuple[Any, Note]] = [
     ((np.ndarray, jax.Array), array),
     (np.dtype, dtype),
     (io.IOBase, file),
+    ((weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet), cache),
     (Tables, table),
     ((list, tuple), sequence),
     ((dict, types.MappingProxyType), mapping),

@@ -1,6 +1,7 @@
 """What functions are: what they do, and what they read, to any depth."""
 
 import functools
+import importlib.util
 import sys
 import types
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from jaxopt_edu.fingerprint.code import digest, reads
 from jaxopt_edu.fingerprint.objects import DERIVED
-from jaxopt_edu.fingerprint.owners import file_digest, library, own_module
+from jaxopt_edu.fingerprint.owners import file_digest, is_clone, own_module
 from jaxopt_edu.fingerprint.walk import Note, Walk
 
 BUILTINS = vars(sys.modules["builtins"])
@@ -26,7 +27,7 @@ def function(walk: Walk, f: Any, place: str) -> None:
     """A function: of a library by version and name, with what it closes over; else by its code."""
     if walk.met(f, place):
         return
-    of = library(f.__globals__.get("__name__"))  # functools.wraps changes __module__ only
+    of = walk.library(f.__globals__.get("__name__"))  # functools.wraps changes __module__ only
     if of is not None:
         walk.parts[place] = f"{of}: {f.__code__.co_qualname}"
         walk.inner += 1
@@ -71,8 +72,12 @@ def _globals(walk: Walk, f: Any, place: str) -> None:
             walk.parts[f"{place} -> {name}"] = "nothing yet"
     for name in sorted(found.attributes & OF_PATHS):
         walk.cannot(READ, f"{place} -> {name}")
-    for name in sorted(found.imports):
-        _imported(walk, name, f"{place} -> {name}")
+    for dots, name, names in sorted(found.imports):
+        full = name
+        if dots:
+            package = f.__globals__.get("__package__") or ""
+            full = importlib.util.resolve_name("." * dots + name, package) if package else ""
+        _imported(walk, full, names, f"{place} -> {'.' * dots}{name}")
 
 
 def _read(walk: Walk, x: Any, attributes: set[str], place: str) -> None:
@@ -80,13 +85,13 @@ def _read(walk: Walk, x: Any, attributes: set[str], place: str) -> None:
     if not isinstance(x, types.ModuleType):
         walk.value(x, place)
         return
-    of = library(x.__name__)
+    of = walk.library(x.__name__)
     walk.parts[place] = of or "module"
     if of is not None:
-        for name in sorted(attributes & READERS.get(of.split()[0], set())):
+        for name in sorted(attributes & READERS.get(of, set())):
             if hasattr(x, name):
                 walk.cannot(READ, f"{place}.{name}")
-        if not of.endswith(")"):  # no clone that may be edited
+        if not is_clone(x.__name__):
             return
     inner = {name: vars(x)[name] for name in sorted(attributes) if name in vars(x)}
     if not inner and of is None:
@@ -96,13 +101,21 @@ def _read(walk: Walk, x: Any, attributes: set[str], place: str) -> None:
             _read(walk, part, attributes, f"{place}.{name}")
 
 
-def _imported(walk: Walk, name: str, place: str) -> None:
+def _imported(walk: Walk, name: str, names: tuple[str, ...], place: str) -> None:
     """A module that a function imports itself: a library by version, one's own by its text."""
+    of = walk.library(name)
+    if of is not None:
+        walk.parts[place] = of
+        return
     file = own_module(name)
+    walk.has_code = True  # whose hash is of this version of Python
+    walk.parts[place] = "nothing that is there" if file is None else f"module {file_digest(file)}"
     if file is None:
-        walk.parts[place] = library(name) or "nothing that is there"
-    else:
-        walk.parts[place] = f"module {file_digest(file)}"
+        walk.cannot("a module that is not found", place)
+    for inner in names:  # those that are modules themselves
+        within = own_module(f"{name}.{inner}") if file is not None else None
+        if within is not None:
+            walk.parts[f"{place}.{inner}"] = f"module {file_digest(within)}"
 
 
 def module(walk: Walk, x: Any, place: str) -> None:
@@ -122,7 +135,7 @@ def partial(walk: Walk, f: Any, place: str) -> None:
 def builtin(walk: Walk, f: Any, place: str) -> None:
     owner = getattr(f, "__self__", None)
     if owner is None or isinstance(owner, types.ModuleType | type):
-        of = library(getattr(f, "__module__", None) or "builtins")
+        of = walk.library(getattr(f, "__module__", None) or "builtins")
         walk.parts[place] = f"{of or 'of its own'}: {f.__qualname__}"
         if f is open:
             walk.cannot(READ, place)
@@ -135,7 +148,7 @@ def ufunc(walk: Walk, f: Any, place: str) -> None:
     if f.__name__.endswith("(vectorized)"):  # numpy.frompyfunc keeps its function to itself
         walk.cannot("a numpy.frompyfunc", place)
     else:
-        walk.parts[place] = f"{library('numpy')}: {f.__name__}"
+        walk.parts[place] = f"{walk.library('numpy')}: {f.__name__}"
 
 
 def wrapped(walk: Walk, f: Any, place: str) -> None:

@@ -1,9 +1,10 @@
 """What classes and objects are: their members, their state."""
 
+import copyreg
 import dataclasses
 import functools
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,24 +14,37 @@ from jaxopt_edu.fingerprint.walk import Note, Walk, kind_of, short
 DERIVED = {
     "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__dict__",
     "__doc__", "__firstlineno__", "__match_args__", "__module__", "__name__", "__orig_bases__",
-    "__parameters__", "__qualname__", "__slots__", "__static_attributes__", "__weakref__",
-    "__signature__", "__dataclass_fields__", "__dataclass_params__", "__abstractmethods__",
-    "__type_params__", "_abc_impl",
+    "__parameters__", "__qualname__", "__slotnames__", "__slots__", "__static_attributes__",
+    "__weakref__", "__signature__", "__dataclass_fields__", "__dataclass_params__",
+    "__abstractmethods__", "__type_params__", "_abc_impl",
 }  # fmt: skip
 _OF_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 def kind(walk: Walk, cls: type, place: str) -> None:
     """The class of an object: a library's by version, one's own by what is in it."""
-    of = library(cls.__module__)
+    of = _library_of(cls) and walk.library(cls.__module__)
     walk.parts[place] = f"{cls.__qualname__}{f' of {of}' if of else ''}"
     if of is None:
         walk.value(cls, f"{place} -> {cls.__name__}")
 
 
+def _library_of(cls: type) -> str | None:
+    """The library of a class; none where it has functions of the user's own.
+
+    Classes that `exec` and `make_dataclass` make may name a module of Python's.
+    """
+    of = library(cls.__module__)
+    if of is None:
+        return None
+    functions = [m for m in vars(cls).values() if isinstance(m, types.FunctionType)]
+    own = any(library(f.__globals__.get("__name__")) is None for f in functions)
+    return None if own else of
+
+
 def cls(walk: Walk, x: Any, place: str) -> None:
     """A class: its bases, fields, methods and constants."""
-    number, of = _number_type(x), library(x.__module__)
+    number, of = _number_type(x), _library_of(x) and walk.library(x.__module__)
     if number is not None or of is not None:
         walk.parts[place] = f"dtype {number}" if number else f"{of}: {x.__qualname__}"
         return
@@ -98,26 +112,53 @@ def thing(walk: Walk, x: Any, place: str) -> None:
 
 def _state(walk: Walk, x: Any, place: str) -> bool:
     """Notes the fields of an object; False where it is of C and shows none."""
-    classes = type(x).__mro__
-    own = dict(getattr(x, "__dict__", {}))
-    fields = [f.name for f in dataclasses.fields(x)] if dataclasses.is_dataclass(x) else []
-    if fields and any(library(c.__module__) for c in classes[1:-1]):
-        own = {}  # what a library's base class keeps beside the fields
+    kind: Any = type(x)
+    form, own = _form(kind), dict(getattr(x, "__dict__", ()))
+    if form.fields and form.derived:
+        own = {k: v for k, v in own.items() if k[0] != "_"}  # what a library's base class keeps
+    more = sorted({*own, *form.slots} - {*form.fields, *form.skipped})
+    named = [(n, getattr(x, n)) for n in (*form.fields, *more) if hasattr(x, n)]
+    for name, part in named:
+        hidden = form.private and name.startswith("_")  # what a library keeps is its business
+        walk.inner += hidden
+        walk.value(part, f"{place}.{name}" if place else name)
+        walk.inner -= hidden
+    return bool(named) or bool(form.fields) or form.python
+
+
+class _Form(NamedTuple):
+    """What a class says of the state of its objects."""
+
+    fields: tuple[str, ...]
+    slots: tuple[str, ...]
+    skipped: frozenset[str]
+    derived: bool  # from a class of a library
+    private: bool  # of a library itself
+    python: bool  # not of C, so that no state is hidden
+
+
+@functools.cache
+def _form(kind: Any) -> _Form:
+    classes = kind.__mro__
     slots = [str(s) for c in classes for s in np.atleast_1d(vars(c).get("__slots__", []))]
     members = [item for c in classes for item in vars(c).items()]
     cached = {name for name, m in members if isinstance(m, functools.cached_property)}
-    names = [*fields, *(n for n in sorted({*own, *slots}) if n not in fields)]
-    skipped = {*DERIVED, "__wrapped__", *cached}
-    named = [(n, getattr(x, n)) for n in names if n not in skipped and hasattr(x, n)]
-    walk.values(named, place)
-    python = any(isinstance(vars(c).get("__init__"), types.FunctionType) for c in classes)
-    return bool(named) or bool(fields) or python
+    fields = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    return _Form(
+        tuple(name for name in fields if name not in DERIVED),
+        tuple(slots),
+        frozenset({*DERIVED, "__wrapped__", *cached}),
+        any(library(c.__module__) for c in classes[1:-1]),
+        _library_of(kind) is not None,
+        _library_of(kind) is None
+        or any(isinstance(vars(c).get("__init__"), types.FunctionType) for c in classes),
+    )
 
 
 def _copied(walk: Walk, x: Any, place: str) -> None:
     """The state of an object of C, as it would be copied."""
     try:
-        made = x.__reduce_ex__(4)
+        made = copyreg.dispatch_table.get(type(x), lambda x: x.__reduce_ex__(4))(x)
     except Exception as error:
         walk.cannot(f"{kind_of(x)} ({error})", place)
         return

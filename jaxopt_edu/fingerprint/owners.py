@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import sys
 import sysconfig
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -14,33 +15,52 @@ PACKAGE = __name__.partition(".")[0]
 
 
 def library(module: str | None) -> str | None:
-    """The library that a module belongs to, with its version; None for the user's own.
+    """The library that a module belongs to; None for the user's own.
 
     A library is what is installed (in site-packages), Python's own modules, and this package.
-    Where this one is not installed but a clone, which its user may edit, the module's file is
-    named with a hash of what it says.
     """
     top = (module or "").partition(".")[0]
-    if not top:
-        return None
-    if top == PACKAGE:
-        return _clone(str(module))
-    return _library(top)
+    owner = "installed" if top == PACKAGE else _owner(top) if top else "user"
+    return {"Python": "Python", "installed": top, "user": None}[owner]
 
 
 @functools.cache
-def _library(top: str) -> str | None:
+def versions(module: str) -> dict[str, str]:
+    """The version of a library's module.
+
+    Where this package is not installed but a clone, which its user may edit: also a hash of what
+    the module's file says, as this version of Python reads it.
+    """
+    name, python = library(module), f"{sys.version_info.major}.{sys.version_info.minor}"
+    if name is None:
+        return {}
+    told = {name: python if name == "Python" else _version(name)}
+    file = _file_of(module) if is_clone(module) else None
+    return told if file is None else told | {module: f"{file_digest(file)}@{python}"}
+
+
+@functools.cache
+def is_clone(module: str) -> bool:
+    """Whether a module is of this package, in a clone that may be edited."""
+    file = _file_of(PACKAGE) if module.partition(".")[0] == PACKAGE else None
+    return file is not None and not _installed(file)
+
+
+def is_own(module: str) -> bool:
+    """Whether a module is the user's own."""
+    top = module.partition(".")[0]
+    return top != PACKAGE and _owner(top) == "user"
+
+
+@functools.cache
+def _owner(top: str) -> str:
     file = _file_of(top)
     if file is None:
         python = top in sys.builtin_module_names or top in sys.stdlib_module_names
-        return _python() if python and top != "__main__" else None
+        return "Python" if python and top != "__main__" else "user"
     if _installed(file):
-        return f"{top} {_version(top)}"
-    return _python() if _standard(file) else None
-
-
-def _python() -> str:
-    return f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        return "installed"
+    return "Python" if _standard(file) else "user"
 
 
 def _file_of(name: str) -> str | None:
@@ -60,8 +80,9 @@ def _file_of(name: str) -> str | None:
 def _under(file: str, names: tuple[str, ...]) -> bool:
     paths = sysconfig.get_paths()
     places = [Path(paths[name]) for name in names if name in paths]
-    both = {Path(file), Path(file).resolve()}
-    return any(f.is_relative_to(p) for f in both for p in {*places, *(p.resolve() for p in places)})
+    places += [place.resolve() for place in places]
+    both = Path(file), Path(file).resolve()
+    return any(path.is_relative_to(place) for path in both for place in places)
 
 
 def _installed(file: str) -> bool:
@@ -80,17 +101,13 @@ def _version(top: str) -> str:
     try:
         return metadata.version(top)
     except metadata.PackageNotFoundError:
-        names = metadata.packages_distributions().get(top, [])
+        names = _distributions().get(top, [])
         return metadata.version(names[0]) if names else "of no known version"
 
 
 @functools.cache
-def _clone(module: str) -> str:
-    file = _file_of(module)
-    version = f"{PACKAGE} {_version(PACKAGE)}"
-    if file is None or _installed(file):
-        return version
-    return f"{version} ({module.partition('.')[2] or PACKAGE} {file_digest(file)})"
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def file_digest(file: str) -> str:
@@ -113,4 +130,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 def own_module(name: str) -> str | None:
     """The file of a module of the user's own; None for a library's, or where there is none."""
-    return _file_of(name) if library(name) is None else None
+    file = _file_of(name) if is_own(name) else None
+    if file is None or Path(file).is_dir():
+        return None
+    return file

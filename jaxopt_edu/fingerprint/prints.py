@@ -21,26 +21,36 @@ class Fingerprint:
     """What was found in a value.
 
     parts: by place (`loss`, `loss -> helper -> RATE`, `optimizer.learning_rate`) what stands
-    there. unknown: the places of what cannot be identified, and what it is. python: the version
-    of Python where there is code of the user's own, which another version compiles otherwise.
+    there. unknown: the places of what cannot be identified, and what it is. libraries: the
+    versions of those in it; of this one in a clone also of its files. python: the version of
+    Python where there is code of the user's own, which another version compiles otherwise.
     """
 
     parts: dict[str, str]
     unknown: dict[str, str]
+    libraries: dict[str, str]
     python: str | None
 
     @property
     def digest(self) -> str:
         """One hash of all of it."""
-        return hashlib.sha256(repr((sorted(self.parts.items()), self.python)).encode()).hexdigest()
+        told = sorted(self.parts.items()), sorted(self.libraries.items()), self.python
+        return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """What a store holds."""
-        return {"python": self.python, "parts": self.parts}
+        return {"python": self.python, "libraries": self.libraries, "parts": self.parts}
 
-    def differs(self, stored: dict[str, Any]) -> str | None:
-        """The first difference to what a store holds, in words; None where there is none."""
-        if self.python != stored["python"] and None not in (self.python, stored["python"]):
+    def other_python(self, stored: dict[str, Any]) -> bool:
+        """Whether another version of Python wrote a store, so that code cannot be compared."""
+        return self.python != stored["python"] and None not in (self.python, stored["python"])
+
+    def differs(self, stored: dict[str, Any], versions: bool = True) -> str | None:
+        """The first difference to what a store holds, in words; None where there is none.
+
+        versions: whether those of libraries are compared too.
+        """
+        if self.other_python(stored):
             return (
                 f"it was written by Python {stored['python']}, this is {self.python}: functions of "
                 "your own can be compared within one version only"
@@ -49,7 +59,16 @@ class Fingerprint:
         for place in [*new, *(p for p in old if p not in new)]:
             if old.get(place) != new.get(place):
                 return _difference(place, old.get(place), new.get(place))
-        return None
+        return _newer(stored["libraries"], self.libraries) if versions else None
+
+
+def _newer(old: dict[str, str], new: dict[str, str]) -> str | None:
+    """The first library whose version differs."""
+    for name in sorted(old.keys() & new.keys()):
+        (was, _, by), (now, _, here) = old[name].partition("@"), new[name].partition("@")
+        if was != now and by == here:
+            return f"the file of {name} was edited" if by else f"{name} was {was}, now {now}"
+    return None
 
 
 def _difference(place: str, old: str | None, new: str | None) -> str:
@@ -75,16 +94,16 @@ def fingerprint(value: Any, place: str = "") -> Fingerprint:
     bytes. Data by content, split seed, shares and preparation.
 
     >>> import jaxopt_edu as jo
-    >>> rates = {"first": 0.1, "second": 0.2}
-    >>> old = jo.fingerprint(lambda t: 2 * rates["first"], "schedule").as_json()
-    >>> jo.fingerprint(lambda t: 3 * rates["first"], "schedule").differs(old)
-    'schedule was edited (function <lambda>)'
+    >>> old = jo.fingerprint(jo.sgd(0.1), "optimizer").as_json()
+    >>> jo.fingerprint(jo.sgd(0.2), "optimizer").differs(old)
+    'optimizer.learning_rate was 0.1, now 0.2'
     """
     kinds = [*content.KINDS, *functions.KINDS, *objects.KINDS]
     walk = Walk(kinds, objects.thing)
     walk.value(value, place)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Fingerprint(_few(walk.parts), walk.unknown, version if walk.has_code else None)
+    python = version if walk.has_code else None
+    return Fingerprint(_few(walk.parts), walk.unknown, dict(sorted(walk.libraries.items())), python)
 
 
 def fingerprints(named: dict[str, Any]) -> Fingerprint:
@@ -92,7 +111,9 @@ def fingerprints(named: dict[str, Any]) -> Fingerprint:
     found = [fingerprint(value, name) for name, value in named.items()]
     parts = {place: what for one in found for place, what in one.parts.items()}
     unknown = {place: what for one in found for place, what in one.unknown.items()}
-    return Fingerprint(parts, unknown, next((one.python for one in found if one.python), None))
+    libraries = {name: version for one in found for name, version in one.libraries.items()}
+    python = next((one.python for one in found if one.python), None)
+    return Fingerprint(parts, unknown, libraries, python)
 
 
 def _few(parts: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import rebuild, unnamed
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.fingerprint import fingerprint
-from jaxopt_edu.named import Missing
 from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.sampling import Batch, Plan, plan
@@ -36,8 +36,8 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
     It may be read while the sweep runs; then it holds the stages that are over. What has no public
     name (a lambda, data from arrays) is None in its experiments, unless the space is given.
     space: what the sweep was called with: experiments are made of it. Without it, classes of your
-        own are found by their names among the modules that are imported; where one is not, the
-        table and the curves are there, and what needs an experiment says what is missing.
+        own are found by their names among the modules that are imported; where one is not, or data
+        have moved, table and curves are there, and what needs an experiment says what is missing.
     Errors: ValueError for a directory that holds no sweep, a damaged one, or one of another space.
     """
     directory = Path(directory)
@@ -74,11 +74,17 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
 
 def _check_space(directory: Path, space: Any) -> None:
     """ValueError where a store was made of another space; older stores do not say."""
-    stored = read_identity(directory)
-    if stored is not None:
+    stored, mine = read_identity(directory), fingerprint(space, "space")
+    if stored is not None and mine.other_python(stored):
+        warnings.warn(
+            f"store {directory} was written by Python {stored['python']}: whether its functions "
+            "are those of this space is not known",
+            stacklevel=3,
+        )
+    elif stored is not None:
         heads = ("space.", "space ", "space(")
         parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
-        differs = fingerprint(space, "space").differs(stored | {"parts": parts})
+        differs = mine.differs(stored | {"parts": parts}, versions=False)
         if differs is not None:
             raise ValueError(f"store {directory} is of another space: {differs}")
 
@@ -97,8 +103,8 @@ def _named(description: Any) -> tuple[Any, dict[str, str]]:
     missing = unnamed(description)
     try:
         return rebuild(_without(description) if missing else description), missing
-    except Missing as error:
-        return None, {"": str(error)}
+    except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
+        return None, {"": f"the store names an experiment that cannot be made here: {error}"}
 
 
 def _without(description: Any) -> Any:
