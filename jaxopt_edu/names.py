@@ -1,7 +1,8 @@
 """Names of the numbers in a value, and replacement by those names."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -51,6 +52,20 @@ def resolve(name: str, names: Any) -> str:
     if ends:
         raise ValueError(f"{name!r} is ambiguous: it may mean {', '.join(ends)}")
     raise ValueError(f"unknown name {name!r}; {nearest(name, names)}")
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """The shortest ending of each name that no other has, and that is no mere number.
+
+    >>> short_names(["optimizer.learning_rate", "model.sizes.1", "server.learning_rate"])
+    ['optimizer.learning_rate', 'sizes.1', 'server.learning_rate']
+    """
+    endings = [[".".join(n.split(".")[k:]) for k in range(n.count("."), -1, -1)] for n in names]
+    count = Counter(ending for own in endings for ending in own)
+    return [
+        next((e for e in own if count[e] == 1 and not e[0].isdigit()), own[-1])
+        for own in ([e for e in own if e] or [""] for own in endings)
+    ]
 
 
 def recipes(chapter: Any) -> dict[str, Any]:
