@@ -63,8 +63,7 @@ def short_names(names: Sequence[str]) -> list[str]:
     endings = [[".".join(n.split(".")[k:]) for k in range(n.count("."), -1, -1)] for n in names]
     count = Counter(ending for own in endings for ending in own)
     return [
-        next((e for e in own if count[e] == 1 and not e[0].isdigit()), own[-1])
-        for own in ([e for e in own if e] or [""] for own in endings)
+        next((e for e in own if count[e] == 1 and not e[:1].isdigit()), own[-1]) for own in endings
     ]
 
 
