@@ -72,7 +72,7 @@ def recipes(chapter: Any) -> dict[str, Any]:
     return {name: getattr(chapter, name) for name in chapter.__all__ if name.islower()}
 
 
-def replace(x: T, **changes: Any) -> T:
+def replace(x: T, /, **changes: Any) -> T:
     """x with other numbers or parts, named as in `hyperparameters`, or by an unambiguous ending.
 
     >>> import jaxopt_edu as jo
