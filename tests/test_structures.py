@@ -247,8 +247,13 @@ def test_a_vector_is_a_batch_only_where_a_number_is_declared():
     mixed = training(jnp.array([0.1, 0.2]), regularizer=jo.L2(V))
     with pytest.raises(ValueError, match="'optimizer.learning_rate': 2, 'regularizer.weight': 3"):
         jo.sweep(mixed, steps=1)
-    with pytest.raises(TypeError, match=r"optimizer\.learning_rate \(2 numbers\), optimizer\.b1"):
-        jo.fit(training(0.1, optimizer=jax.vmap(jo.adam)(jnp.array([0.1, 0.2]))), 2)
+    for rules in (jax.vmap(jo.adam)(jnp.array([0.1, 0.2])), jo.sgd(np.array([0.1, 0.2]))):
+        with pytest.raises(TypeError, match="optimizer.learning_rate is a vector of 2 numbers"):
+            jo.fit(training(0.1, optimizer=rules), 2)
+    with pytest.raises(
+        TypeError, match=r"regularizer.weight \(2 numbers\): a vector where a number"
+    ):
+        jo.fit(training(0.1, regularizer=jo.L2(V[:2])), 2)
 
 
 # ------------------------------------------------------------------------------ first rungs
