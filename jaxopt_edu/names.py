@@ -91,11 +91,11 @@ def parts(x: Any) -> list[str]:
     """The dotted names of everything in x that `replace` can replace, numbers and structure."""
     if isinstance(x, StandIn):
         return []
-    inlined = getattr(type(x), "inlined", None)
     named = children(x)
-    if inlined is not None and inlined in named:
-        return parts(named[inlined])
-    return [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
+    inlined = getattr(type(x), "inlined", None)  # a chain's links are named by number
+    first = parts(named.pop(inlined)) if inlined in named else []
+    below = [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
+    return [*first, *(p for p in below if p not in first)]
 
 
 def children(x: Any) -> dict[str, Any]:

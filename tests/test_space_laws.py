@@ -104,7 +104,7 @@ def test_each_alternative_is_a_structure_under_its_own_name(alternatives, sample
     for group, alternative in zip(found, alternatives, strict=True):
         assert same(group.experiment["a"], alternative)
         assert "b" in group.distributions()
-    assert OneOf(space["a"].alternatives) == space["a"]
+    assert OneOf(space["a"].alternatives) == space["a"] == rebuild(describe(space["a"]))
     assert hash(OneOf(space["a"].alternatives)) == hash(space["a"])
 
 
@@ -167,6 +167,7 @@ TREES = st.recursive(
         st.lists(inner, min_size=1, max_size=3),
         st.tuples(inner, inner),
         st.builds(jo.sgd, st.just(0.5)),
+        st.builds(lambda x: jo.losses.with_numbers(jo.losses.huber_loss, delta=x), inner),
     ),
     max_leaves=6,
 )
