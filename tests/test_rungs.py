@@ -152,6 +152,17 @@ def test_a_trial_run_again_diverges_where_it_did():
         assert again.reason == study.columns["reason"][trial]
 
 
+def test_a_lane_run_again_goes_on_where_another_seed_ended_the_trial():
+    space = dataclasses.replace(BASE, optimizer=jo.sgd(jo.log_uniform(1.0, 1e2)))
+    study = jo.sweep(space, 8, steps=STEPS, tile=4, seeds=2, diverge_above=1.2)
+    curves = study.lanes["loss"]
+    whole = np.isfinite(curves[:, :, -1]) & (study.columns["status"] == "diverged")[:, None]
+    trial, repeat = (int(i[0]) for i in np.nonzero(whole))
+    again = study.rerun(trial, repeat=repeat)
+    assert (again.status, again.steps) == ("finished", STEPS)
+    assert again.evaluate()["loss"] == curves[trial, repeat, -1]
+
+
 def test_rungs_of_a_sweep_wait_for_an_epoch():
     assert jo.sweep(BASE, 4, steps=STEPS, tile=4, rungs=jo.halving(2)).rungs == (6, 12, 24, 48)
 
