@@ -8,7 +8,7 @@ from jaxopt_edu import data, functions, losses, plot, report, schedules
 from jaxopt_edu.build import MODELS, OPTIMIZERS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
-from jaxopt_edu.names import hyperparameters, recipes, short_names
+from jaxopt_edu.names import hyperparameters, recipes
 from jaxopt_edu.race import race
 from jaxopt_edu.sweep import (
     Study,
@@ -134,7 +134,7 @@ def summary(study: Study, directory: Path) -> dict[str, Any]:
 def leaderboard(study: Study, directory: Path) -> str:
     """The ten best trials, the winner's test scores, and where the files are."""
     shown = [*study.swept, *(n for n in study.scores() if n.startswith(f"{study.split}_"))]
-    rows = [["rank", "trial", *short_names(shown)]]
+    rows = [["rank", "trial", *(name.rsplit(".", 1)[-1] for name in shown)]]
     for rank, trial in enumerate(study.order[:10].tolist(), 1):
         row = study.row(trial)
         rows.append([str(rank), str(trial), *(_cell(row[name]) for name in shown)])
