@@ -21,7 +21,12 @@ from jaxopt_edu.value import Constant, StandIn, check_count, nearest, show
 
 
 def check_numbers(experiment: Any, doing: str) -> None:
-    """TypeError where a distribution stands in the place of a number."""
+    """TypeError where a distribution stands in the place of a number, or a batch of optimizers."""
+    for name, x in vectors(getattr(experiment, "optimizer", None)):
+        raise TypeError(
+            f"optimizer.{name} is a vector of {len(x)} numbers, a batch: {doing} runs "
+            "one experiment; `sweep` many"
+        )
     numbers = hyperparameters(experiment).items()
     for name, x in (
         *((n, x) for n, x in numbers if isinstance(x, StandIn)),

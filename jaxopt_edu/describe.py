@@ -44,30 +44,33 @@ def load_experiment(path: str | os.PathLike, **parts_given: Any) -> Any:
     late = {}
     for name, value in parts_given.items():
         if name in unnamed(description):
-            description = put(description, name.split("."), None)
+            description = put(description, name, None)
         late[name] = value
     experiment = rebuild(description)
+    known = parts(experiment)
     for name in late:
-        if name.split(".")[0] not in parts(experiment):
-            raise ValueError(f"unknown part {name!r}; {nearest(name, parts(experiment))}")
+        if not any(name == p or name.startswith(f"{p}.") or p.endswith(f".{name}") for p in known):
+            raise ValueError(f"unknown part {name!r}; {nearest(name, known)}")
     return replace(experiment, **late)
 
 
-def put(description: Any, path: list[str], part: Any) -> Any:
-    """The description with another part at a path."""
-    if not path:
+def put(description: Any, place: str, part: Any) -> Any:
+    """The description with another part at a place; LookupError where there is none."""
+    if not place:
         return part
-    head, *rest = path
+    named = inner(description)
+    heads = [key for key in named if place == key or place.startswith(f"{key}.")]
+    head = max(heads, key=len, default=None)  # a key may have dots itself
+    if head is None:
+        raise LookupError(place)
+    new = put(named[head], place[len(head) + 1 :], part)
     if "class" in description:
-        return description | {head: put(description[head], rest, part)}
+        return description | {head: new}
     for kind in ("tuple", "list"):
         if kind in description:
-            new = list(description[kind])
-            new[int(head)] = put(new[int(head)], rest, part)
-            return {kind: new}
+            return {kind: [new if str(i) == head else x for i, x in enumerate(description[kind])]}
     if "items" in description:
-        named = zip(inner(description), description["items"], strict=True)
-        return {"items": [[k, put(v, rest, part) if name == head else v] for name, (k, v) in named]}
+        pairs = zip(named, description["items"], strict=True)
+        return {"items": [[k, new if name == head else v] for name, (k, v) in pairs]}
     kind = "dict" if "dict" in description else "folds"
-    held = description[kind]
-    return {kind: held | {head: put(held[head], rest, part)}}
+    return {kind: description[kind] | {head: new}}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.names import short_names
 from jaxopt_edu.sweep import Interval, Study
 from jaxopt_edu.sweep.files import confirmed_scores, winner_of
 from jaxopt_edu.sweep.study import no_best
@@ -107,7 +108,7 @@ def _rows(study: Study, confirmed: Study | None) -> list[list[str]]:
     shown = [*study.swept, *(n for n in shown if not n.endswith(("_low", "_high")))]
     fresh = {} if confirmed is None else _fresh(study, confirmed)
     order = [*fresh, *(t for t in study.order.tolist() if t not in fresh)]
-    head = ["rank", "trial", *(name.rsplit(".", 1)[-1] for name in shown)]
+    head = ["rank", "trial", *short_names(shown)]
     rows = [head + [f"fresh {study.ranks.removeprefix('rank_')}"] * bool(fresh)]
     for rank, trial in enumerate(order[:ROWS], 1):
         row = study.row(trial)

@@ -1,7 +1,8 @@
 """Names of the numbers in a value, and replacement by those names."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -53,6 +54,19 @@ def resolve(name: str, names: Any) -> str:
     raise ValueError(f"unknown name {name!r}; {nearest(name, names)}")
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """The shortest ending of each name that no other has, and that is no mere number.
+
+    >>> short_names(["optimizer.learning_rate", "model.sizes.1", "server.learning_rate"])
+    ['optimizer.learning_rate', 'sizes.1', 'server.learning_rate']
+    """
+    endings = [[".".join(n.split(".")[k:]) for k in range(n.count("."), -1, -1)] for n in names]
+    count = Counter(ending for own in endings for ending in own)
+    return [
+        next((e for e in own if count[e] == 1 and not e[:1].isdigit()), own[-1]) for own in endings
+    ]
+
+
 def recipes(chapter: Any) -> dict[str, Any]:
     """The lower-case public functions of a chapter by name."""
     return {name: getattr(chapter, name) for name in chapter.__all__ if name.islower()}
@@ -77,11 +91,11 @@ def parts(x: Any) -> list[str]:
     """The dotted names of everything in x that `replace` can replace, numbers and structure."""
     if isinstance(x, StandIn):
         return []
-    inlined = getattr(type(x), "inlined", None)
     named = children(x)
-    if inlined is not None and inlined in named:
-        return parts(named[inlined])
-    return [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
+    inlined = getattr(type(x), "inlined", None)  # a chain's links are named by number
+    first = parts(named.pop(inlined)) if inlined in named else []
+    below = [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
+    return [*first, *(p for p in below if p not in first)]
 
 
 def children(x: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from jaxopt_edu import optimizers as chapter
 from jaxopt_edu.core import Transform, apply_updates
 from jaxopt_edu.functions import TestFunction
 from jaxopt_edu.ingredients import check_optimizer
+from jaxopt_edu.labels import labels
 from jaxopt_edu.names import recipes, replace
-from jaxopt_edu.space import label
 from jaxopt_edu.value import check_count, nearest, show
 
 __all__ = ["Race", "Racer", "race"]
@@ -184,7 +184,11 @@ def _entrants(optimizers: Any) -> dict[str, Transform]:
     if isinstance(optimizers, Mapping):
         pairs = list(optimizers.items())
     else:
-        pairs = [(x if isinstance(x, str) else str(label(x)), x) for x in optimizers]
+        given = list(optimizers)
+        told = labels([_optimizer(x) for x in given])
+        pairs = [
+            (x if isinstance(x, str) else str(name), x) for x, name in zip(given, told, strict=True)
+        ]
     if not pairs:
         raise ValueError("optimizers: there are none")
     names = [name for name, _ in pairs]

@@ -193,8 +193,8 @@ def one_of(*alternatives: Any) -> OneOf:
 
 def _options(name: str, given: tuple, many: Any) -> tuple:
     """What a choice is made among: NumPy's numbers as Python's."""
-    if len(given) == 1 and (isinstance(given[0], many) or np.ndim(_array(given[0]))):
-        given = tuple(_array(given[0]))
+    if len(given) == 1 and isinstance(_rows(given[0]), many):
+        given = tuple(_rows(given[0]))
     if not given:
         what = "options" if name == "choice" else "alternatives"
         raise ValueError(f"{name}: no {what}")
@@ -203,7 +203,7 @@ def _options(name: str, given: tuple, many: Any) -> tuple:
     return tuple(plain(x) for x in given)
 
 
-def _array(x: Any) -> Any:
+def _rows(x: Any) -> Any:
     """An array (also of pandas) as a list of its rows; all else as it is."""
     if isinstance(x, np.ndarray | jax.Array) or type(x).__module__.startswith("pandas"):
         values = np.asarray(x).tolist()

@@ -19,7 +19,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.describe import describe, rebuild
 from jaxopt_edu.space import Choice, OneOf, groups
 from jaxopt_edu.sweep.optuna import Search
-from jaxopt_edu.sweep.samplers import axes
+from jaxopt_edu.sweep.samplers import as_sampler, axes
 
 NAN = np.nan
 KINDS = ["tpe", "cmaes", "nsgaii", "nsgaiii", "random", "qmc"]  # gp wants torch
@@ -112,6 +112,38 @@ def test_tpe_beats_random_search():
         for kind in ("tpe", "random")
     }
     assert best["tpe"] < 0.5 * best["random"]
+
+
+def test_a_sampler_that_learns_does_so_by_default():
+    for kind in ("tpe", "cmaes", "nsgaii"):
+        _, scores = search(jo.optuna(kind), CUBE, 0, 64, height)
+        assert scores[-16:].mean() < 0.7 * scores[:8].mean()
+    sizes = {n: jo.optuna("tpe").start(groups(CUBE), n, 0, "min").batch for n in (2, 64, 256, 9999)}
+    assert sizes == {2: 1, 64: 8, 256: 32, 9999: 64}
+    assert jo.optuna("random").start(groups(CUBE), 9999, 0, "min").batch == 9999
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials"),
+    [
+        (jo.optuna("tpe", batch=64), 64),
+        (jo.optuna("tpe", n_startup_trials=16), 16),
+        (jo.optuna("cmaes"), 4),
+        (jo.optuna("nsgaii", batch=8), 8),
+        (jo.optuna("tpe"), 1),
+    ],
+)
+def test_a_sampler_that_would_never_see_a_score_is_refused(sampler, trials):
+    with pytest.raises(ValueError, match=f"of {trials} trials .* none would learn from a score"):
+        sampler.start(groups(CUBE), trials, 0, "min")
+
+
+def test_samplers_of_optunas_own_are_refused_by_name():
+    given = optuna.samplers.TPESampler(n_startup_trials=64)
+    with pytest.raises(TypeError, match=r'such as jo.optuna\("tpe", n_startup_trials=20'):
+        as_sampler(given)
+    with pytest.raises(ValueError, match=r"unknown sampler 'tpe'; jo.optuna\('tpe'\)"):
+        as_sampler("tpe")
 
 
 @pytest.mark.parametrize("kind", KINDS)

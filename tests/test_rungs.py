@@ -141,6 +141,32 @@ def test_a_population_replaces_what_diverged():
     assert plain.diverged > study.diverged
 
 
+def test_a_trial_run_again_diverges_where_it_did():
+    space = dataclasses.replace(BASE, optimizer=jo.sgd(jo.log_uniform(1e-2, 1e5)))
+    study = jo.sweep(space, 12, steps=STEPS, tile=4, diverge_above=1.2)
+    early = study.columns["status"] == "diverged"
+    assert early.sum() > jo.sweep(space, 12, steps=STEPS, tile=4).diverged
+    for trial in np.flatnonzero(early)[:3].tolist():
+        again = study.rerun(trial)
+        assert (again.status, again.steps) == ("diverged", study.columns["steps"][trial])
+        assert again.reason == study.columns["reason"][trial]
+
+
+def test_a_lane_run_again_goes_on_where_another_seed_ended_the_trial():
+    space = dataclasses.replace(BASE, optimizer=jo.sgd(jo.log_uniform(1.0, 1e2)))
+    study = jo.sweep(space, 8, steps=STEPS, tile=4, seeds=2, diverge_above=1.2)
+    curves = study.lanes["loss"]
+    whole = np.isfinite(curves[:, :, -1]) & (study.columns["status"] == "diverged")[:, None]
+    trial, repeat = (int(i[0]) for i in np.nonzero(whole))
+    again = study.rerun(trial, repeat=repeat)
+    assert (again.status, again.steps) == ("finished", STEPS)
+    assert again.evaluate()["loss"] == curves[trial, repeat, -1]
+
+
+def test_rungs_of_a_sweep_wait_for_an_epoch():
+    assert jo.sweep(BASE, 4, steps=STEPS, tile=4, rungs=jo.halving(2)).rungs == (6, 12, 24, 48)
+
+
 def test_folds_and_seeds_are_lanes_of_a_trial():
     study = jo.sweep(BASE, 3, steps=32, folds=3, seeds=2, tile=2)
     assert study.repeats == ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2))

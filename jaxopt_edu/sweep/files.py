@@ -123,7 +123,7 @@ def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
         }
     description = describe(study.best if again is None or confirmed is None else confirmed.best)
     for place, was in study.batches[study.place(trial)[0]].unnamed.items():
-        description = put(description, place.split("."), {"unnamed": was})
+        description = put(description, place, {"unnamed": was})
     for place, was in unnamed(description).items():
         warnings.warn(
             f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",

@@ -36,7 +36,7 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
     template, width = study.batches[place].template, study.tiles[place]
     seed, fold = study.repeats[repeat]
     stages = [(step, replace(template, **numbers)) for step, numbers in study.lineage(trial)]
-    last = int(study.columns["steps"][trial])
+    last = _went(study, trial, repeat)
     if debug:
         diverged = study.columns["status"][trial] == "diverged"
         return _checked(stages, seed, fold, max(last, 1), diverged)
@@ -74,6 +74,12 @@ def _walked(
             for k, step in enumerate(tile.stops):
                 rows[step] = {name: float(x[0, k]) for name, x in tile.scores.items()}
     return tile, rows
+
+
+def _went(study: Any, trial: int, repeat: int) -> int:
+    """How far a lane of a trial went, also where another one ended the trial."""
+    seen = np.isfinite(study.lanes[study.metric][trial, repeat])
+    return max(int(study.columns["steps"][trial]), int(max(study.evaluations[seen], default=0)))
 
 
 def _numbers(experiment: Any) -> list[np.ndarray]:

@@ -153,7 +153,7 @@ class Hyperband:
     Source: Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar 2018 (JMLR), Algorithm 1.
 
     >>> import jaxopt_edu as jo
-    >>> jo.hyperband(eta=4).brackets(12, 2560).tolist()
+    >>> jo.hyperband(eta=4, first=40).brackets(12, 2560).tolist()
     [3, 2, 3, 3, 1, 3, 3, 2, 3, 3, 0, 3]
     """
 
