@@ -140,7 +140,8 @@ def _confirmed(study: Study, best: int, directory: Path) -> tuple[Study | None, 
     if size is None:
         return None, (
             "not confirmed with fresh seeds: two trials and two seeds, in tiles of their own, "
-            "would cost more than a quarter of the sweep; take more trials, or study.confirm() in Python"
+            "would cost more than a quarter of the sweep: take more trials, or in Python "
+            "study.confirm()"
         )
     again = confirm(study, *size, store=directory / CONFIRM, progress=True, anew=True)
     if not again.scored:

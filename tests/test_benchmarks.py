@@ -49,7 +49,9 @@ def test_quick(script, tmp_path):
     assert all(f"{arm}: skipped: torch is not installed" in done.stdout for arm in absent)
 
 
-@pytest.mark.parametrize("script", ["halving", "overhead", "diverge"])
+@pytest.mark.parametrize(
+    "script", ["halving", "overhead", "diverge", pytest.param("selection", marks=pytest.mark.slow)]
+)
 def test_quick_of_our_own(script, tmp_path):
     done = run(script, "--quick", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

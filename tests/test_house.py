@@ -13,10 +13,10 @@ ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "value", "names", "tree", "core", "schedules", "shapes", "losses", "metrics", "scores",
     "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment", "space",
-    "experiment", "checks", "programs", "workers", "engine", "widths", "monitor", "progress", "describe",
-    "exchange", "disk", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
-    "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
-    "diagnose", "find", "report", "parse", "build", "leaderboard", "commands", "cli",
+    "experiment", "checks", "programs", "workers", "engine", "widths", "monitor", "progress",
+    "describe", "exchange", "disk", "history", "parallel", "fit", "hypergradient", "tune",
+    "privacy", "federated", "sweep", "interop", "explain", "validation", "functions", "race",
+    "plot", "diagnose", "find", "report", "parse", "build", "leaderboard", "commands", "cli",
     "launch", "__main__",
 ]  # fmt: skip
 

@@ -130,7 +130,8 @@ def fresh_seeds(used: list[int], count: int) -> list[int]:
     >>> fresh_seeds([0, 1], 3), fresh_seeds([2**32 - 1], 2)
     ([2, 3, 4], [0, 1])
     """
-    found, seed = [], max(used)
+    found: list[int] = []
+    seed = max(used)
     while len(found) < count:
         seed = (seed + 1) % SEEDS
         if seed not in used:

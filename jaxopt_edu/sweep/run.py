@@ -107,8 +107,8 @@ def sweep(
     asked = {
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
         "metric": metric, "mode": told_mode, "rank_by": rank_by, "rungs": describe(rungs),
-        "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile, "eval_every": eval_every,
-        "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
+        "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile,
+        "eval_every": eval_every, "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     count = len(folds) if isinstance(folds, list) else folds
     which = range(count) if count else [None]
