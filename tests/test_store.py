@@ -147,7 +147,7 @@ def test_a_later_format_is_refused(tmp_path):
 
 def test_a_full_disk_is_an_error_that_damages_nothing(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))
     try:
         with pytest.raises(OSError, match=r"cannot write .*results.npz: File too large"):
             sweeps.run("plain", tmp_path, steps=20)

@@ -21,6 +21,7 @@ def about(course: Any) -> dict[str, Any]:
         "metric": course.record.metric,
         "mode": "min" if course.record.sign == 1 else "max",
         "rank_by": course.record.rank_by,
+        "objectives": [list(pair) for pair in course.objectives],
         "of": list(course.of),
         "seed": course.seed,
         "repeats": [list(repeat) for repeat in course.repeats],

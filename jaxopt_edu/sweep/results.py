@@ -38,6 +38,7 @@ def load_study(directory: str | os.PathLike) -> Study:
     lanes = len(about["repeats"])
     rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
     record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
+    record.objectives = [(k, s) for k, s in about.get("objectives", record.objectives)]
     restore_record(record, about, arrays)
     batches = []
     for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0])):

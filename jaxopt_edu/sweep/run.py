@@ -120,11 +120,12 @@ def sweep(
         settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, rungs)
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
+        record.objectives = list(zip(metrics, signs, strict=True))
         expected = _lane_steps(planned, rungs, len(repeats), steps)
         bar = Progress(expected, progress if writes else False)
         return Course(
-            planned, settings, record, rungs, repeats, list(zip(metrics, signs, strict=True)),
-            seed, tile, None, bar, most,
+            planned, settings, record, rungs, repeats, record.objectives, seed, tile, None, bar,
+            most,
         )  # fmt: skip
 
     course = start(None)  # what is wrong with the arguments is said before a store is made
