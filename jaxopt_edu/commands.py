@@ -167,13 +167,14 @@ def run_fit(options: Any) -> tuple[Any, int]:
         "hyperparameters": hyperparameters(run.experiment),
         "scores": run.scores,
     }
+    status = int(run.status == "diverged")
     if options.json:
-        return answer, 0
+        return answer, status
     names = list(next(iter(run.scores.values())))
     rows = [["split", *names]]
     rows += [[split, *(cell(s[name]) for name in names)] for split, s in run.scores.items()]
     why = f" ({run.reason})" if run.reason else ""
-    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}", 0
+    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}", status
 
 
 def run_race(options: Any) -> tuple[Any, int]:

@@ -270,6 +270,28 @@ def test_the_command_line_confirms_and_shows_it(elsewhere, capsys):
     assert not (elsewhere / "mine/confirm.csv").exists()
 
 
+def test_ctrl_c_while_it_confirms_leaves_the_sweep(elsewhere, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxopt_edu.commands.confirm", interrupted)
+    arguments = ["sweep", *LINEAR, "--trials", "64", "--store", "mine"]
+    assert main(arguments) == 130
+    out, err = capsys.readouterr()
+    assert "interrupted before the best were confirmed" in out and "--store mine goes on" in err
+    assert json.loads((elsewhere / "mine/best.json").read_text())["confirmed"] is None
+    monkeypatch.undo()
+    monkeypatch.chdir(elsewhere)
+    assert main(arguments) == 0
+    assert "fresh seeds, 95% intervals" in capsys.readouterr().out
+
+
+def test_a_diverged_fit_exits_with_1(elsewhere, capsys):
+    diverging = ["--model", "linear", "--optimizer", "sgd", "--space", "learning_rate=1e35"]
+    assert main(["fit", "iris", *diverging, "--steps", "20"]) == 1
+    assert "diverged after" in capsys.readouterr().out
+
+
 def test_a_sweep_too_small_to_confirm_says_so(elsewhere, capsys):
     assert main(["sweep", *LINEAR, "--trials", "8", "--out", "mine"]) == 0
     assert "not confirmed with fresh seeds" in capsys.readouterr().out
