@@ -162,6 +162,7 @@ def test_a_study_of_a_store_is_confirmed_alike(tmp_path, study, again):
     same(jo.load_study(tmp_path / "store").confirm(best=5, seeds=3), again)
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_name_its_data_says_so(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     own = dataclasses.replace(SPACE, data=jo.data.from_arrays(x, np.arange(40) % 3))
@@ -236,6 +237,7 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_command_line_confirms_and_shows_it(elsewhere, capsys):
     arguments = ["sweep", *LINEAR, "--trials", "64", "--store", "mine"]
     assert main(arguments) == 0
@@ -270,6 +272,7 @@ def test_the_command_line_confirms_and_shows_it(elsewhere, capsys):
     assert not (elsewhere / "mine/confirm.csv").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_it_confirms_leaves_the_sweep(elsewhere, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

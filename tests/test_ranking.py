@@ -209,6 +209,7 @@ def test_no_best_of_any_kind_of_sweep(more):
         jo.sweep(LOST, 4, **RUN | more).best  # noqa: B018
 
 
+@pytest.mark.slow
 def test_finders_and_tune_say_that_nothing_is_left():
     one = jo.replace(NOISY, learning_rate=1e35)
     with pytest.raises(ValueError, match="all 4 trainings diverged"):

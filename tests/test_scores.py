@@ -89,6 +89,7 @@ def test_the_best_by_accuracy_has_the_most_of_it():
     assert losses.mode == "min" and losses.best_trial == np.argmin(losses.columns["rank_loss"])
 
 
+@pytest.mark.slow
 def test_partial_and_jitted_metrics_rank_upwards():
     space = dataclasses.replace(SPACE, metrics=(TOP[1], jax.jit(jo.metrics.accuracy)))
     assert space.score_modes == {"loss": "min", "top_k_accuracy": "max", "accuracy": "max"}
@@ -132,6 +133,7 @@ def test_finders_compare_accuracies_upwards():
     assert rates.scores[rates.study.best_trial] == rates.scores.max()
 
 
+@pytest.mark.slow
 def test_folds_are_told_nothing_of_modes():
     found = jo.cross_validate(IRIS, 3, steps=10, metric="accuracy")
     assert found.study.mode == "max"
