@@ -110,14 +110,14 @@ def search(arm: Searches, trials: int, batch: int, steps: int, seed: int) -> Non
     arm.samples.append(time.perf_counter() - began)
     arm.compiling.append(study.info["compile_seconds"])
     arm.sampling.append(again(study, sampler))
-    arm.losses.append(study.scores()["validation_loss"])
+    arm.losses.append(study.scores()["rank_loss"])
     arm.accuracies.append(study.scores()["test_accuracy"])
     arm.last = study
 
 
 def again(study: jo.Study, sampler: Any) -> float:
     """Seconds that the sampler takes to ask for all points and to be told all scores."""
-    scores = study.columns["validation_loss"]
+    scores = study.columns["rank_loss"]
     began = time.perf_counter()
     asking = sampler.start(groups(study.space), len(study), study.seed, "min")
     for first in range(0, len(study), asking.batch):

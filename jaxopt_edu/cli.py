@@ -142,7 +142,7 @@ def _json_argument(command: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; 0 when done, 2 for bad input, 130 after Ctrl-C."""
+    """Runs a command; 0 when done, 1 if all diverged, 2 for bad input, 130 after Ctrl-C."""
     options: Any = parser().parse_args(arguments)
     try:
         check_options(options)

@@ -146,8 +146,8 @@ def _confirmed(study: Study, best: int, directory: Path) -> tuple[Study | None, 
     if size is None:
         return None, (
             "not confirmed with fresh seeds: two trials and two seeds, in tiles of their own, "
-            "would cost more than a quarter of the sweep; take more trials, or study.confirm() in "
-            "Python"
+            "would cost more than a quarter of the sweep: take more trials, or in Python "
+            "study.confirm()"
         )
     again = confirm(study, *size, store=directory / CONFIRM, progress=True, anew=True)
     if not again.scored:
@@ -176,14 +176,15 @@ def run_fit(options: Any) -> tuple[Any, int]:
         "scores": run.scores,
     }
     answer = keep(run, answer, options)
+    status = int(run.status == "diverged")
     if options.json:
-        return answer, 0
+        return answer, status
     names = list(next(iter(run.scores.values())))
     rows = [["split", *names]]
     rows += [[split, *(cell(s[name]) for name in names)] for split, s in run.scores.items()]
     why = f" ({run.reason})" if run.reason else ""
     where = f"\nmodel: {answer['model']}" if "model" in answer else ""
-    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}{where}", 0
+    return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}{where}", status
 
 
 def run_race(options: Any) -> tuple[Any, int]:

@@ -51,7 +51,7 @@ def test_quick(script, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["halving", "overhead", "diverge"])
+@pytest.mark.parametrize("script", ["halving", "overhead", "diverge", "selection"])
 def test_quick_of_our_own(script, tmp_path):
     done = run(script, "--quick", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -310,7 +310,7 @@ def test_a_sweep_and_its_storage_tell_the_same(halved):
         row = study.row(i)
         dead = row["status"] == "diverged"
         assert two.state.name == states[row["status"]]
-        assert two.values == (None if dead else [row["validation_loss"]])
+        assert two.values == (None if dead else [row["rank_loss"]])
         rate = f"optimizer.learning_rate [{row['optimizer']}]"
         assert two.params["optimizer"] == row["optimizer"]
         assert two.params[rate] == row["optimizer.learning_rate"]
@@ -350,7 +350,7 @@ def test_a_sweep_with_several_objectives():
         sampler=jo.optuna("nsgaii", batch=8, storage=storage),
     )  # fmt: skip
     copied = optuna.load_study(study_name="jaxopt_edu", storage=storage)
-    pairs = np.stack([study.columns[f"validation_{s}"] for s in ("loss", "r2_score")], 1)
+    pairs = np.stack([study.columns[f"rank_{s}"] for s in ("loss", "r2_score")], 1)
     for trial, pair in zip(copied.trials, pairs.tolist(), strict=True):
         assert trial.values == (None if np.isnan(pair).any() else pair)
     assert len(copied.best_trials) > 0
@@ -360,7 +360,7 @@ def test_a_study_is_written_once(halved):
     study, url = halved
     study.to_optuna(url, "again")
     assert len(study.to_optuna(url, "again").trials) == 24
-    wrong = dataclasses.replace(study, columns=study.columns | {"validation_loss": np.ones(24)})
+    wrong = dataclasses.replace(study, columns=study.columns | {"rank_loss": np.ones(24)})
     with pytest.raises(ValueError, match="another sweep under study_name = 'again'"):
         wrong.to_optuna(url, "again")
 

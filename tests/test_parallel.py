@@ -292,6 +292,7 @@ def test_a_step_of_its_own_goes_on_from_a_store(tmp_path):
     same(jo.fit(Walk(0.1), 20, store=tmp_path), kept)
 
 
+@pytest.mark.filterwarnings("ignore:mode = 'min', but more of 'r2_score'")
 def test_ways_to_end_over_a_mesh_are_those_of_a_fit():
     line = jo.Training(
         model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),

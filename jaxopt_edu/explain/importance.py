@@ -18,7 +18,7 @@ from jaxopt_edu.explain.inputs import (
     one_program,
     output_of,
 )
-from jaxopt_edu.scores import mode_of, name_of, resolve_mode
+from jaxopt_edu.scores import check_mode, mode_of, name_of, resolve_mode
 from jaxopt_edu.shapes import array
 from jaxopt_edu.tree import root
 from jaxopt_edu.value import check_count
@@ -79,7 +79,7 @@ def permutation_importance(
     x, y = examples("x", x), array("y", y)
     n, d = x.shape
     output_of(predict, x)
-    mode = resolve_mode(mode, mode_of(metric), f"metric {name_of(metric)}")
+    check_mode(mode)
     check_count("chunk", chunk)
     check_count("repeats", repeats)
     check_key(key, permutations, "permutations")
@@ -91,10 +91,11 @@ def permutation_importance(
             f"permutations are {orders.dtype} of shape {orders.shape}: "
             f"wanted integers of shape (repeats, {n})"
         )
-    sign = 1 if mode == "max" else -1
     score = metric(in_chunks(predict, x, chunk), y)
     if jnp.shape(score) != ():
         raise ValueError(f"metric returns shape {jnp.shape(score)}: wanted one number")
+    mode = resolve_mode(mode, mode_of(metric), f"metric {name_of(metric)}")
+    sign = 1 if mode == "max" else -1
 
     def lost(pair):
         j, order = pair

@@ -26,9 +26,10 @@ __all__ = ["Rates", "find_learning_rate"]
 class Rates:
     """What `find_learning_rate` found out.
 
-    name: of the number. values: those tried. scores: after the training at each, NaN where it
-    diverged. untrained: the score before any training. plateau: the first and last value whose
-    scores are near the best. suggested: the value in the middle of it.
+    name: of the number. values: those tried. scores: after the training at each (the mean of the
+    last fifth of its evaluations), NaN where it diverged. untrained: the score before any training.
+    plateau: the first and last value whose scores are near the best. suggested: the value in the
+    middle of it.
     """
 
     name: str

@@ -22,6 +22,7 @@ def about(course: Any) -> dict[str, Any]:
         "diverge_above": settings.diverge_above,
         "mode": "min" if course.record.sign == 1 else "max",
         "rank_by": course.record.rank_by,
+        "objectives": [list(pair) for pair in course.objectives],
         "of": list(course.of),
         "seed": course.seed,
         "repeats": [list(repeat) for repeat in course.repeats],

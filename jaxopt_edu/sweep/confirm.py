@@ -232,6 +232,7 @@ def _finished(course: Course, files: Store) -> dict[str, Any] | None:
         files.clear()  # an unfinished confirmation is soon made anew
         return None
     told, arrays = found
+    course.record.objectives = [(name, sign) for name, sign in told["objectives"]]
     restore_record(course.record, told, arrays)
     for batch in course.plan.given:
         columns = stored_columns(str(batch.place), arrays)

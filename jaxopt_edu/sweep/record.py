@@ -35,6 +35,9 @@ class Record:
     ):
         self.trials, self.repeats, self.settings, self.metric = trials, repeats, settings, metric
         self.sign, self.rank_by = 1 if mode == "min" else -1, rank_by
+        self.objectives = [
+            (metric, self.sign)
+        ]  # all scores that are ranked, the first of which counts
         self.arrays: dict[str, np.ndarray] = {
             "going": np.ones(trials, bool),
             "packed": np.ones(trials, bool),  # which were put into the tiles of the stage
@@ -173,7 +176,7 @@ class Record:
 
     def ranked(self, count: int) -> dict[str, np.ndarray]:
         """What ranks, as `rank_<name>`: (trials, repeats)."""
-        return {f"rank_{self.metric}": self.ranks(count, self.metric, self.sign)}
+        return {f"rank_{name}": self.ranks(count, name, sign) for name, sign in self.objectives}
 
     def ranks(self, count: int, name: str, sign: int) -> np.ndarray:
         """A score on the split that ranks, by the rule: (trials, repeats); NaN where one died."""

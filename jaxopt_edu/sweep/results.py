@@ -53,6 +53,7 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
     lanes = len(about["repeats"])
     rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
     record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
+    record.objectives = [(k, s) for k, s in about.get("objectives", record.objectives)]
     restore_record(record, about, arrays)
     planned = None if space is None else _plan(space, asked)
     batches = []

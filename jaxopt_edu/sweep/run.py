@@ -126,8 +126,7 @@ def sweep(
         "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
         "metric": metric, "mode": told_mode, "rank_by": rank_by, "rungs": describe(rungs),
         "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile,
-        "eval_every": eval_every,
-        "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
+        "eval_every": eval_every, "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     count = len(folds) if isinstance(folds, list) else folds
     which = range(count) if count else [None]
@@ -140,11 +139,12 @@ def sweep(
         settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, judged)
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
+        record.objectives = list(zip(metrics, signs, strict=True))
         expected = _lane_steps(planned, judged, len(repeats), steps)
         bar = Progress(expected, progress if writes else False)
         return Course(
-            planned, settings, record, judged, repeats, list(zip(metrics, signs, strict=True)),
-            seed, tile, None, bar, most,
+            planned, settings, record, judged, repeats, record.objectives, seed, tile, None, bar,
+            most,
         )  # fmt: skip
 
     values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
