@@ -91,7 +91,7 @@ def read(text):
 
 def test_json_is_json_whatever_happened(there, capsys):
     wild = ["fit", "iris", "--model", "linear", "--optimizer", "sgd", "--steps", "20", "--json"]
-    assert main([*wild, "--space", "learning_rate=1e38"]) == 0
+    assert main([*wild, "--space", "learning_rate=1e38"]) == 1
     answer = read(capsys.readouterr().out)
     assert answer["status"] == "diverged" and answer["scores"]["validation"]["loss"] is None
     few = ["sweep", "iris", "--model", "linear", "--optimizer", "sgd", "--steps", "20", "--json"]

@@ -17,6 +17,9 @@ from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.sweep.confirm import affordable, fresh_seeds
 from jaxopt_edu.sweep.files import load_confirmed
 
+# Rungs of a few steps: what they rank is not looked at here.
+pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
+
 SPACE = jo.Training(
     model=jo.models.Linear(4, 3),
     loss=jo.losses.softmax_cross_entropy_with_integer_labels,

@@ -101,7 +101,7 @@ WRONG = {
         dataclasses.replace(LINE, optimizer=jo.sgd(jo.log_uniform(0.1, 1.0))), 5
     ),
     "no training ends better than it starts": (
-        lambda: jo.find_learning_rate(LINE, 50, low=1e3, high=1e5, rates=16)
+        lambda: jo.find_learning_rate(LINE, 2, low=2.0, high=4.0, rates=4)
     ),
     "epochs = 0: wanted an integer": lambda: jo.find_batch_size(LINE, 0),
     r"sizes: 601: wanted integers from 1 to 600": lambda: jo.find_batch_size(LINE, sizes=(601,)),

@@ -12,6 +12,9 @@ import jaxopt_edu as jo
 from jaxopt_edu.sweep import course
 from jaxopt_edu.sweep.store import read_asked
 
+# Rungs of a few steps: what they rank is not looked at here.
+pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
+
 SPACE = jo.Training(
     jo.models.Linear(13, 3),
     jo.losses.softmax_cross_entropy_with_integer_labels,

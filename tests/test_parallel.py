@@ -201,11 +201,11 @@ PAIR = (X[:32], Y[:32])
 @pytest.mark.parametrize(
     ("batches", "error", "message"),
     [
-        (3, TypeError, "batches = 3: wanted an iterable of pairs"),
+        (3, TypeError, "batches = 3: wanted pairs"),
         ([], ValueError, "batches: there are none"),
         (lambda: iter(()), ValueError, "batches: there are none"),
         (iter([PAIR] * 7), ValueError, "they ended after 7, and an iterator cannot begin again"),
-        ([X], TypeError, "one is a ndarray: wanted pairs"),
+        ([X], TypeError, "one is an array: wanted pairs"),
         ([(X, Y, Y)], TypeError, "one is a tuple: wanted pairs"),
         ([(X[:, :5], Y)], ValueError, r"x has shape \(107, 5\): wanted \(rows, 16\)"),
         ([(X, Y[:5])], ValueError, "107 rows in x, 5 in y"),

@@ -12,6 +12,9 @@ from jaxopt_edu.disk import from_text_array, read_arrays, text_array, write_arra
 from jaxopt_edu.sweep.ranking import RULES, followed, ranks, standing_scores
 from jaxopt_edu.sweep.rungs import Copy
 
+# Rungs of a few steps: what they rank is not looked at here.
+pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
+
 NOISY = jo.Training(
     model=jo.models.Linear(4, 3),
     loss=jo.losses.softmax_cross_entropy_with_integer_labels,

@@ -173,7 +173,7 @@ def test_folds_and_seeds_are_lanes_of_a_trial():
     losses = study.finals["validation_loss"]
     np.testing.assert_array_equal(losses.mean(1), study.columns["validation_loss"])
     seed, fold = study.repeats[4]
-    alone = jo.fit(study.experiment(2).fold(fold), 32, seed=seed)
+    alone = jo.fit(study.experiment(2).folded(3).fold(fold), 32, seed=seed)
     assert alone.evaluate()["loss"] == pytest.approx(losses[2, 4], rel=1e-4)
     for trial, repeat in ((0, 0), (2, 4)):
         again = study.rerun(trial, repeat=repeat)

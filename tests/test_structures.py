@@ -286,5 +286,5 @@ def test_rungs_that_rank_noise_or_nothing_warn(policy):
         warnings.simplefilter("error")
         settled(policy(**{name: 25}), 400, [experiment])
     for wrong in (policy, "halving", 4):
-        with pytest.raises(TypeError, match="rungs = .*: wanted a policy such as jo.halving"):
+        with pytest.raises(TypeError, match="rungs = .*: wanted a policy, such as jo.halving"):
             jo.sweep(training(), 2, steps=2, rungs=wrong)

@@ -100,7 +100,8 @@ class Feed:
     def _pair(self, batch: Any) -> tuple[np.ndarray, np.ndarray]:
         """x and y as arrays in the dtypes of the data."""
         if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise TypeError(f"batches: one is a {type(batch).__name__}: wanted pairs (x, y)")
+            kind = "an array" if isinstance(batch, np.ndarray) else f"a {type(batch).__name__}"
+            raise TypeError(f"batches: one is {kind}: wanted pairs (x, y)")
         pair = []
         for name, found, like in zip("xy", batch, self._like[:2], strict=True):
             found = plain(f"batches: {name}", found)
