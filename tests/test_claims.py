@@ -17,7 +17,6 @@ WORDS = re.compile(r"\b(every|never|none)\b", re.IGNORECASE)
 CLAIMS = {  # a part of each line with such a word -> where it is checked
     "every hyperparameter is a leaf": "test_optimizer_laws.py::test_every_number_maps",
     "Every pixel is a training": "test_claims.py::test_the_picture_is_of_4608_trainings",
-    "second runs every test": "test_readme.py::test_commands_are_those_of_the_project",
     "every trial on each fold": "test_rungs.py::test_folds_and_seeds_are_lanes_of_a_trial",
     "every record is drawn on its own": "test_privacy.py::test_poisson_sampling_draws_each",
     "never all in memory": "test_parallel.py::test_a_stream_is_read_ahead_and_no_further",
