@@ -77,7 +77,7 @@ def confirm(
         "tiles": [course.widths[batch.place] for batch in batches],
         "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
-    values = {"space": study.space, "experiments": [batch.template for batch in batches]}
+    values = {"space": study.space}
     if anew and store is not None and writes:
         _clear(Path(store), asked, values)
     with Compilations() as compiled, _held(store, asked, values, writes) as files:

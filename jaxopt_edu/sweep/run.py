@@ -162,6 +162,8 @@ def sweep(
         with watched(lambda: _where(course, store)):
             exchange.barrier("sweep")
             course, interrupted = _run(course, start, files, compiled)
+            if not interrupted:
+                exchange.barrier("sweep")  # what one process has written is there for all
     told = about(course)
     told["info"]["interrupted"] = interrupted
     batches = [course.batches[place] for place in sorted(course.batches)]
