@@ -27,6 +27,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _as_it_is(asked: dict[str, Any], version: int) -> dict[str, Any]:
+    return asked
+
+
 @dataclass(frozen=True)
 class Asked:
     """The file of a store that says what was asked for.
@@ -44,7 +48,7 @@ class Asked:
     others: tuple[str, ...] = ()
     missing: dict[str, Any] = field(default_factory=dict)
     instead: str = "give another directory"
-    converted: Callable = lambda asked, version: asked  # noqa: E731
+    converted: Callable = _as_it_is
 
     def read(self, directory: Path) -> dict[str, Any]:
         """What the store in a directory was asked for."""

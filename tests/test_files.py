@@ -118,8 +118,8 @@ def test_a_store_that_cannot_be_written_is_an_error_that_names_it(tmp_path, monk
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(path, *more, **others)
 
-    real = open
-    monkeypatch.setitem(vars(lock), "open", closed)
+    real = os.open
+    monkeypatch.setattr(lock.os, "open", closed)
     with pytest.raises(PermissionError, match="cannot write store .*fit: Permission denied; load_"):
         jo.fit(EXPERIMENT, 2, store=tmp_path / "fit")
     monkeypatch.undo()

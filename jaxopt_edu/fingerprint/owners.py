@@ -124,8 +124,10 @@ def file_digest(file: str) -> str:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return constant and isinstance(node.value.value, str)  # type: ignore[attr-defined]
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
 
 
 def own_module(name: str) -> str | None:

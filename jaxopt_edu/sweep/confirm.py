@@ -58,8 +58,10 @@ def confirm(
     check_count("seeds", seeds)
     of = candidates(study)[:best]
     if not len(of):
-        study.best_trial  # noqa: B018  where none has a score, it says so
-        raise ValueError("confirm: no trial went all steps, so that there is none to train again")
+        raise ValueError(
+            "confirm: no trial went all steps, so that there is none to train again; the best, "
+            f"trial {study.best_trial}, was stopped"
+        )
     batches = _again(study, of)
     for batch in batches:
         _check(batch.template, study)

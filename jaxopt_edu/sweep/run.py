@@ -88,9 +88,9 @@ def sweep(
         more trials (random, sobol, grid; no rungs) it goes on with those it does not have. What
         functions and data are is compared too: see `fingerprint`.
     tile: lanes in one program; by default a function of the shapes, the backend and the number of
-        lanes (`widths.tile_width`). Results depend on it by rounding only, and on nothing else:
-        not on the number of trials, their order, one that diverges, the number of workers or
-        processes, or on being resumed.
+        lanes (`widths.tile_width`). At a given tile the results of a trial do not depend on the
+        number of trials, their order, one that diverges, the number of workers, devices or
+        processes, or on being resumed; at another tile they are rounded differently.
     eval_every: steps between evaluations; by default a twentieth of all.
     diverge_above: a trial whose training loss exceeds this multiple of its first one has diverged.
     progress: a bar on the error stream; by default on a terminal and in a notebook only.
@@ -121,16 +121,8 @@ def sweep(
     folds = None if folds is None else as_folds(folds)
     check_rule(rank_by)
     metrics, modes = objectives(space, metric, mode, steps)
-    told_mode = modes[0] if isinstance(metric, str) else modes
-    asked = {
-        "space": describe(space), "trials": trials, "steps": steps, "seed": seed,
-        "metric": metric, "mode": told_mode, "rank_by": rank_by, "rungs": describe(rungs),
-        "folds": describe(folds), "seeds": seeds, "sampler": describe(sampler), "tile": tile,
-        "eval_every": eval_every, "diverge_above": diverge_above, "x64": bool(jax.enable_x64.value),
-    }  # fmt: skip
-    count = len(folds) if isinstance(folds, list) else folds
-    which = range(count) if count else [None]
-    repeats = tuple((seed + i, fold) for i in range(seeds) for fold in which)
+    asked = _asked(arguments, modes[0] if isinstance(metric, str) else modes, folds)
+    repeats = _repeats(seed, seeds, folds)
     writes = jax.process_index() == 0
 
     def start(most: int | None) -> Course:
@@ -164,13 +156,33 @@ def sweep(
             course, interrupted = _run(course, start, files, compiled)
             if not interrupted:
                 exchange.barrier("sweep")  # what one process has written is there for all
-    told = about(course)
-    told["info"]["interrupted"] = interrupted
-    batches = [course.batches[place] for place in sorted(course.batches)]
-    study = as_study(space, batches, course.record, told)
+    study = _study(space, course, interrupted)
     if interrupted:
         raise SweepInterrupted(study)
     return study
+
+
+def _asked(arguments: dict[str, Any], mode: Any, folds: Any) -> dict[str, Any]:
+    """The arguments of a sweep as a store keeps them; mode is the one that was found out."""
+    told = {name: describe(arguments[name]) for name in ("space", "rungs", "sampler")}
+    told |= {"mode": mode, "folds": describe(folds)}
+    kept = {k: told.get(k, x) for k, x in arguments.items() if k not in ("store", "progress")}
+    return kept | {"x64": bool(jax.enable_x64.value)}
+
+
+def _repeats(seed: int, seeds: int, folds: Any) -> tuple[tuple[int, int | None], ...]:
+    """The (seed, fold) of each lane of a trial."""
+    count = len(folds) if isinstance(folds, list) else folds
+    which = range(count) if count else [None]
+    return tuple((seed + i, fold) for i in range(seeds) for fold in which)
+
+
+def _study(space: Any, course: Course, interrupted: bool) -> Study:
+    """What a course found out."""
+    told = about(course)
+    told["info"]["interrupted"] = interrupted
+    batches = [course.batches[place] for place in sorted(course.batches)]
+    return as_study(space, batches, course.record, told)
 
 
 def _planned(
