@@ -16,10 +16,11 @@ from jaxopt_edu import transforms
 from jaxopt_edu.transforms import *
 from jaxopt_edu import optimizers
 from jaxopt_edu.optimizers import *
-from jaxopt_edu import models, data, augment, space
+from jaxopt_edu import models, data
+from jaxopt_edu.fingerprint import Fingerprint, fingerprint
+from jaxopt_edu import augment, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.experiment import Experiment, Training, TrainingState
-from jaxopt_edu.fingerprint import Fingerprint, fingerprint
 from jaxopt_edu.describe import load_experiment
 from jaxopt_edu.saved import SavedModel
 from jaxopt_edu.model_file import load_model

@@ -13,11 +13,14 @@ import numpy as np
 from jax import random
 
 from jaxopt_edu.data.folds import Folds
+from jaxopt_edu.edited import forget_edited
 from jaxopt_edu.ingredients import is_optax, refuse_optax
 from jaxopt_edu.names import hyperparameters, vectors
 from jaxopt_edu.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
 from jaxopt_edu.space import Distribution, OneOf, structural
 from jaxopt_edu.value import Constant, StandIn, check_count, nearest, show
+
+MOST_STEPS = 2**31 - 1
 
 
 def check_numbers(experiment: Any, doing: str) -> None:
@@ -93,6 +96,8 @@ def check_run(
     Shapes are followed through init, step and score without computing anything.
     """
     check_count("steps", steps)
+    if steps > MOST_STEPS:
+        raise ValueError(f"steps = {steps}: wanted at most {MOST_STEPS}, an int32")
     if tile is not None:
         check_count("tile", tile)
     data = getattr(experiment, "data", None)
@@ -105,6 +110,7 @@ def check_run(
     if hasattr(experiment, "check"):
         experiment.check()
     check_leaves(experiment)
+    forget_edited(experiment)
 
     splits = splits_of(experiment)
 
@@ -118,7 +124,12 @@ def check_run(
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
     watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
-    for name in scores:
+    for name, score in scores.items():
+        if score.shape:
+            raise ValueError(
+                f"score {name!r} has shape {score.shape}: wanted one number, such as the mean over "
+                "the examples"
+            )
         bound = name.removesuffix("_low").removesuffix("_high")
         if name in watched or (bound != name and bound in scores):
             what = "the loss of the state" if name in watched else f"a bound of {bound!r}"

@@ -57,8 +57,9 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     space = build(options, sampled=True)
     if options.confirm:
         check_count("--confirm", options.confirm, least=2)
-    if options.out is not None:
-        check_directory(options.out, options.overwrite)
+    replaced = options.out or (options.store if options.overwrite else None)
+    if replaced is not None:
+        check_directory(replaced, options.overwrite)
     directory = Path(options.store or options.out or new_directory("runs", options.data))
     writing = beside(directory) if options.overwrite else directory
     status, confirmed, note = 0, None, ""

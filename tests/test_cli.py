@@ -198,3 +198,13 @@ def test_ctrl_c_writes_what_there_is(tmp_path):
     rows = list(csv.DictReader((tmp_path / "out/trials.csv").read_text().splitlines()))
     assert {row["status"] for row in rows} <= {"interrupted", "diverged"}
     assert any(float(row["validation_loss"] or "nan") > 0 for row in rows)
+
+
+def test_overwriting_spares_what_is_not_ours(tmp_path, capsys):
+    Path("old").mkdir()
+    Path("old/thesis.tex").write_text("mine")
+    for words in (["sweep", "iris", *SMALL, "--out", "old"], ["sweep", "iris", "--store", "old"],
+                  ["fit", "iris", "--out", "old"]):  # fmt: skip
+        assert main([*words, "--overwrite"]) == 2
+        assert "old holds 'thesis.tex', which is none of our files" in capsys.readouterr().err
+    assert [p.name for p in Path("old").iterdir()] == ["thesis.tex"]

@@ -19,6 +19,11 @@ from jaxopt_edu.sweep.study import Study
 from jaxopt_edu.value import show
 
 CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
+OURS = {
+    "trials.csv", "best.json", "confirm.csv", "study.json", "curves.png", "landscape.png",
+    "report.html", "sweep.json", RESULTS, "lanes", CONFIRM, ".lock", "model.jo", "fit.json",
+    "checkpoint.npz",
+}  # fmt: skip
 
 
 def save_study(
@@ -197,3 +202,9 @@ def check_directory(path: str | Path, overwrite: bool) -> None:
         raise ValueError(f"--out {path} is a file: wanted a directory")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise ValueError(f"--out {path} holds something already; --overwrite replaces it")
+    foreign = [p.name for p in path.iterdir() if p.name not in OURS] if path.is_dir() else []
+    if foreign:
+        raise ValueError(
+            f"--overwrite: {path} holds {foreign[0]!r}, which is none of our files: delete it, or "
+            "give another directory"
+        )

@@ -70,7 +70,22 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
         batches.append(batch)
     about.setdefault("diverge_above", asked.get("diverge_above", 1e4))
     about["info"].setdefault("interrupted", not about["finished"])
-    return as_study(_named(asked["space"])[0] if space is None else space, batches, record, about)
+    if space is None:
+        space, missing = _named(asked["space"])
+        if not missing:
+            _warn_of_edits(directory, space)
+    return as_study(space, batches, record, about)
+
+
+def _warn_of_edits(directory: Path, space: Any) -> None:
+    """Says that classes and functions found by their names are not those that made a store."""
+    try:
+        _check_space(directory, space)
+    except ValueError as error:
+        warnings.warn(
+            f"{error}: training again, as rerun and confirm do, does not give its numbers",
+            stacklevel=3,
+        )
 
 
 def _check_space(directory: Path, space: Any) -> None:
