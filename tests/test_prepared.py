@@ -87,7 +87,7 @@ def test_marks_are_those_of_equal_data_only():
     ]
     assert len({MARK, *(data.source.mark for data in others)}) == 4
     folds = jo.data.k_fold(DATA, 2)
-    assert folds.pool.x.by == folds.at(0).test.x.by == "folds"
+    assert folds.pool.x.by == folds.test.x.by == "folds"
     assert len({MARK, folds.at(0).source.mark, folds.at(1).source.mark}) == 3
     assert prepared_by(DATA.prepare(X)) == MARK
 

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.dataset import Data, Part, Rows
+from jaxopt_edu.data.prepared import for_fold
 from jaxopt_edu.data.refit import Refit, refit
 from jaxopt_edu.value import Constant, aside, check_seed, pytree, static
 
@@ -56,22 +57,27 @@ class Folds(Constant):
     def at(self, k: Any) -> Data:
         """Fold k: trained on all of the pool but a part, validated on that part."""
 
+        k = int(k) if isinstance(k, np.integer) else k
+        known = isinstance(k, int) and self.of is not UNTOLD
+
         def of_fold(x):
             return None if x is None else x[k] if isinstance(k, int) else jnp.asarray(x)[k]
 
+        source, given = self.source, ()
+        if known:
+            source = dataclasses.replace(source, fitted=self.made.fits[k])
+            given = self._given(k)
+        mark = source.mark if known else None
+
         def part(of, rows, counts=None):
             own = (rows, counts, self.shift, self.scale)
-            return Rows(of.x, of.y, *map(of_fold, own))
+            return Rows(for_fold(of.x, mark), of.y, *map(of_fold, own))
 
         parts = (
             part(self.pool, self.train_rows, self.train_counts),
             part(self.pool, self.validation_rows, self.validation_counts),
             part(self.test, self.test_rows),
         )
-        source, given = self.source, ()
-        if isinstance(k, int) and self.of is not UNTOLD:
-            source = dataclasses.replace(source, fitted=self.made.fits[k])
-            given = self._given(k)
         return Data(
             *parts, source, self.task, self.n_classes, self.features, self.targets, self.labels,
             given,

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Prepared", "look_prepared", "marked", "prepared_by"]
+__all__ = ["Prepared", "for_fold", "look_prepared", "marked", "of_fold", "prepared_by"]
 
 CHANGED = "arithmetic"  # the mark of what was computed from prepared rows
+OF_FOLDS = "folds"  # begins the mark of rows that a fold has yet to shift and scale
 
 
 class Prepared(ndarray):
@@ -55,6 +56,18 @@ def marked(x: ndarray, by: str | None) -> ndarray:
 def prepared_by(x: Any) -> str | None:
     """The mark of prepared rows; None for any other value."""
     return x.by if isinstance(x, Prepared) else None
+
+
+def for_fold(x: Any, by: str | None) -> Any:
+    """Rows that all folds share, as those which become this fold's, of the given mark."""
+    shared = isinstance(x, Prepared) and by is not None
+    return marked(x, f"{OF_FOLDS} {by}") if shared else x
+
+
+def of_fold(x: Any) -> str | None:
+    """The mark of the rows that a fold makes of those it shares; None where that is not known."""
+    by = prepared_by(x)
+    return by.removeprefix(f"{OF_FOLDS} ") if by is not None and by != OF_FOLDS else None
 
 
 def look_prepared(rows: ndarray, parts: Iterable[Any], dtype: Any = None) -> bool:
