@@ -187,3 +187,27 @@ def test_rows_are_looked_up_by_their_numbers():
     assert not look_prepared(X, parts)
     zeros = marked(np.zeros((2, 3), np.float32), "mark")
     assert look_prepared(-np.asarray(zeros), [zeros])
+
+
+@pytest.mark.parametrize("prepare", ["standardize", None, ("impute", "standardize")])
+def test_nobody_writes_into_what_data_hand_out(prepare):
+    x = np.where(X > 11, np.nan, X) if isinstance(prepare, tuple) else X
+    for y in (np.arange(40) % 2, X[:, 0], np.arange(40) % 2 + 1):
+        d = jo.data.from_arrays(x.copy(), y, prepare=prepare)
+        folds = jo.data.k_fold(d, 3)
+        fold = folds.at(1)
+        arrays = [a for of in (d, folds, fold) for a in jax.tree.leaves(of) if a.ndim]
+        arrays += [a for part in (fold.train, fold.test, d.pool) for a in (part.x, part.y)]
+        for a in arrays:
+            if a.dtype.kind == "f" or len(a) > 3:
+                with pytest.raises(ValueError, match="read-only"):
+                    a[0] = 0
+
+
+def test_read_only_arrays_are_taken_as_others_are():
+    plain = np.array(ROWS)
+    assert not np.asarray(ROWS).flags.writeable
+    np.testing.assert_array_equal(jax.device_put(ROWS), plain)
+    x = jnp.asarray(ROWS)
+    np.testing.assert_array_equal(x.at[0].set(0.0)[1:], plain[1:])
+    np.testing.assert_array_equal(ROWS, plain)

@@ -14,7 +14,7 @@ from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize
-from jaxopt_edu.data.prepared import marked, of_fold
+from jaxopt_edu.data.prepared import marked, of_fold, read_only
 from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
@@ -67,13 +67,13 @@ class Rows(NamedTuple):
     def x(self) -> Any:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in self):
             return self.first()[0]
-        return marked(counted(self)[0], of_fold(self.pool_x))
+        return marked(read_only(counted(self)[0]), of_fold(self.pool_x))
 
     @property
     def y(self) -> Any:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in self):
             return self.first()[1]
-        return counted(self)[1]
+        return read_only(counted(self)[1])
 
     @property
     def size(self) -> int:
@@ -178,7 +178,7 @@ class Data(Constant):
     def pool(self) -> Part:
         """The training and the validation part as one: the rows that folds are made of."""
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
-        x, y = map(np.concatenate, pairs)
+        x, y = (read_only(np.concatenate(pair)) for pair in pairs)
         return Part(marked(x, self.source.mark), y)
 
     @property

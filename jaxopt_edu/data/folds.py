@@ -6,13 +6,14 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.dataset import Data, Part, Rows
-from jaxopt_edu.data.prepared import for_fold
+from jaxopt_edu.data.prepared import for_fold, read_only
 from jaxopt_edu.data.refit import Refit, refit
 from jaxopt_edu.value import Constant, aside, check_seed, pytree, static
 
@@ -203,11 +204,14 @@ def _made(
         train, validation = train + first * len(y), validation + first * len(y)
         test_rows = first * len(test.y) + np.arange(len(test.y), dtype=np.int32)
         y, test = np.tile(y, len(asked)), Part(rows.test, np.tile(test.y, len(asked)))
-    return Folds(
+    made = Folds(
         Part(rows.pool, y), test, train, validation, test_rows, train_counts, validation_counts,
         rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data, rows, seed,
         stratified, given,
     )  # fmt: skip
+    for array in jax.tree.leaves(made):
+        read_only(array)
+    return made
 
 
 def as_folds(folds: Any) -> int | list[Pair]:

@@ -16,7 +16,7 @@ from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
 from jaxopt_edu.data.given import columns_of, pair_of, targets_of
 from jaxopt_edu.data.labels import warn_of_counts
 from jaxopt_edu.data.pipeline import preparation_of, to_json
-from jaxopt_edu.data.prepared import marked
+from jaxopt_edu.data.prepared import marked, read_only
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
@@ -208,7 +208,10 @@ def _prepared(parts: list[Chosen], raw: Raw, source: Source) -> Data:
     source = dataclasses.replace(source, fitted=fitted, sizes=tuple(len(p.rows) for p in parts))
     kind = np.int32 if raw.task == "classification" else jnp.result_type(float)
     train, validation, test = (
-        Part(marked(part.prepared(fitted, names), source.mark), part.y[part.rows].astype(kind))
+        Part(
+            marked(read_only(part.prepared(fitted, names)), source.mark),
+            read_only(part.y[part.rows].astype(kind)),
+        )
         for part in parts
     )
     classes = len(raw.targets) if raw.task == "classification" else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Prepared", "for_fold", "look_prepared", "marked", "of_fold", "prepared_by"]
+__all__ = ["Prepared", "for_fold", "look_prepared", "marked", "of_fold", "prepared_by", "read_only"]
 
 CHANGED = "arithmetic"  # the mark of what was computed from prepared rows
 OF_FOLDS = "folds"  # begins the mark of rows that a fold has yet to shift and scale
@@ -189,6 +189,12 @@ def marked(x: ndarray, by: str | None, row: tuple[int, ...] | None = None) -> nd
     new.by = by
     new.row = row if row is not None else getattr(x, "row", x.shape[1:])
     return new
+
+
+def read_only(x: ndarray) -> ndarray:
+    """The array, which nobody writes into any more: several hold it."""
+    x.setflags(write=False)
+    return x
 
 
 def prepared_by(x: Any) -> str | None:
