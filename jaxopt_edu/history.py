@@ -196,7 +196,8 @@ class Run:
         parts = {name: getattr(data, name) for name in PARTS}
         if not isinstance(rows, str):
             held = (counted(part)[0] for part in parts.values() if part.size)
-            return self._trained(asked).inputs(rows, prepared, held)
+            raw = (chosen.x[chosen.rows] for chosen in getattr(data, "given", ()))
+            return self._trained(asked).inputs(rows, prepared, held, raw)
         there = [name for name, part in parts.items() if part.size]
         if rows not in there:
             raise ValueError(f"{asked}: there is no part {rows!r}; {nearest(rows, there)}")

@@ -93,8 +93,13 @@ class SavedModel:
 
     # -------------------------------------------------------------------------- in two halves
 
-    def inputs(self, rows: Any, prepared: bool | None = None, parts: Any = ()) -> ndarray:
-        """Rows as the model is to see them; parts: prepared rows that they are not to be."""
+    def inputs(
+        self, rows: Any, prepared: bool | None = None, parts: Any = (), raw: Any = ()
+    ) -> ndarray:
+        """Rows as the model is to see them.
+
+        parts: prepared rows that they are not to be, unless they are raw ones of the data too.
+        """
         by = prepared_by(rows)
         if prepared is None and by is not None:
             if by not in (self.mark, self.columns.by):
@@ -104,7 +109,7 @@ class SavedModel:
             return real(self._of_features(rows))
         given = np.asarray(rows) if by is not None else rows
         if prepared is None and by is None and self.mark is not None:
-            self._check_raw(given, parts)
+            self._check_raw(given, parts, raw)
         return self._prepared(given)
 
     def _prepared(self, rows: Any) -> ndarray:
@@ -116,8 +121,8 @@ class SavedModel:
             return by_name(rows, self.features)
         return read_table(rows)[0]
 
-    def _check_raw(self, rows: Any, parts: Any) -> None:
-        """ValueError where rows are those of the parts, which are prepared."""
+    def _check_raw(self, rows: Any, parts: Any, raw: Any) -> None:
+        """ValueError where rows are those of the parts, which are prepared, and no raw ones."""
         array = self._of_features(rows)
         if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
             return
@@ -126,8 +131,17 @@ class SavedModel:
             same = array.shape[1:] == self.columns.shape and np.array_equal(
                 array, self._prepared(rows)
             )
-            if not same:
+            if not same and not self._are_among(rows, raw):
                 raise ValueError(_AS_THE_DATA)
+
+    def _are_among(self, rows: Any, raw: Any) -> bool:
+        """Whether each of the rows is one of the raw arrays."""
+        names = column_names(rows)
+        if self.columns.named and names and set(names) != set(self.columns.names):
+            return False
+        array = self.columns.ordered(rows, "rows")
+        known = {tuple(row) for a in raw for row in a.reshape(len(a), -1).tolist()}
+        return all(tuple(row) in known for row in array.reshape(len(array), -1).tolist())
 
     def outputs(self, x: Any) -> ndarray:
         """What the model gives for prepared rows, on the host and in at least float32."""

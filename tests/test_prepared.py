@@ -196,12 +196,11 @@ def test_nobody_writes_into_what_data_hand_out(prepare):
         d = jo.data.from_arrays(x.copy(), y, prepare=prepare)
         folds = jo.data.k_fold(d, 3)
         fold = folds.at(1)
-        arrays = [a for of in (d, folds, fold) for a in jax.tree.leaves(of) if a.ndim]
+        arrays = [a for of in (d, folds) for a in jax.tree.leaves(of)]
         arrays += [a for part in (fold.train, fold.test, d.pool) for a in (part.x, part.y)]
         for a in arrays:
-            if a.dtype.kind == "f" or len(a) > 3:
-                with pytest.raises(ValueError, match="read-only"):
-                    a[0] = 0
+            with pytest.raises(ValueError, match="read-only"):
+                a[0] = 0
 
 
 def test_read_only_arrays_are_taken_as_others_are():

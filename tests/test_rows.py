@@ -434,3 +434,28 @@ def check_on_a_fold(run):
     with pytest.raises(ValueError, match="run's own data"):
         run.predict(x)
     return run.evaluate(np.asarray(x), words, prepared=True)
+
+
+SMALL = np.random.default_rng(5).integers(0, 3, (40, 3))
+
+
+@pytest.mark.parametrize("table", [np.asarray, lambda x: pd.DataFrame(x, columns=["a", "b", "c"])])
+@pytest.mark.parametrize("prepare", ["min_max", jo.data.select([2, 1, 0])])
+def test_raw_rows_that_occur_among_the_prepared_ones_are_raw(prepare, table):
+    d = jo.data.from_arrays(table(SMALL), np.arange(40) % 2, prepare=prepare)
+    experiment = dataclasses.replace(RUN.experiment, data=d, model=jo.models.Linear(3, 2))
+    for of in (experiment, experiment.folded(2).fold(1)):
+        run = jo.fit(of, steps=1)
+        rows = table(SMALL[:9].astype(float))
+        np.testing.assert_array_equal(run.predict(rows), run.predict(of.data.prepare(rows)))
+        rows = table(np.ones((2, 3)) * SMALL[[0]])
+        np.testing.assert_array_equal(run.predict(rows), run.predict(of.data.prepare(rows)))
+
+
+def test_rows_found_among_the_prepared_ones_only_are_refused():
+    d = jo.data.from_arrays(SMALL, np.arange(40) % 2, prepare="min_max")
+    run = jo.fit(
+        dataclasses.replace(RUN.experiment, data=d, model=jo.models.Linear(3, 2)), steps=1
+    )
+    with pytest.raises(ValueError, match="run's own data, which are prepared already"):
+        run.predict(np.array(d.test.x))
