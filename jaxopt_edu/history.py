@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import counted
+from jaxopt_edu.data.given import check_index
 from jaxopt_edu.model_file import write_model
 from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.saved import SavedModel, trained
@@ -114,6 +115,7 @@ class Run:
         if labels is not None and isinstance(split, str):
             raise ValueError(f"evaluate: the part {split!r} has labels of its own")
         if labels is not None:
+            check_index(split, labels, "rows", "labels")
             return self._trained("evaluate").evaluate(
                 self._inputs("evaluate", split, prepared), labels, prepared=True
             )

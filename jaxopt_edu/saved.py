@@ -12,8 +12,8 @@ from numpy import ndarray
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns, by_name, column_names, read_table
 from jaxopt_edu.data.dataset import Data, Part, Source
-from jaxopt_edu.data.given import targets_of
-from jaxopt_edu.data.labels import numbered
+from jaxopt_edu.data.given import check_index, targets_of
+from jaxopt_edu.data.labels import made_up, numbered
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.experiment import Training
@@ -80,6 +80,7 @@ class SavedModel:
 
     def evaluate(self, rows: Any, labels: Any, *, prepared: bool | None = None) -> dict[str, float]:
         """The mean loss and the metrics of rows whose labels (or numbers) are known."""
+        check_index(rows, labels, "rows", "labels")
         x, y = self.inputs(rows, prepared), self._targets(labels)
         if len(x) != len(y) or not len(x):
             raise ValueError(f"{len(x)} rows and {len(y)} labels: wanted one for each")
@@ -206,8 +207,10 @@ class SavedModel:
         return np.asarray(self.labels)[numbers]
 
     def _targets(self, labels: Any) -> ndarray:
-        y = targets_of("labels", labels, None if self.labels else "regression")
-        return numbered("labels", y, self.labels) if self.labels else real(y)
+        if self.labels:
+            return numbered("labels", targets_of("labels", labels), self.labels)
+        named = self.targets != made_up(len(self.targets))
+        return real(targets_of("labels", labels, "regression", self.targets if named else ()))
 
 
 _WAYS = (

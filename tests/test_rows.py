@@ -454,8 +454,6 @@ def test_raw_rows_that_occur_among_the_prepared_ones_are_raw(prepare, table):
 
 def test_rows_found_among_the_prepared_ones_only_are_refused():
     d = jo.data.from_arrays(SMALL, np.arange(40) % 2, prepare="min_max")
-    run = jo.fit(
-        dataclasses.replace(RUN.experiment, data=d, model=jo.models.Linear(3, 2)), steps=1
-    )
+    run = jo.fit(dataclasses.replace(RUN.experiment, data=d, model=jo.models.Linear(3, 2)), steps=1)
     with pytest.raises(ValueError, match="run's own data, which are prepared already"):
         run.predict(np.array(d.test.x))

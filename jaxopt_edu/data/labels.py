@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["labels_of", "names_of", "numbered"]
+__all__ = ["labels_of", "made_up", "names_of", "numbered"]
 
 Labels = tuple[Any, ...]  # the classes as they were given, in order
 
@@ -54,6 +54,11 @@ def _as_named(what: str, y: ndarray, found: Labels, targets: tuple[str, ...]) ->
     if isinstance(found[0], bytes):
         return tuple(name.encode() for name in targets)
     return targets
+
+
+def made_up(columns: int) -> tuple[str, ...]:
+    """The names of numbers that have none: y, or y0, y1, ..."""
+    return ("y",) if columns == 1 else tuple(f"y{j}" for j in range(columns))
 
 
 def names_of(labels: Labels) -> tuple[str, ...]:
