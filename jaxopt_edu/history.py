@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import counted
-from jaxopt_edu.data.given import check_index
 from jaxopt_edu.model_file import write_model
 from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.saved import SavedModel, trained
@@ -110,15 +109,16 @@ class Run:
     ) -> dict[str, float]:
         """The scores on a part of the data: {'loss': ..., 'accuracy': ...}.
 
-        Or those of rows as they are given, with their labels: run.evaluate(rows, labels).
+        Or those of rows as they are given, with their labels: run.evaluate(rows, labels). The x and
+        y of a part that a `Data` handed out are known to be prepared, and class numbers.
+        Errors: ValueError for an unknown part, and where integers beside prepared rows may be class
+            numbers or labels; and as `predict`.
         """
         if labels is not None and isinstance(split, str):
             raise ValueError(f"evaluate: the part {split!r} has labels of its own")
         if labels is not None:
-            check_index(split, labels, "rows", "labels")
-            return self._trained("evaluate").evaluate(
-                self._inputs("evaluate", split, prepared), labels, prepared=True
-            )
+            x = self._inputs("evaluate", split, prepared)
+            return self._trained("evaluate").scores(split, labels, x, prepared)
         if not isinstance(split, str):
             raise TypeError(
                 f"split = {type(split).__name__}: wanted the name of a part of the run's data: "

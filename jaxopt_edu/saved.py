@@ -13,7 +13,7 @@ from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns, by_name, column_names, read_table
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.given import check_index, targets_of
-from jaxopt_edu.data.labels import made_up, numbered
+from jaxopt_edu.data.labels import class_numbers, made_up, numbered
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.experiment import Training
@@ -79,9 +79,20 @@ class SavedModel:
         return self.probabilities(self.inputs(rows, prepared), link)
 
     def evaluate(self, rows: Any, labels: Any, *, prepared: bool | None = None) -> dict[str, float]:
-        """The mean loss and the metrics of rows whose labels (or numbers) are known."""
+        """The mean loss and the metrics of rows whose labels (or numbers) are known.
+
+        labels: as they were given; the y of a part that a `Data` handed out is known as such.
+        """
+        return self.scores(rows, labels, self.inputs(rows, prepared), prepared)
+
+    def scores(
+        self, rows: Any, labels: Any, x: ndarray, prepared: bool | None = None
+    ) -> dict[str, float]:
+        """`evaluate` of rows that the model is to see as x."""
         check_index(rows, labels, "rows", "labels")
-        x, y = self.inputs(rows, prepared), self._targets(labels)
+        by = prepared_by(rows)
+        known = by is not None and by == self.mark if prepared is None else prepared
+        y = self._targets(labels, known)
         if len(x) != len(y) or not len(x):
             raise ValueError(f"{len(x)} rows and {len(y)} labels: wanted one for each")
         part = Part(x, y)
@@ -206,8 +217,11 @@ class SavedModel:
             raise ValueError(f"link gives class numbers beyond 0 to {len(self.labels) - 1}")
         return np.asarray(self.labels)[numbers]
 
-    def _targets(self, labels: Any) -> ndarray:
+    def _targets(self, labels: Any, prepared: bool) -> ndarray:
         if self.labels:
+            numbers = class_numbers("labels", labels, self.labels, prepared)
+            if numbers is not None:
+                return numbers
             return numbered("labels", targets_of("labels", labels), self.labels)
         named = self.targets != made_up(len(self.targets))
         return real(targets_of("labels", labels, "regression", self.targets if named else ()))

@@ -13,8 +13,9 @@ from jaxopt_edu import notebook
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.labels import mark_of
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize
-from jaxopt_edu.data.prepared import marked, of_fold, read_only
+from jaxopt_edu.data.prepared import marked, of_fold, prepared_by, read_only
 from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
@@ -73,7 +74,7 @@ class Rows(NamedTuple):
     def y(self) -> Any:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in self):
             return self.first()[1]
-        return read_only(counted(self)[1])
+        return marked(read_only(counted(self)[1]), prepared_by(self.pool_y))
 
     @property
     def size(self) -> int:
@@ -179,7 +180,7 @@ class Data(Constant):
         """The training and the validation part as one: the rows that folds are made of."""
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
         x, y = (read_only(np.concatenate(pair)) for pair in pairs)
-        return Part(marked(x, self.source.mark), y)
+        return Part(marked(x, self.source.mark), marked(y, mark_of(self.labels)))
 
     @property
     def pool_targets(self) -> ndarray:

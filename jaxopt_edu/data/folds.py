@@ -13,7 +13,8 @@ from numpy import ndarray
 
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.dataset import Data, Part, Rows
-from jaxopt_edu.data.prepared import for_fold, read_only
+from jaxopt_edu.data.labels import mark_of
+from jaxopt_edu.data.prepared import for_fold, marked, read_only
 from jaxopt_edu.data.refit import Refit, refit
 from jaxopt_edu.value import Constant, aside, check_seed, pytree, static
 
@@ -198,14 +199,15 @@ def _made(
     rows = refit(data, [train for train, _ in asked])
     train, train_counts = _padded([train for train, _ in asked])
     validation, validation_counts = _padded([held for _, held in asked])
-    test, test_rows = Part(rows.test, data.test.y), None
+    y_test, test_rows = np.asarray(data.test.y), None
     if rows.stacked:
         first = np.arange(len(asked), dtype=np.int32)[:, None]
         train, validation = train + first * len(y), validation + first * len(y)
-        test_rows = first * len(test.y) + np.arange(len(test.y), dtype=np.int32)
-        y, test = np.tile(y, len(asked)), Part(rows.test, np.tile(test.y, len(asked)))
+        test_rows = first * len(y_test) + np.arange(len(y_test), dtype=np.int32)
+        y, y_test = np.tile(y, len(asked)), np.tile(y_test, len(asked))
+    y, y_test = (marked(a, mark_of(data.labels)) for a in (y, y_test))
     made = Folds(
-        Part(rows.pool, y), test, train, validation, test_rows, train_counts, validation_counts,
+        Part(rows.pool, y), Part(rows.test, y_test), train, validation, test_rows, train_counts, validation_counts,
         rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data, rows, seed,
         stratified, given,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from jaxopt_edu.data.chosen import Chosen
 from jaxopt_edu.data.columns import Columns, kinds_of, read_table
 from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
 from jaxopt_edu.data.given import check_index, columns_of, pair_of, target_names, targets_of
-from jaxopt_edu.data.labels import warn_of_counts
+from jaxopt_edu.data.labels import mark_of, warn_of_counts
 from jaxopt_edu.data.pipeline import preparation_of, to_json
 from jaxopt_edu.data.prepared import marked, read_only
 from jaxopt_edu.data.raw import Pair, Raw, checked
@@ -216,7 +216,7 @@ def _prepared(parts: list[Chosen], raw: Raw, source: Source) -> Data:
     train, validation, test = (
         Part(
             marked(read_only(part.prepared(fitted, names)), source.mark),
-            read_only(part.y[part.rows].astype(kind)),
+            marked(read_only(part.y[part.rows].astype(kind)), mark_of(raw.labels)),
         )
         for part in parts
     )
