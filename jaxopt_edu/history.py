@@ -137,7 +137,9 @@ class Run:
             sigmoid, argmax, sign, identity, or a function of the outputs that gives class numbers,
             or numbers.
         prepared: whether the rows are prepared already. None: arrays that a `Data` handed out are
-            known to be, and others that hold its rows are refused.
+            known to be; others that hold its rows are refused. predict takes raw rows: those that
+            you prepared yourself, as jnp.asarray(data.prepare(rows)), go to `apply`, or want
+            prepared=True, as nothing tells them from raw ones: they would be prepared twice.
         Errors: ValueError for columns that are missing or unknown (by name) or too many or few, for
             rows prepared for other data, and for a loss that says nothing of its outputs; TypeError
             for an experiment that is no model, loss and data.

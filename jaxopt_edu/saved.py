@@ -63,7 +63,9 @@ class SavedModel:
         link: what the outputs mean, where the loss does not say: softmax, log, sigmoid, argmax,
             sign, identity, or a function of the outputs that gives class numbers, or numbers.
         prepared: whether the rows are prepared already. None: arrays that a `Data` handed out are
-            known to be, all others are not.
+            known to be. predict takes raw rows: those that you prepared
+            yourself, as jnp.asarray(data.prepare(rows)), go to `apply`, or want prepared=True, as
+            nothing tells them from raw ones, and they would be prepared a second time.
         Errors: ValueError for columns that are missing or unknown (by name) or too many or few,
             rows that nothing fills, rows prepared for other data, outputs that are NaN.
         """

@@ -191,6 +191,8 @@ class Data(Constant):
         """What the examples of the training part went through, done to rows as they were given.
 
         x: rows as `from_arrays` takes them; columns with names may stand in any order.
+        `predict` takes raw rows and prepares them itself. Rows that you prepared go to `apply`, or
+        to predict(rows, prepared=True): np and jnp.asarray of them forget that they are prepared.
         Errors: ValueError for rows that were prepared already, for columns that are missing or
             unknown (by name) or too many or few, and for missing values that nothing fills.
         """

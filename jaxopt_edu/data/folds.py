@@ -207,9 +207,9 @@ def _made(
         y, y_test = np.tile(y, len(asked)), np.tile(y_test, len(asked))
     y, y_test = (marked(a, mark_of(data.labels)) for a in (y, y_test))
     made = Folds(
-        Part(rows.pool, y), Part(rows.test, y_test), train, validation, test_rows, train_counts, validation_counts,
-        rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data, rows, seed,
-        stratified, given,
+        Part(rows.pool, y), Part(rows.test, y_test), train, validation, test_rows, train_counts,
+        validation_counts, rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data,
+        rows, seed, stratified, given,
     )  # fmt: skip
     for array in jax.tree.leaves(made):
         read_only(array)

@@ -22,10 +22,7 @@ def targets_of(
         strings among numbers; see `plain`.
     """
     names = _column_names(y)
-    if targets and names:
-        y = Columns(targets, named=True).ordered(y, what)
-    else:
-        y = plain(what, y)
+    y = Columns(targets, named=True).ordered(y, what) if targets and names else plain(what, y)
     numbers = task == "regression" or (task is None and y.dtype.kind == "f")
     if y.ndim == 2 and y.shape[1] == 1 and (len(names) == 1 or numbers):
         y = y[:, 0]
@@ -74,7 +71,7 @@ def pair_of(
         return None
     if len(part) != 2:
         raise ValueError(f"a ready-made part is a pair (x, y), got {len(part)} things")
-    check_index(*part, f"{name} x", f"{name} y")
+    check_index(part[0], part[1], f"{name} x", f"{name} y")
     return columns.ordered(part[0], f"{name} x"), targets_of(f"{name} y", part[1], task, targets)
 
 

@@ -96,8 +96,9 @@ def from_arrays(
         (integers of any size, strings, bools) for labels, and warns where integers look like
         counts.
     features, targets: names of the columns of x and of the classes (or of the columns of y); from
-        a data frame, or a series of numbers to predict, they are its own. The classes are the labels in order; integers that
-        targets names are taken from 0 where they all are below its length.
+        a data frame, or a series of numbers to predict, they are its own. The classes are the
+        labels in order; integers that targets names are taken from 0 where they all are below its
+        length.
     Masked values, None, NA and NaN are missing ones. Nullable dtypes, categories, decimals, and
     columns of objects that are all numbers are what they hold.
     Shapes: x (n, features...), y (n,) labels or (n, ...) targets; (n, 1) targets become (n,).

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
-
 FOR_NUMBERS = "task='regression' is for numbers that count or measure"
 
 
