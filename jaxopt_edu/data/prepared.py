@@ -1,6 +1,5 @@
 """Rows that were prepared already: arrays that remember it, and rows that look like it."""
 
-import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -104,7 +103,6 @@ def _picking(name: str) -> Any:
     """A method of arrays that picks or moves entries; the mark stays where features stay."""
     method = getattr(ndarray, name)
 
-    @functools.wraps(method)
     def pick(self, *args, **kwargs):
         found = method(self, *args, **kwargs)
         _write(kwargs.pop("out", None))
@@ -117,7 +115,6 @@ def _computing(name: str) -> Any:
     """A method of arrays that gives other numbers."""
     method = getattr(ndarray, name)
 
-    @functools.wraps(method)
     def compute(self, *args, **kwargs):
         found = method(self, *args, **kwargs)
         _write(kwargs.get("out"))
@@ -130,7 +127,6 @@ def _writing(name: str) -> Any:
     """A method of arrays that writes into them."""
     method = getattr(ndarray, name)
 
-    @functools.wraps(method)
     def write(self, *args, **kwargs):
         found = method(self, *args, **kwargs)
         _write(self)
