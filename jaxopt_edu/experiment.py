@@ -255,7 +255,9 @@ class Training:
             if b is None or self.data.n_classes is None:
                 raise ValueError("balanced: wanted batches (a batch_size) of a classification")
             class_counts(train.first()[1], self.data.n_classes)
-        out, params = _predict.eval_shape(self.model, train.x, 0)
+        out, params = _predict.eval_shape(
+            self.model, jax.eval_shape(lambda part: part.first()[0], train), 0
+        )
         check_params(params)
         classes = self.data.n_classes
         if classes and out.ndim == 2 and out.shape[1] < classes:

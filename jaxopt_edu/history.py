@@ -109,14 +109,16 @@ class Run:
     ) -> dict[str, float]:
         """The scores on a part of the data: {'loss': ..., 'accuracy': ...}.
 
-        Or those of rows as they are given, with their labels: run.evaluate(rows, labels).
+        Or those of rows as they are given, with their labels: run.evaluate(rows, labels). The x and
+        y of a part that a `Data` handed out are known to be prepared, and class numbers.
+        Errors: ValueError for an unknown part, and where integers beside prepared rows may be class
+            numbers or labels; and as `predict`.
         """
         if labels is not None and isinstance(split, str):
             raise ValueError(f"evaluate: the part {split!r} has labels of its own")
         if labels is not None:
-            return self._trained("evaluate").evaluate(
-                self._inputs("evaluate", split, prepared), labels, prepared=True
-            )
+            x = self._inputs("evaluate", split, prepared)
+            return self._trained("evaluate").scores(split, labels, x, prepared)
         if not isinstance(split, str):
             raise TypeError(
                 f"split = {type(split).__name__}: wanted the name of a part of the run's data: "
@@ -135,7 +137,9 @@ class Run:
             sigmoid, argmax, sign, identity, or a function of the outputs that gives class numbers,
             or numbers.
         prepared: whether the rows are prepared already. None: arrays that a `Data` handed out are
-            known to be, and others that hold its rows are refused.
+            known to be; others that hold its rows are refused. predict takes raw rows: those that
+            you prepared yourself, as jnp.asarray(data.prepare(rows)), go to `apply`, or want
+            prepared=True, as nothing tells them from raw ones: they would be prepared twice.
         Errors: ValueError for columns that are missing or unknown (by name) or too many or few, for
             rows prepared for other data, and for a loss that says nothing of its outputs; TypeError
             for an experiment that is no model, loss and data.
@@ -196,7 +200,8 @@ class Run:
         parts = {name: getattr(data, name) for name in PARTS}
         if not isinstance(rows, str):
             held = (counted(part)[0] for part in parts.values() if part.size)
-            return self._trained(asked).inputs(rows, prepared, held)
+            raw = (chosen.x[chosen.rows] for chosen in getattr(data, "given", ()))
+            return self._trained(asked).inputs(rows, prepared, held, raw)
         there = [name for name, part in parts.items() if part.size]
         if rows not in there:
             raise ValueError(f"{asked}: there is no part {rows!r}; {nearest(rows, there)}")

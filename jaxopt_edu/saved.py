@@ -12,8 +12,8 @@ from numpy import ndarray
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns, by_name, column_names, read_table
 from jaxopt_edu.data.dataset import Data, Part, Source
-from jaxopt_edu.data.given import targets_of
-from jaxopt_edu.data.labels import numbered
+from jaxopt_edu.data.given import check_index, targets_of
+from jaxopt_edu.data.labels import class_numbers, made_up, numbered
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.experiment import Training
@@ -63,7 +63,9 @@ class SavedModel:
         link: what the outputs mean, where the loss does not say: softmax, log, sigmoid, argmax,
             sign, identity, or a function of the outputs that gives class numbers, or numbers.
         prepared: whether the rows are prepared already. None: arrays that a `Data` handed out are
-            known to be, all others are not.
+            known to be. predict takes raw rows: those that you prepared
+            yourself, as jnp.asarray(data.prepare(rows)), go to `apply`, or want prepared=True, as
+            nothing tells them from raw ones, and they would be prepared a second time.
         Errors: ValueError for columns that are missing or unknown (by name) or too many or few,
             rows that nothing fills, rows prepared for other data, outputs that are NaN.
         """
@@ -79,8 +81,20 @@ class SavedModel:
         return self.probabilities(self.inputs(rows, prepared), link)
 
     def evaluate(self, rows: Any, labels: Any, *, prepared: bool | None = None) -> dict[str, float]:
-        """The mean loss and the metrics of rows whose labels (or numbers) are known."""
-        x, y = self.inputs(rows, prepared), self._targets(labels)
+        """The mean loss and the metrics of rows whose labels (or numbers) are known.
+
+        labels: as they were given; the y of a part that a `Data` handed out is known as such.
+        """
+        return self.scores(rows, labels, self.inputs(rows, prepared), prepared)
+
+    def scores(
+        self, rows: Any, labels: Any, x: ndarray, prepared: bool | None = None
+    ) -> dict[str, float]:
+        """`evaluate` of rows that the model is to see as x."""
+        check_index(rows, labels, "rows", "labels")
+        by = prepared_by(rows)
+        known = by is not None and by == self.mark if prepared is None else prepared
+        y = self._targets(labels, known)
         if len(x) != len(y) or not len(x):
             raise ValueError(f"{len(x)} rows and {len(y)} labels: wanted one for each")
         part = Part(x, y)
@@ -93,8 +107,13 @@ class SavedModel:
 
     # -------------------------------------------------------------------------- in two halves
 
-    def inputs(self, rows: Any, prepared: bool | None = None, parts: Any = ()) -> ndarray:
-        """Rows as the model is to see them; parts: prepared rows that they are not to be."""
+    def inputs(
+        self, rows: Any, prepared: bool | None = None, parts: Any = (), raw: Any = ()
+    ) -> ndarray:
+        """Rows as the model is to see them.
+
+        parts: prepared rows that they are not to be, unless they are raw ones of the data too.
+        """
         by = prepared_by(rows)
         if prepared is None and by is not None:
             if by not in (self.mark, self.columns.by):
@@ -104,7 +123,7 @@ class SavedModel:
             return real(self._of_features(rows))
         given = np.asarray(rows) if by is not None else rows
         if prepared is None and by is None and self.mark is not None:
-            self._check_raw(given, parts)
+            self._check_raw(given, parts, raw)
         return self._prepared(given)
 
     def _prepared(self, rows: Any) -> ndarray:
@@ -116,8 +135,8 @@ class SavedModel:
             return by_name(rows, self.features)
         return read_table(rows)[0]
 
-    def _check_raw(self, rows: Any, parts: Any) -> None:
-        """ValueError where rows are those of the parts, which are prepared."""
+    def _check_raw(self, rows: Any, parts: Any, raw: Any) -> None:
+        """ValueError where rows are those of the parts, which are prepared, and no raw ones."""
         array = self._of_features(rows)
         if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
             return
@@ -126,8 +145,17 @@ class SavedModel:
             same = array.shape[1:] == self.columns.shape and np.array_equal(
                 array, self._prepared(rows)
             )
-            if not same:
+            if not same and not self._are_among(rows, raw):
                 raise ValueError(_AS_THE_DATA)
+
+    def _are_among(self, rows: Any, raw: Any) -> bool:
+        """Whether each of the rows is one of the raw arrays."""
+        names = column_names(rows)
+        if self.columns.named and names and set(names) != set(self.columns.names):
+            return False
+        array = self.columns.ordered(rows, "rows")
+        known = {tuple(row) for a in raw for row in a.reshape(len(a), -1).tolist()}
+        return all(tuple(row) in known for row in array.reshape(len(array), -1).tolist())
 
     def outputs(self, x: Any) -> ndarray:
         """What the model gives for prepared rows, on the host and in at least float32."""
@@ -191,9 +219,14 @@ class SavedModel:
             raise ValueError(f"link gives class numbers beyond 0 to {len(self.labels) - 1}")
         return np.asarray(self.labels)[numbers]
 
-    def _targets(self, labels: Any) -> ndarray:
-        y = targets_of("labels", labels, None if self.labels else "regression")
-        return numbered("labels", y, self.labels) if self.labels else real(y)
+    def _targets(self, labels: Any, prepared: bool) -> ndarray:
+        if self.labels:
+            numbers = class_numbers("labels", labels, self.labels, prepared)
+            if numbers is not None:
+                return numbers
+            return numbered("labels", targets_of("labels", labels), self.labels)
+        named = self.targets != made_up(len(self.targets))
+        return real(targets_of("labels", labels, "regression", self.targets if named else ()))
 
 
 _WAYS = (

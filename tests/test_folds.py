@@ -5,6 +5,7 @@ import json
 import pickle
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 import jaxopt_edu as jo
 import jaxopt_edu.data as data
+from jaxopt_edu.data.prepared import prepared_by
 from jaxopt_edu.sweep.files import best_json
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -249,3 +251,59 @@ def test_what_trains_on_one_set_refuses_folds_by_name():
         with pytest.raises(ValueError, match=r"data = k_fold\(load\('iris', seed=0\), 3, seed=0\)"):
             f()
     assert jo.cross_validate(folded, 4, steps=5).study.folds == 4
+
+
+RAW = np.random.default_rng(3).normal(5, 3, (38, 3))
+GAPS = np.where(np.random.default_rng(4).random(RAW.shape) < 0.2, np.nan, RAW)
+
+
+@pytest.mark.parametrize("prepare", ["standardize", "stacked", None])
+@pytest.mark.parametrize("count", [4, 3])  # equal sizes, and folds that are padded
+def test_the_rows_of_a_fold_are_its_own(prepare, count):
+    x, stacked = (GAPS, True) if prepare == "stacked" else (RAW, False)
+    d = jo.data.from_arrays(
+        x, np.arange(38) % 2, prepare=("impute", "standardize") if stacked else prepare
+    )
+    folds = jo.data.k_fold(d, count)
+    assert folds.stacked == stacked
+    for k in (0, np.int64(count - 1)):
+        fold = folds.at(k)
+        sizes = [len(getattr(fold, p).x) for p in PARTS]
+        assert sum(sizes[:2]) == len(d.pool.y) and sizes[2] == d.test.size
+        for name, given in zip(PARTS, fold.given or d.given, strict=True):
+            part = getattr(fold, name)
+            if prepare is None:
+                np.testing.assert_array_equal(part.x, part.first()[0][: len(part.y)])
+                continue
+            n = len(given.rows)
+            assert prepared_by(part.x) == fold.source.mark
+            np.testing.assert_array_equal(part.x, part.first()[0][:n])
+            np.testing.assert_array_equal(part.y, part.first()[1][:n])
+            np.testing.assert_allclose(part.x, fold.prepare(given.x[given.rows]), atol=1e-6)
+            np.testing.assert_array_equal(part.y, given.y[given.rows])
+
+
+def test_the_rows_of_a_traced_fold_are_its_first_ones():
+    folds = jo.data.k_fold(jo.data.from_arrays(RAW, np.arange(38) % 2), 3)
+    both = jax.vmap(lambda k: (folds.at(k).train.x, folds.at(k).train.first()[0]))(jnp.arange(3))
+    np.testing.assert_array_equal(*both)
+    assert len(jax.tree.leaves(folds.at(0).train)) == 6
+
+
+@pytest.mark.parametrize("prepare", ["standardize", "min_max"])
+def test_a_run_on_a_fold_knows_the_rows_of_its_fold(prepare):
+    d = jo.data.from_arrays(RAW, np.arange(38) % 2, prepare=prepare)
+    of = jo.Training(
+        model=jo.models.Linear(3, 2),
+        loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+        optimizer=jo.sgd(0.1),
+        data=d,
+    )
+    run = jo.fit(of.folded(4).fold(1), steps=2)
+    for name in PARTS:
+        x = getattr(run.experiment.data, name).x
+        np.testing.assert_array_equal(run.predict(x), run.predict(name))
+        with pytest.raises(ValueError, match="prepared already"):
+            run.predict(np.array(x))
+    with pytest.raises(ValueError, match="prepared for other data"):
+        run.predict(of.folded(4).fold(0).data.test.x)

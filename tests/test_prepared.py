@@ -22,6 +22,13 @@ KEEP = {
     "rows": lambda x: x[[3, 1, 1]],
     "mask": lambda x: x[x[:, 0] > 0],
     "one": lambda x: x[0][None],
+    "ellipsis": lambda x: x[2:5, ...],
+    "full slice": lambda x: x[[1, 2], :],
+    "joined": lambda x: np.concatenate([x, x]),
+    "stacked": lambda x: np.vstack([x[:2], x[5:]]),
+    "reversed rows": lambda x: np.flip(x, 0),
+    "repeated": lambda x: x.repeat(2, 0),
+    "flat images": lambda x: x.reshape(-1, 3, 1).reshape(-1, 3),
     "reshaped": lambda x: x.reshape(-1, 1, 3),
     "float64": lambda x: x.astype(float),
     "copy": lambda x: x.copy(),
@@ -35,6 +42,32 @@ CHANGE = {
     "difference": lambda x: x - x.mean(0),
     "ufunc": lambda x: np.maximum(x, 0),
     "in place": lambda x: np.add(x, 1, out=x.copy()),
+    "columns reversed": lambda x: x[:, ::-1],
+    "columns by number": lambda x: x[:, [1, 0, 2]],
+    "columns by mask": lambda x: x[:, [True, True, False]],
+    "columns taken": lambda x: x.take([2, 1, 0], axis=1),
+    "columns by np": lambda x: np.take(x, [2, 1, 0], 1),
+    "columns along": lambda x: np.take_along_axis(x, np.full(x.shape, 1), 1),
+    "columns flipped": np.fliplr,
+    "columns rolled": lambda x: np.roll(x, 1, 1),
+    "columns deleted": lambda x: np.delete(x, 0, 1),
+    "columns of one row": lambda x: x[0][::-1][None],
+    "columns repeated": lambda x: x.repeat([2, 0, 1], axis=1),
+    "columns compressed": lambda x: x.compress([False, True, True], axis=1),
+    "transposed": lambda x: x[:3].T,
+    "axes swapped": lambda x: np.swapaxes(x[:3], 0, 1),
+    "axes moved": lambda x: np.moveaxis(x[:3], 0, 1),
+    "other order": lambda x: x.reshape(3, -1, 3, order="F"),
+    "sorted": lambda x: np.sort(x, axis=0),
+    "product": lambda x: np.dot(x, np.eye(3)[::-1]),
+    "product of its own": lambda x: x.dot(np.eye(3)),
+    "inner": lambda x: np.inner(x, np.eye(3)),
+    "orthogonal": lambda x: np.linalg.qr(x)[0],
+    "matrix product": lambda x: x @ np.eye(3),
+    "mixed": lambda x: np.concatenate([x, np.ones((2, 3))]),
+    "integers": lambda x: x.astype(int),
+    "like": np.zeros_like,
+    "full like": lambda x: np.full_like(x, 1.0),
 }
 FORGET = {
     "asarray": np.asarray,
@@ -42,7 +75,6 @@ FORGET = {
     "compared": lambda x: x > 0,
     "sum": lambda x: x.sum(),
     "shuffled": np.random.default_rng(1).permutation,
-    "joined": lambda x: np.concatenate([x, x]),
     "frame": lambda x: pd.DataFrame(x).to_numpy(),
     "jax": jnp.asarray,
     "jax sum": lambda x: x + jnp.ones(3),
@@ -57,6 +89,47 @@ def test_rows_that_are_picked_stay_prepared(how):
 @pytest.mark.parametrize("how", CHANGE)
 def test_rows_that_are_computed_are_known_as_that(how):
     assert prepared_by(CHANGE[how](ROWS)) == CHANGED
+
+
+def column_by_ufunc(x):
+    np.add.at(x, [0], 1.0)
+
+
+def written_through(x):
+    view = x[2:5]
+    view[0] = 0.0
+
+
+def one_more(x):
+    x += 1
+
+
+WRITE = {
+    "all": lambda x: x.__setitem__(slice(None), 0),
+    "item": lambda x: x.__setitem__((0, 0), 0),
+    "view": written_through,
+    "flat": lambda x: x.flat.__setitem__(0, 1),
+    "flat values": lambda x: setattr(x, "flat", np.zeros(x.size)),
+    "augmented": one_more,
+    "at": column_by_ufunc,
+    "out": lambda x: np.multiply(X[: len(x)], 1, out=x, casting="same_kind"),
+    "clip": lambda x: np.clip(x, 0, 1, out=x),
+    "copyto": lambda x: np.copyto(x, X[: len(x)], casting="same_kind"),
+    "copyto by name": lambda x: np.copyto(dst=x, src=0.0),
+    "putmask": lambda x: np.putmask(x, x > 0, 0),
+    "place": lambda x: np.place(x, x > 0, [0]),
+    "put": lambda x: x.put([0], 1),
+    "fill": lambda x: x.fill(0),
+    "sort": lambda x: x.sort(0),
+    "take": lambda x: np.take(X.astype(x.dtype), range(len(x)), 0, out=x, mode="clip"),
+}
+
+
+@pytest.mark.parametrize("how", WRITE)
+def test_what_is_written_into_is_no_longer_prepared(how):
+    x = ROWS.copy()
+    WRITE[how](x)
+    assert prepared_by(x) == CHANGED and prepared_by(ROWS) == MARK
 
 
 @pytest.mark.parametrize("how", FORGET)
@@ -87,7 +160,7 @@ def test_marks_are_those_of_equal_data_only():
     ]
     assert len({MARK, *(data.source.mark for data in others)}) == 4
     folds = jo.data.k_fold(DATA, 2)
-    assert folds.pool.x.by == folds.at(0).test.x.by == "folds"
+    assert folds.pool.x.by == folds.test.x.by == "folds"
     assert len({MARK, folds.at(0).source.mark, folds.at(1).source.mark}) == 3
     assert prepared_by(DATA.prepare(X)) == MARK
 
@@ -114,3 +187,26 @@ def test_rows_are_looked_up_by_their_numbers():
     assert not look_prepared(X, parts)
     zeros = marked(np.zeros((2, 3), np.float32), "mark")
     assert look_prepared(-np.asarray(zeros), [zeros])
+
+
+@pytest.mark.parametrize("prepare", ["standardize", None, ("impute", "standardize")])
+def test_nobody_writes_into_what_data_hand_out(prepare):
+    x = np.where(X > 11, np.nan, X) if isinstance(prepare, tuple) else X
+    for y in (np.arange(40) % 2, X[:, 0], np.arange(40) % 2 + 1):
+        d = jo.data.from_arrays(x.copy(), y, prepare=prepare)
+        folds = jo.data.k_fold(d, 3)
+        fold = folds.at(1)
+        arrays = [a for of in (d, folds) for a in jax.tree.leaves(of)]
+        arrays += [a for part in (fold.train, fold.test, d.pool) for a in (part.x, part.y)]
+        for a in arrays:
+            with pytest.raises(ValueError, match="read-only"):
+                a[0] = 0
+
+
+def test_read_only_arrays_are_taken_as_others_are():
+    plain = np.array(ROWS)
+    assert not np.asarray(ROWS).flags.writeable
+    np.testing.assert_array_equal(jax.device_put(ROWS), plain)
+    x = jnp.asarray(ROWS)
+    np.testing.assert_array_equal(x.at[0].set(0.0)[1:], plain[1:])
+    np.testing.assert_array_equal(ROWS, plain)

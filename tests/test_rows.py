@@ -434,3 +434,69 @@ def check_on_a_fold(run):
     with pytest.raises(ValueError, match="run's own data"):
         run.predict(x)
     return run.evaluate(np.asarray(x), words, prepared=True)
+
+
+SMALL = np.random.default_rng(5).integers(0, 3, (40, 3))
+
+
+@pytest.mark.parametrize("table", [np.asarray, lambda x: pd.DataFrame(x, columns=["a", "b", "c"])])
+@pytest.mark.parametrize("prepare", ["min_max", jo.data.select([2, 1, 0])])
+def test_raw_rows_that_occur_among_the_prepared_ones_are_raw(prepare, table):
+    d = jo.data.from_arrays(table(SMALL), np.arange(40) % 2, prepare=prepare)
+    experiment = dataclasses.replace(RUN.experiment, data=d, model=jo.models.Linear(3, 2))
+    for of in (experiment, experiment.folded(2).fold(1)):
+        run = jo.fit(of, steps=1)
+        rows = table(SMALL[:9].astype(float))
+        np.testing.assert_array_equal(run.predict(rows), run.predict(of.data.prepare(rows)))
+        rows = table(np.ones((2, 3)) * SMALL[[0]])
+        np.testing.assert_array_equal(run.predict(rows), run.predict(of.data.prepare(rows)))
+
+
+def test_rows_found_among_the_prepared_ones_only_are_refused():
+    d = jo.data.from_arrays(SMALL, np.arange(40) % 2, prepare="min_max")
+    run = jo.fit(dataclasses.replace(RUN.experiment, data=d, model=jo.models.Linear(3, 2)), steps=1)
+    with pytest.raises(ValueError, match="run's own data, which are prepared already"):
+        run.predict(np.array(d.test.x))
+
+
+# -------------------------------------------------------------------- class numbers, or labels
+
+NAMES = {
+    "from 1": np.array([1, 2]), "swapped": np.array([-1, 0]), "strings": np.array(["no", "yes"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_class_numbers_that_data_hand_out_are_known(kind):
+    labels = NAMES[kind][OLD.astype(int)]
+    run = jo.fit(dataclasses.replace(RUN.experiment, data=data(labels)), steps=5)
+    fold = jo.fit(run.experiment.folded(2).fold(1), steps=5)
+    for of in (run, fold, run._trained("evaluate")):
+        d = fold.experiment.data if of is fold else run.experiment.data
+        for part in (d.train, d.test):
+            want = of.evaluate(part.x, np.asarray(NAMES[kind][part.y]).astype(object))
+            for take in (lambda a: a, lambda a: a[::2], lambda a: np.concatenate([a, a])):
+                x, y = take(part.x), take(part.y)
+                got = of.evaluate(x, y)
+                assert got == of.evaluate(x, y.astype(np.int64))
+                given = NAMES[kind][np.asarray(y)].astype(object)
+                assert got == of.evaluate(x, given)
+            assert of.evaluate(part.x, part.y) == want
+        assert of.evaluate(FRAME, labels) == of.evaluate(FRAME, labels.tolist())
+        assert of.evaluate(d.test.x[:1], d.test.y[:1])["loss"] >= 0
+        for plain in (np.asarray, jnp.asarray, lambda y: np.minimum(y, 0), lambda y: y.tolist()):
+            with pytest.raises(ValueError, match=r"class numbers from 0, or labels.*'test'"):
+                of.evaluate(d.test.x, plain(d.test.y))
+        changed = d.test.y.copy()
+        changed[:] = 1
+        with pytest.raises(ValueError, match="computed from class numbers"):
+            of.evaluate(d.test.x, changed)
+    with pytest.raises(ValueError, match="class numbers of other data"):
+        run.evaluate(FRAME, data(np.array(["a", "b"])[OLD.astype(int)]).pool.y)
+
+
+def test_labels_that_are_their_own_numbers_need_no_mark():
+    d = data(OLD.astype(int))
+    assert type(d.test.y) is np.ndarray
+    run = jo.fit(dataclasses.replace(RUN.experiment, data=d), steps=1)
+    assert run.evaluate(d.test.x, d.test.y) == run.evaluate(d.test.x, d.test.y.tolist())

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 
 import jaxopt_edu as jo
@@ -185,3 +186,90 @@ def test_scores_without_an_answer_are_none():
 def test_scores_of_what_cannot_be_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# ------------------------------------------------------------------- names and index of targets
+
+
+TABLE = pd.DataFrame(X, columns=["p", "q", "r"])
+TWO = pd.DataFrame({"a": X[:, 0], "b": X[:, 1] * 100})
+
+
+def straight(d):
+    """A run whose answers are x W: of two targets, or of one."""
+    several = d.train.y.ndim > 1
+    model = jo.models.Linear(3, 2) if several else jo.models.Linear(3)
+    return jo.fit(
+        jo.Training(model=model, loss=L.squared_error, optimizer=jo.sgd(0.01), data=d), steps=2
+    )
+
+
+def test_targets_keep_the_names_and_the_order_of_their_columns():
+    parts = {"test": (TABLE[:9], TWO[["b", "a"]][:9])}
+    d = jo.data.from_arrays(TABLE, TWO, **parts)
+    assert d.targets == ("a", "b")
+    np.testing.assert_allclose(d.test.y, TWO[:9].to_numpy(), rtol=1e-6)
+    turned = jo.data.from_arrays(TABLE, TWO, targets=("b", "a"), **parts)
+    np.testing.assert_allclose(turned.test.y, TWO[["b", "a"]][:9].to_numpy(), rtol=1e-6)
+    assert jo.data.from_arrays(TABLE, TWO, targets=("u", "v")).targets == ("u", "v")
+    assert jo.data.from_arrays(TABLE, TWO["b"]).targets == ("b",)
+    assert jo.data.from_arrays(TABLE, TWO[["a"]]).targets == ("a",)
+    assert jo.data.from_arrays(TABLE, TWO.to_numpy()).targets == ("y0", "y1")
+    assert jo.data.from_arrays(TABLE, pd.Series(SIGN > 0, name="up")).targets == ("False", "True")
+    run = straight(d)
+    assert run.evaluate(TABLE, TWO[["b", "a"]]) == run.evaluate(TABLE, TWO)
+    assert run.evaluate(TABLE, TWO.to_numpy()) == run.evaluate(TABLE, TWO)
+
+
+def test_columns_of_targets_that_are_unknown_are_named():
+    wrong = TWO.rename(columns={"b": "c"})
+    for part in ("validation", "test"):
+        with pytest.raises(ValueError, match=f"{part} y: columns missing: 'b'; unknown: 'c'"):
+            jo.data.from_arrays(TABLE, TWO, **{part: (TABLE, wrong)})
+    with pytest.raises(ValueError, match="test y: columns unknown: 'c'"):
+        jo.data.from_arrays(TABLE, TWO, test=(TABLE, TWO.assign(c=0.0)))
+    for d in (jo.data.from_arrays(TABLE, TWO), of(TWO.to_numpy(), targets=("a", "b"))):
+        run = straight(d)
+        with pytest.raises(ValueError, match="labels: columns missing: 'b'; unknown: 'c'"):
+            run.evaluate(X if d.features[0] == "x0" else TABLE, wrong)
+
+
+@pytest.mark.parametrize("y", [TWO["a"], pd.Series(SIGN > 0), TWO])
+def test_an_index_in_another_order_is_refused(y):
+    turned, words = y[::-1], "have the same index in another order.*y.loc"
+    with pytest.raises(ValueError, match=f"x and y {words}"):
+        jo.data.from_arrays(TABLE, turned)
+    for part in ("validation", "test"):
+        with pytest.raises(ValueError, match=f"{part} x and {part} y {words}"):
+            jo.data.from_arrays(TABLE, y, **{part: (TABLE, turned)})
+    d = jo.data.from_arrays(TABLE, y, test=(TABLE[::-1], turned))
+    assert d == jo.data.from_arrays(TABLE, y, test=(TABLE[::-1], turned.to_numpy()))
+    if y is TWO:
+        run = straight(d)
+        for model in (run, run._trained("evaluate")):
+            with pytest.raises(ValueError, match=f"rows and labels {words}"):
+                model.evaluate(TABLE, turned)
+
+
+@pytest.mark.parametrize("task", [None, "regression"])
+def test_a_single_column_of_numbers_is_one_target(task):
+    y = X[:, :1] * 3
+    d = of(y, task=task, test=(X[:5], y[:5]))
+    assert d.train.y.shape == (d.train.size,) and d.test.y.shape == (5,) and d.targets == ("y",)
+    run = straight(d)
+    assert run.evaluate(X, y) == run.evaluate(X, y[:, 0])
+    whole = of(np.arange(40)[:, None], task="regression")
+    assert whole.train.y.ndim == 1
+    with pytest.raises(ValueError, match="wanted one label a row"):
+        of(np.arange(40)[:, None] % 2)
+
+
+def test_prices_that_are_taken_for_classes_are_told_of_regressions():
+    prices = np.arange(40) ** 2 - 10_665
+    with (
+        pytest.warns(UserWarning, match="regression"),
+        pytest.raises(ValueError, match="class '-10665' has 1 rows.*task='regression' is for"),
+    ):
+        of(prices)
+    with pytest.raises(ValueError, match="one would have none$"):
+        of(np.array(["one", *["other"] * 39]))

@@ -13,8 +13,9 @@ from jaxopt_edu import notebook
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.data.labels import mark_of
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize
-from jaxopt_edu.data.prepared import marked
+from jaxopt_edu.data.prepared import marked, of_fold, prepared_by, read_only
 from jaxopt_edu.value import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
@@ -53,18 +54,31 @@ class Rows(NamedTuple):
     rows: which, in which order; None: all. count: how many of them count (a number that may be
     traced); the others are padding, so that folds of unequal size have equal shapes. None: all.
     shift, scale: a fold's own (features...): an example is (x - shift) / scale. None: it is x.
+    x, y: the rows themselves, prepared, without padding (in a compiled function: with it).
     """
 
-    x: Any
-    y: Any
+    pool_x: Any
+    pool_y: Any
     rows: Any
     count: Any = None
     shift: Any = None
     scale: Any = None
 
     @property
+    def x(self) -> Any:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in self):
+            return self.first()[0]
+        return marked(read_only(counted(self)[0]), of_fold(self.pool_x))
+
+    @property
+    def y(self) -> Any:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in self):
+            return self.first()[1]
+        return marked(read_only(counted(self)[1]), prepared_by(self.pool_y))
+
+    @property
     def size(self) -> int:
-        return len(self.y if self.rows is None else self.rows)
+        return len(self.pool_y if self.rows is None else self.rows)
 
     @property
     def examples(self) -> Any:
@@ -72,7 +86,7 @@ class Rows(NamedTuple):
 
     def take(self, index: Any) -> tuple[Any, Any]:
         rows = index if self.rows is None else jnp.asarray(self.rows)[index]
-        x, y = jnp.asarray(self.x)[rows], jnp.asarray(self.y)[rows]
+        x, y = jnp.asarray(self.pool_x)[rows], jnp.asarray(self.pool_y)[rows]
         return x if self.shift is None else (x - self.shift) / self.scale, y
 
     def first(self, n: int | None = None) -> tuple[Any, Any, Any]:
@@ -165,8 +179,8 @@ class Data(Constant):
     def pool(self) -> Part:
         """The training and the validation part as one: the rows that folds are made of."""
         pairs = zip(counted(self.train), counted(self.validation), strict=True)
-        x, y = map(np.concatenate, pairs)
-        return Part(marked(x, self.source.mark), y)
+        x, y = (read_only(np.concatenate(pair)) for pair in pairs)
+        return Part(marked(x, self.source.mark), marked(y, mark_of(self.labels)))
 
     @property
     def pool_targets(self) -> ndarray:
@@ -177,6 +191,8 @@ class Data(Constant):
         """What the examples of the training part went through, done to rows as they were given.
 
         x: rows as `from_arrays` takes them; columns with names may stand in any order.
+        `predict` takes raw rows and prepares them itself. Rows that you prepared go to `apply`, or
+        to predict(rows, prepared=True): np and jnp.asarray of them forget that they are prepared.
         Errors: ValueError for rows that were prepared already, for columns that are missing or
             unknown (by name) or too many or few, and for missing values that nothing fills.
         """

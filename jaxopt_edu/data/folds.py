@@ -6,12 +6,15 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.dataset import Data, Part, Rows
+from jaxopt_edu.data.labels import mark_of
+from jaxopt_edu.data.prepared import for_fold, marked, read_only
 from jaxopt_edu.data.refit import Refit, refit
 from jaxopt_edu.value import Constant, aside, check_seed, pytree, static
 
@@ -56,22 +59,27 @@ class Folds(Constant):
     def at(self, k: Any) -> Data:
         """Fold k: trained on all of the pool but a part, validated on that part."""
 
+        k = int(k) if isinstance(k, np.integer) else k
+        known = isinstance(k, int) and self.of is not UNTOLD
+
         def of_fold(x):
             return None if x is None else x[k] if isinstance(k, int) else jnp.asarray(x)[k]
 
+        source, given = self.source, ()
+        if known:
+            source = dataclasses.replace(source, fitted=self.made.fits[k])
+            given = self._given(k)
+        mark = source.mark if known else None
+
         def part(of, rows, counts=None):
             own = (rows, counts, self.shift, self.scale)
-            return Rows(of.x, of.y, *map(of_fold, own))
+            return Rows(for_fold(of.x, mark), of.y, *map(of_fold, own))
 
         parts = (
             part(self.pool, self.train_rows, self.train_counts),
             part(self.pool, self.validation_rows, self.validation_counts),
             part(self.test, self.test_rows),
         )
-        source, given = self.source, ()
-        if isinstance(k, int) and self.of is not UNTOLD:
-            source = dataclasses.replace(source, fitted=self.made.fits[k])
-            given = self._given(k)
         return Data(
             *parts, source, self.task, self.n_classes, self.features, self.targets, self.labels,
             given,
@@ -191,17 +199,21 @@ def _made(
     rows = refit(data, [train for train, _ in asked])
     train, train_counts = _padded([train for train, _ in asked])
     validation, validation_counts = _padded([held for _, held in asked])
-    test, test_rows = Part(rows.test, data.test.y), None
+    y_test, test_rows = np.asarray(data.test.y), None
     if rows.stacked:
         first = np.arange(len(asked), dtype=np.int32)[:, None]
         train, validation = train + first * len(y), validation + first * len(y)
-        test_rows = first * len(test.y) + np.arange(len(test.y), dtype=np.int32)
-        y, test = np.tile(y, len(asked)), Part(rows.test, np.tile(test.y, len(asked)))
-    return Folds(
-        Part(rows.pool, y), test, train, validation, test_rows, train_counts, validation_counts,
-        rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data, rows, seed,
-        stratified, given,
+        test_rows = first * len(y_test) + np.arange(len(y_test), dtype=np.int32)
+        y, y_test = np.tile(y, len(asked)), np.tile(y_test, len(asked))
+    y, y_test = (marked(a, mark_of(data.labels)) for a in (y, y_test))
+    made = Folds(
+        Part(rows.pool, y), Part(rows.test, y_test), train, validation, test_rows, train_counts,
+        validation_counts, rows.shift, rows.scale, data.task, data.n_classes, rows.stacked, data,
+        rows, seed, stratified, given,
     )  # fmt: skip
+    for array in jax.tree.leaves(made):
+        read_only(array)
+    return made
 
 
 def as_folds(folds: Any) -> int | list[Pair]:

@@ -9,17 +9,22 @@ from jaxopt_edu.data.columns import Columns, column_names
 from jaxopt_edu.data.raw import Pair
 from jaxopt_edu.kinds import is_missing, of_one_kind
 
-__all__ = ["columns_of", "pair_of", "targets_of"]
+__all__ = ["check_index", "columns_of", "pair_of", "target_names", "targets_of"]
 
 
-def targets_of(what: str, y: Any, task: str | None = None) -> ndarray:
-    """Targets as an array; a table of one column that brings its name is that column.
+def targets_of(
+    what: str, y: Any, task: str | None = None, targets: tuple[str, ...] = ()
+) -> ndarray:
+    """Targets as an array; a single column is (n,): of a table with names, or of a regression.
 
-    Errors: OddValues for dates and for strings among numbers; see `plain`.
+    targets: the names that columns of a regression are to have, and their order; () asks nothing.
+    Errors: ValueError that names columns that are missing or unknown; OddValues for dates and for
+        strings among numbers; see `plain`.
     """
-    names = column_names(y)
-    y = plain(what, y)
-    if names and len(names) == 1 and y.ndim == 2:
+    names = _column_names(y)
+    y = Columns(targets, named=True).ordered(y, what) if targets and names else plain(what, y)
+    numbers = task == "regression" or (task is None and y.dtype.kind == "f")
+    if y.ndim == 2 and y.shape[1] == 1 and (len(names) == 1 or numbers):
         y = y[:, 0]
     if y.dtype != object:
         return y
@@ -30,13 +35,44 @@ def targets_of(what: str, y: Any, task: str | None = None) -> ndarray:
     return y
 
 
-def pair_of(name: str, part: Any, task: str | None, columns: Columns) -> Pair | None:
-    """The arrays of a ready-made part, its columns in the order of those of x; None for a share."""
+def target_names(y: Any) -> tuple[str, ...]:
+    """The names that numbers to be predicted bring along: those of columns, or of a series."""
+    name = getattr(y, "name", None)
+    if isinstance(name, str):
+        return (name,) if name else ()
+    return _column_names(y)
+
+
+def _column_names(y: Any) -> tuple[str, ...]:
+    """The names of the columns of targets; a series has an index of rows instead."""
+    return () if hasattr(y, "iloc") and y.ndim == 1 else column_names(y)
+
+
+def check_index(x: Any, y: Any, x_name: str = "x", y_name: str = "y") -> None:
+    """ValueError where x and y, with an index each, have the same one in another order."""
+    mine, theirs = (getattr(a, "index", None) if hasattr(a, "iloc") else None for a in (x, y))
+    if mine is None or theirs is None or len(mine) != len(theirs) or mine.equals(theirs):
+        return
+    if set(mine) == set(theirs):
+        raise ValueError(
+            f"{x_name} and {y_name} have the same index in another order: wanted each row beside "
+            "its own, as y.loc[x.index]; y.to_numpy() has no index, where the order is meant"
+        )
+
+
+def pair_of(
+    name: str, part: Any, task: str | None, columns: Columns, targets: tuple[str, ...] = ()
+) -> Pair | None:
+    """The arrays of a ready-made part, columns in the order of those of x and y; None for a share.
+
+    targets: the names of the columns of y, where they have any.
+    """
     if not isinstance(part, tuple | list):
         return None
     if len(part) != 2:
         raise ValueError(f"a ready-made part is a pair (x, y), got {len(part)} things")
-    return columns.ordered(part[0], f"{name} x"), targets_of(f"{name} y", part[1], task)
+    check_index(part[0], part[1], f"{name} x", f"{name} y")
+    return columns.ordered(part[0], f"{name} x"), targets_of(f"{name} y", part[1], task, targets)
 
 
 def columns_of(x: Any, shape: tuple[int, ...], features: Any) -> tuple[str, ...]:

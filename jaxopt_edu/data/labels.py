@@ -1,12 +1,15 @@
 """Labels of any kind as class numbers: strings, bools, and integers that need not start at 0."""
 
+import hashlib
 import warnings
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["labels_of", "names_of", "numbered"]
+from jaxopt_edu.data.prepared import CHANGED, prepared_by
+
+__all__ = ["class_numbers", "labels_of", "made_up", "mark_of", "names_of", "numbered"]
 
 Labels = tuple[Any, ...]  # the classes as they were given, in order
 
@@ -54,6 +57,44 @@ def _as_named(what: str, y: ndarray, found: Labels, targets: tuple[str, ...]) ->
     if isinstance(found[0], bytes):
         return tuple(name.encode() for name in targets)
     return targets
+
+
+def made_up(columns: int) -> tuple[str, ...]:
+    """The names of numbers that have none: y, or y0, y1, ..."""
+    return ("y",) if columns == 1 else tuple(f"y{j}" for j in range(columns))
+
+
+def mark_of(labels: Labels) -> str | None:
+    """What class numbers of these labels are marked with; None where each label is its number."""
+    if not labels or _are_numbers(labels):
+        return None
+    return f"classes {hashlib.sha256(repr(labels).encode()).hexdigest()}"
+
+
+def _are_numbers(labels: Labels) -> bool:
+    return all(label == k for k, label in enumerate(labels))
+
+
+def class_numbers(what: str, y: Any, labels: Labels, prepared: bool) -> ndarray | None:
+    """Class numbers that a `Data` handed out, int32; None where y holds labels.
+
+    prepared: whether their rows were handed out as well. Integers beside such rows that may be
+    class numbers, where those are no labels or other ones, are refused.
+    """
+    by, own = prepared_by(y), mark_of(labels)
+    if by is not None and by != own:
+        why = "computed from class numbers" if by == CHANGED else "class numbers of other data"
+        raise ValueError(f"{what} are {why}: np.asarray({what}) says that they are labels")
+    if by is not None:
+        return np.asarray(y, np.int32)
+    array = np.asarray(y)
+    if prepared and own and array.dtype.kind in "iu" and np.isin(array, range(len(labels))).all():
+        raise ValueError(
+            f"{what} are integers beside rows that are prepared: class numbers from 0, or labels, "
+            f"as {shown(labels)}? evaluate('test') scores a part of the data, whose y as it is "
+            "handed out is known as class numbers; labels go with raw rows"
+        )
+    return None
 
 
 def names_of(labels: Labels) -> tuple[str, ...]:

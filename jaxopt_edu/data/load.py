@@ -13,10 +13,10 @@ from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.chosen import Chosen
 from jaxopt_edu.data.columns import Columns, kinds_of, read_table
 from jaxopt_edu.data.dataset import SHARE, Data, Part, Source
-from jaxopt_edu.data.given import columns_of, pair_of, targets_of
-from jaxopt_edu.data.labels import warn_of_counts
+from jaxopt_edu.data.given import check_index, columns_of, pair_of, target_names, targets_of
+from jaxopt_edu.data.labels import mark_of, warn_of_counts
 from jaxopt_edu.data.pipeline import preparation_of, to_json
-from jaxopt_edu.data.prepared import marked
+from jaxopt_edu.data.prepared import marked, read_only
 from jaxopt_edu.data.raw import Pair, Raw, checked
 from jaxopt_edu.data.sources import read
 from jaxopt_edu.data.split import split
@@ -96,15 +96,16 @@ def from_arrays(
         (integers of any size, strings, bools) for labels, and warns where integers look like
         counts.
     features, targets: names of the columns of x and of the classes (or of the columns of y); from
-        a data frame those of x are its own. The classes are the labels in order; integers that
-        targets names are taken from 0 where they all are below its length.
+        a data frame, or a series of numbers to predict, they are its own. The classes are the
+        labels in order; integers that targets names are taken from 0 where they all are below its
+        length.
     Masked values, None, NA and NaN are missing ones. Nullable dtypes, categories, decimals, and
     columns of objects that are all numbers are what they hold.
-    Shapes: x (n, features...), y (n,) labels or (n, ...) targets.
+    Shapes: x (n, features...), y (n,) labels or (n, ...) targets; (n, 1) targets become (n,).
     Errors: ValueError or TypeError with column and row for missing values that no preparation
         fills, infinity, dates, complex numbers, strings among numbers, and for labels that the
-        training part lacks; for sparse matrices, lengths that differ, columns of one name, shares
-        that leave a part or a class of it empty.
+        training part lacks; for sparse matrices, lengths that differ, columns of one name, an
+        index that x and y have in another order, shares that leave a part or a class of it empty.
 
     >>> import jaxopt_edu as jo
     >>> import numpy as np
@@ -116,12 +117,18 @@ def from_arrays(
     rows = plain("x", x) if isinstance(x, Mapping) else read_table(x, "x")[0]
     names = columns_of(x, rows.shape, features)
     columns = Columns.of(x, rows, names, len(features) > 0)
-    own = (
-        pair_of("validation", validation, task, columns),
-        pair_of("test", test, task, columns),
-    )
+    check_index(x, y)
     labels = targets_of("y", y, task)
     kind = task or ("regression" if labels.dtype.kind == "f" else "classification")
+    named = target_names(y) if kind == "regression" else ()
+    if named and set(named) == set(targets):  # names of its own, in the order that is asked for
+        labels, named = targets_of("y", y, task, tuple(targets)), tuple(targets)
+    known = named or (tuple(targets) if kind == "regression" else ())
+    own = (
+        pair_of("validation", validation, kind, columns, known),
+        pair_of("test", test, kind, columns, known),
+    )
+    targets = tuple(targets) or named
     if task is None and kind == "classification":
         warn_of_counts(labels)
     raw = Raw(rows, labels, names, tuple(targets), kind, *own)
@@ -208,7 +215,10 @@ def _prepared(parts: list[Chosen], raw: Raw, source: Source) -> Data:
     source = dataclasses.replace(source, fitted=fitted, sizes=tuple(len(p.rows) for p in parts))
     kind = np.int32 if raw.task == "classification" else jnp.result_type(float)
     train, validation, test = (
-        Part(marked(part.prepared(fitted, names), source.mark), part.y[part.rows].astype(kind))
+        Part(
+            marked(read_only(part.prepared(fitted, names)), source.mark),
+            marked(read_only(part.y[part.rows].astype(kind)), mark_of(raw.labels)),
+        )
         for part in parts
     )
     classes = len(raw.targets) if raw.task == "classification" else None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.data.labels import labels_of, names_of, numbered
+from jaxopt_edu.data.labels import labels_of, made_up, names_of, numbered
 from jaxopt_edu.kinds import DATES, WAYS, OddValues, is_missing, kinds_in
 from jaxopt_edu.value import resolve_among
 
@@ -101,9 +101,7 @@ def _regression(raw: Raw) -> Raw:
     for part, (_, y) in raw.pairs().items():
         if y.dtype.kind not in "fiub":
             raise TypeError(f"{part}y holds {y.dtype}: a regression wants numbers")
-    columns = raw.y[0].size
-    names = raw.targets or (("y",) if columns == 1 else tuple(f"y{j}" for j in range(columns)))
-    return raw._replace(targets=names)
+    return raw._replace(targets=raw.targets or made_up(raw.y[0].size))
 
 
 # ------------------------------------------------------------------------------------- labels

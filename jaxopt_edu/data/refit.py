@@ -14,12 +14,11 @@ from jaxopt_edu.data.chosen import Chosen
 from jaxopt_edu.data.dataset import Data, counted
 from jaxopt_edu.data.pipeline import FittedOn, FittedPipeline
 from jaxopt_edu.data.preparation import Fitted, Scaled, numbers, real
-from jaxopt_edu.data.prepared import marked
+from jaxopt_edu.data.prepared import OF_FOLDS, marked
 from jaxopt_edu.value import pytree, show, static
 
 __all__ = ["MOST_BYTES", "Refit", "refit"]
 
-OF_FOLDS = "folds"  # the mark of rows that no single fold's preparation has made
 MOST_BYTES = 2**31  # of the arrays of all folds together
 Affine = tuple[Any, Any]  # (shift, scale): x becomes (x - shift) / scale
 

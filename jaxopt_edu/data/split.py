@@ -5,6 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
+FOR_NUMBERS = "task='regression' is for numbers that count or measure"
+
+
+def numbers(names: Sequence[str]) -> bool:
+    """Whether classes are named by whole numbers, of any sign."""
+    return all(name.lstrip("-").isdecimal() for name in names)
+
 
 def split(
     n: int, shares: Sequence[float], seed: int, labels: ndarray | None, names: Sequence[str]
@@ -33,8 +40,10 @@ def split(
         owed[more] -= 1
         if (sizes == 0).any(where=np.asarray(shares) > 0):
             shown = " / ".join(f"{share:.0%}" for share in shares)
+            hint = "" if labels is None else f"; {FOR_NUMBERS}" if numbers(names) else ""
             raise ValueError(
                 f"{what} has {len(rows)} rows, too few for parts of {shown}: one would have none"
+                f"{hint}"
             )
         pieces.append(np.split(rows, np.cumsum(sizes)[:-1]))
     place = np.argsort(order)
