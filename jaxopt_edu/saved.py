@@ -16,6 +16,7 @@ from jaxopt_edu.data.given import targets_of
 from jaxopt_edu.data.labels import numbered
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
+from jaxopt_edu.data.raw import check_values
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.link import Link, link_named, link_of
 from jaxopt_edu.value import show
@@ -95,6 +96,7 @@ class SavedModel:
 
     def inputs(self, rows: Any, prepared: bool | None = None, parts: Any = ()) -> ndarray:
         """Rows as the model is to see them; parts: prepared rows that they are not to be."""
+        check_prepared(prepared)
         by = prepared_by(rows)
         if prepared is None and by is not None:
             if by not in (self.mark, self.columns.by):
@@ -193,6 +195,7 @@ class SavedModel:
 
     def _targets(self, labels: Any) -> ndarray:
         y = targets_of("labels", labels, None if self.labels else "regression")
+        check_values("labels", y, False, ())
         return numbered("labels", y, self.labels) if self.labels else real(y)
 
 
@@ -203,6 +206,12 @@ _WAYS = (
 _OF_ARITHMETIC = f"rows were computed from prepared rows: {_WAYS}"
 _OF_OTHER_DATA = f"rows were prepared for other data than the model's: {_WAYS}"
 _AS_THE_DATA = f"rows are those of the run's own data, which are prepared already: {_WAYS}"
+
+
+def check_prepared(prepared: Any) -> None:
+    """TypeError unless it is True, False or None."""
+    if prepared is not None and not isinstance(prepared, bool | np.bool_):
+        raise TypeError(f"prepared = {show(prepared)}: wanted True, False or None")
 
 
 @jax.jit
