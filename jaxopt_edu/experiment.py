@@ -73,7 +73,8 @@ class Training:
         are those of the examples as they are.
     score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
         R2 for numbers; none where outputs are no numbers in the units of the targets, as those of
-        a sigmoid, softmax or hinge loss on the targets of a regression. Two metrics of one name are told apart by their arguments, or refused.
+        a sigmoid, softmax or hinge loss on the targets of a regression. Two metrics of one name
+        are told apart by their arguments, or refused.
     Names of our own do for optimizer, loss and metrics: "adam" is jo.adam at the middle, in
         logarithms, of the learning rates that the command line searches, 0.00316.
     Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
