@@ -251,7 +251,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 def check_sizes(name: str, value: Any, least: Any) -> None:
     """TypeError or ValueError unless value is such an integer, or tuple; see `static`."""
     if isinstance(value, StandIn):
-        parts: Any = [(name, one, least) for one in getattr(value, "alternatives", ())]
+        parts: Any = [(name, one, least) for one in _several(value)]
     elif not isinstance(least, tuple):
         return check_count(name, value, least)
     elif isinstance(value, tuple | list):
@@ -260,6 +260,11 @@ def check_sizes(name: str, value: Any, least: Any) -> None:
         raise TypeError(f"{name} = {show(value)}: wanted a tuple of sizes")
     for part in parts:
         check_sizes(*part)
+
+
+def _several(given: StandIn) -> tuple:
+    """The values that it may become, where it says so."""
+    return getattr(given, "alternatives", getattr(given, "options", ()))
 
 
 SEEDS = 2**32  # of jax.random: a seed is less

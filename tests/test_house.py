@@ -15,7 +15,8 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "words", "asides", "hashing", "value", "notebook", "names", "labels", "tree", "core",
-    "schedules", "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores", "lengths",
+    "schedules", "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores",
+    "lengths",
     "regularizers", "prior", "transforms", "optimizers", "models", "data", "augment", "space",
     "targets", "ingredients", "experiment", "checks", "programs", "workers", "engine", "widths",
     "monitor", "progress", "fingerprint", "files", "lock", "plainly", "named", "exchange", "disk",

@@ -254,3 +254,45 @@ def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
     with pytest.raises(TypeError, match=message):
         call()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: jo.data.load(3), "dataset = 3: wanted one of: digits, "),
+        (lambda: jo.data.load(["iris"]), "dataset = .*iris.*: wanted one of"),
+        (lambda: jo.data.impute(0), "strategy = 0: wanted one of: mean"),
+        (lambda: jo.data.one_hot(True), "unknown = True: wanted one of: ignore"),
+        (lambda: jo.data.k_fold(np.ones((9, 2)), 3), "data = ndarray: wanted a Data"),
+        (lambda: jo.functions.find(3), "unknown function 3"),
+        (lambda: jo.fit([TRAINING], 2), "list has no init: .*fit takes one, sweep several"),
+        (lambda: jo.tune([SPACE], 2), "list has no init|tune"),
+        (lambda: jo.load_model(None), "path = NoneType None: wanted the name of a file"),
+        (lambda: jo.load_model(3), "path = int 3: wanted the name of a file"),
+        (lambda: jo.losses.huber_loss([1.0], [2.0], delta="a"), "delta = 'a': wanted a number"),
+        (lambda: jo.losses.sigmoid_focal_loss([1.0], [1], alpha="a"), "alpha = 'a': wanted a num"),
+        (
+            lambda: jo.losses.softmax_cross_entropy_with_integer_labels(
+                np.eye(2), [0, 1], label_smoothing="x"
+            ),
+            "label_smoothing = 'x': wanted a number",
+        ),
+        (lambda: jo.losses.with_numbers(jo.losses.huber_loss, delta="a"), "delta = 'a': wanted"),
+        (lambda: jo.losses.with_numbers(3, delta=1.0), "loss = 3: wanted a function"),
+        (lambda: jo.models.Linear("3"), "inputs = '3': wanted an integer, at least 1"),
+        (lambda: jo.models.Linear(3, 2.0), "outputs = 2.0: wanted an integer, at least 1"),
+        (lambda: jo.models.Linear(3, jo.choice(1, 0)), "outputs = 0: wanted an integer"),
+        (lambda: jo.models.MLP(()), r"sizes = \(\): wanted \(inputs, hidden"),
+        (lambda: jo.models.MLP((2, -1, 2)), r"sizes\[1\] = -1: wanted an integer, at least 1"),
+        (lambda: jo.models.MLP((2, jo.choice(3, 2.5), 2)), r"sizes\[1\] = 2.5: wanted an integer"),
+        (lambda: jo.models.MLP("ab"), "sizes = 'ab': wanted a tuple"),
+        (lambda: jo.models.CNN((8, 8), filters=8), "filters = 8: wanted a tuple of sizes"),
+        (lambda: jo.models.Transformer(4, tokens=2, heads=0), "heads = 0: wanted an integer"),
+        (lambda: jo.plot.plot_run(3), "run = int: plot_run wants a Run"),
+        (lambda: jo.plot.plot_history(TRAINING), "study = Training: plot_history wants a Study"),
+        (lambda: jo.plot.plot_race(result=3), "result = int: plot_race wants a Race"),
+    ],
+)  # fmt: skip
+def test_what_no_argument_can_be_is_refused_by_its_name(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
