@@ -18,6 +18,7 @@ from jaxopt_edu.data.dataset import Rows
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.ingredients import check_params, check_parts, resolve_parts
 from jaxopt_edu.lengths import check_lengths, residual, step_lengths, wants_lengths
+from jaxopt_edu.measures import check_augment, check_loss, check_metric, some_examples
 from jaxopt_edu.prior import among
 from jaxopt_edu.shapes import weighted_mean
 from jaxopt_edu.targets import check_targets, predicts_numbers
@@ -270,6 +271,12 @@ class Training:
         check_targets(self.loss, self.data, out.shape)
         for f in self._metrics():
             check_targets(f, self.data, out.shape, "metric")
+        shapes = some_examples(out, train.first(1)[1])
+        check_loss(self.loss, *shapes)
+        for f in self._metrics():
+            check_metric(f, *shapes)
+        if self.augment is not None:
+            check_augment(self.augment, random.key(0), *train.first(self.batch_size or n)[:2])
 
     def _check_augment(self) -> None:
         if self.augment is not None and not callable(self.augment):

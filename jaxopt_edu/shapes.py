@@ -43,7 +43,9 @@ def _numbers(name: str, x: Any) -> Any:
     if x.dtype.kind not in "biuf":
         found = kinds_in(x)
         row = found.get(MISSING, min(found.values(), default=0))
-        wanted = "wanted numbers" if set(found) != {NUMBERS} else "too large, wanted 64 bits at most"
+        wanted = (
+            "wanted numbers" if set(found) != {NUMBERS} else "too large, wanted 64 bits at most"
+        )
         raise TypeError(f"{name} hold {' and '.join(found)} (row {row}): {wanted}")
     if masked and is_missing(x).any():
         row = np.argwhere(is_missing(x))[0, 0] if x.ndim else 0

@@ -86,7 +86,7 @@ def _check_weights(loss: Any, kind: int | None, name: str, classes: int | None) 
             f"loss: class_weighted goes by class numbers from 0, {name} wants targets -1 and 1: "
             "wanted sigmoid_binary_cross_entropy, or multiclass_hinge_loss with two outputs"
         )
-    if classes and len(loss.weights) < classes:
+    if classes and len(loss.weights) != classes:
         raise ValueError(
             f"loss: class_weighted has {len(loss.weights)} weights; the data have {classes} classes"
         )

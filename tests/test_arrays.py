@@ -320,5 +320,7 @@ HUGE = [10**400, *range(N - 1)]
     ],
 )
 def test_integers_beyond_floats_are_refused_by_their_place(call):
-    with pytest.raises(ValueError, match=r"[xy] .*beyond float64 \(-?10{30,40}\.\.\. in row [01]\)"):
+    with pytest.raises(
+        ValueError, match=r"[xy] .*beyond float64 \(-?10{30,40}\.\.\. in row [01]\)"
+    ):
         call()

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from sklearn.metrics import accuracy_score
 
 import jaxopt_edu as jo
 from jaxopt_edu.ingredients import LOSSES, METRICS, OPTIMIZERS
@@ -132,6 +133,7 @@ def test_every_name_makes_what_it_names():
         ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
         ({"loss": "cross_entropy"}, "unknown loss 'cross_entropy'; did you mean 'softmax_cross_e"),
         ({"metrics": ("acuracy",)}, "unknown metric 'acuracy'; did you mean 'accuracy'"),
+        ({"loss": "accuracy"}, "loss = 'accuracy' is a metric: wanted a loss"),
         ({"loss": "with_numbers"}, "unknown loss 'with_numbers'"),
         ({"optimizer": jo.choice("adam", "sgdd")}, "unknown optimizer 'sgdd'; did you mean 'sgd'"),
     ],
@@ -157,6 +159,34 @@ def test_unknown_names_are_refused_with_the_nearest(changes, message):
         ({"optimizer": 1e-3}, r"optimizer = 0.001: wanted an optimizer, such as jo.adam\(1e-3\)"),
         ({"optimizer": None}, "optimizer = None: wanted an optimizer"),
         ({"optimizer": jo.from_optax(optax.lbfgs)}, "optax.lbfgs: its update wants .*'value_fn'"),
+        ({"loss": jo.metrics.accuracy}, "loss = accuracy is a metric: wanted a loss"),
+        (
+            {"loss": lambda p, y: p.mean()},
+            r"loss = <lambda> gives the shape \(\): wanted one number",
+        ),
+        ({"loss": lambda p: p}, "loss = <lambda> does not run on .* takes 1 positional"),
+        ({"loss": lambda p, y: p @ y @ p}, "loss = <lambda> does not run on float32"),
+        ({"loss": optax.sigmoid_binary_cross_entropy}, "loss = sigmoid_bin.* is for two classes"),
+        ({"loss": optax.losses.cosine_distance}, "loss = cosine_distance does not run on float32"),
+        (
+            {"metrics": (accuracy_score,)},
+            "metric = accuracy_score .*sklearn.*in a compiled program",
+        ),
+        (
+            {"metrics": (lambda p, y: p,)},
+            r"metric = <lambda> gives the shape .*: wanted one number",
+        ),
+        (
+            {"metrics": ("precision",)},
+            "metric = precision does not run on .*'binary' with 3 classes",
+        ),
+        ({"augment": lambda x, y: (x, y)}, r"augment = <lambda> .*wanted \(key, x, y\) -> x, y"),
+        (
+            {"augment": lambda k, x, y: x},
+            r"augment = <lambda> gives .*wanted \(key, x, y\) -> x, y",
+        ),
+        ({"augment": lambda k, x, y: (x[:3], y)}, "augment = .*: wanted as many targets as"),
+        ({"augment": lambda k, x, y: (x[:, :3], y)}, "augment = .* examples of the same shape"),
         ({"loss": 3}, "loss = 3: wanted a function of predictions and labels"),
         ({"metrics": 3}, "metrics = 3: wanted a tuple of functions"),
         ({"metrics": (3,)}, "metrics: 3: wanted functions"),
@@ -278,6 +308,12 @@ def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
             "label_smoothing = 'x': wanted a number",
         ),
         (lambda: jo.losses.with_numbers(jo.losses.huber_loss, delta="a"), "delta = 'a': wanted"),
+        (lambda: jo.losses.class_weighted(TRAINING.loss, {"a": 1, "b": 2}), "weights = {'a': 1"),
+        (lambda: jo.losses.class_weighted(TRAINING.loss, 3), "weights = 3: wanted one for each"),
+        (
+            lambda: fit(loss=jo.losses.class_weighted(TRAINING.loss, (1, 2, 3, 4))),
+            "has 4 weights; the data have 3 classes",
+        ),
         (lambda: jo.losses.with_numbers(3, delta=1.0), "loss = 3: wanted a function"),
         (lambda: jo.models.Linear("3"), "inputs = '3': wanted an integer, at least 1"),
         (lambda: jo.models.Linear(3, 2.0), "outputs = 2.0: wanted an integer, at least 1"),

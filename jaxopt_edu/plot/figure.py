@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 INCHES, DPI = (9.6, 6.4), 125  # 1200 x 800 pixels
 # the colours of Okabe & Ito (2008), which the colour-blind tell apart, without their yellow
