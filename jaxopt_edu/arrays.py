@@ -249,8 +249,8 @@ def _check_numbers(what: str, column: ndarray, name: Any) -> None:
             if first is None:
                 continue
             place, value = first, column.flat[first]
-        way = WAYS.get(word, "wanted numbers")
-        raise OddValues(what, name, place, value, word, f"wanted a table of numbers: {way}")
+        way = f": {WAYS[word]}" if word in WAYS else ""
+        raise OddValues(what, name, place, value, word, f"wanted a table of numbers{way}")
 
 
 def _check_size(what: str, column: ndarray, name: Any) -> None:

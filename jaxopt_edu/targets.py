@@ -110,7 +110,8 @@ def _check_classes(kind: int, said: str, classes: int, outputs: tuple[int, ...])
         )
     if kind in (SHARES, LOG_SHARES):
         raise ValueError(
-            f"{said} wants a probability of each class; {has}, {shapes}: {_of_classes(classes)}"
+            f"{said} wants a probability of each class; {has}, {shapes}: wanted "
+            f"softmax_cross_entropy_with_integer_labels with {classes} outputs"
         )
     if kind == NUMBERS:
         raise ValueError(

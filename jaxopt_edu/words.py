@@ -30,8 +30,11 @@ def nearest(name: str, names: Any) -> str:
     initials = {"".join(word[0] for word in n.split("_") if word): n for n in reversed(short)}
     last = name.rsplit(".", 1)[-1]
     close = difflib.get_close_matches(name, short, 1, 0.5)
+    begins = [n for n in short if n.startswith(last)] if len(last) > 1 else []
     if last in initials and len(last) > 1:  # lr, wd
         return f"did you mean {short[initials[last]]!r}?"
     if close:
         return f"did you mean {short[close[0]]!r}?"
+    if begins:  # f1
+        return f"did you mean {short[begins[0]]!r}?"
     return f"there are: {', '.join(names)}" if names else "there is nothing to name"

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from flax import nnx
 from sklearn.metrics import accuracy_score
@@ -330,5 +331,48 @@ def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_what_no_argument_can_be_is_refused_by_its_name(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+TABLE = pd.DataFrame({"city": ["a", "b"] * 10, "age": np.arange(20.0), "none": np.nan})
+CLASSES = np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: jo.data.from_arrays(TABLE, CLASSES, prepare={"city": "one_hot"}),
+            r"for some columns wanted jo.data.on\(\['city'\], 'one_hot'\)",
+        ),
+        (
+            lambda: jo.data.from_arrays(TABLE[["age", "none"]], CLASSES, prepare="impute"),
+            "impute: column 'none' has no value in the training part",
+        ),
+        (
+            lambda: jo.data.impute().fit(TABLE[["age", "none"]]),
+            "impute: column 'none' has no value in the training part",
+        ),
+        (
+            lambda: jo.data.standardize().fit(np.array([[b"a"]], object)),
+            r"holds bytes \(b'a' in row 0\); wanted a table of numbers$",
+        ),
+        (
+            lambda: jo.metrics.precision([0, 1, 2], [0, 1, 2]),
+            "class 2: wanted 0 to 1, as n_classes = 2: more want n_classes= and an average=",
+        ),
+        (
+            lambda: jo.metrics.confusion_matrix([0, 1, 1], [0, 1, 2], n_classes=2),
+            "class 2: wanted 0 to 1, as n_classes = 2",
+        ),
+        (
+            lambda: fit(loss=jo.losses.softmax_cross_entropy),
+            "wanted softmax_cross_entropy_with_integer_labels with 3 outputs",
+        ),
+        (lambda: fit(metrics=("f1",)), "unknown metric 'f1'; did you mean 'f1_score'"),
+    ],
+)
+def test_messages_say_the_way_out(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()

@@ -275,6 +275,9 @@ def preparation_of(spec: Any) -> Preparation:
         return pipeline()
     if isinstance(spec, list | tuple):
         return pipeline(*spec)
+    if isinstance(spec, dict) and spec and not {*spec} <= {*RECIPES}:
+        parts = ", ".join(f"jo.data.on([{c!r}], {p!r})" for c, p in spec.items())
+        raise ValueError(f"prepare = {spec!r}: for some columns wanted {parts}")
     name, arguments = next(iter(spec.items())) if isinstance(spec, dict) else (spec, {})
     if not isinstance(name, str):
         raise TypeError(f"prepare = {spec!r} is no preparation; there are {', '.join(RECIPES)}")
