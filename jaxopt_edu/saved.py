@@ -195,6 +195,8 @@ class SavedModel:
 
     def _targets(self, labels: Any) -> ndarray:
         y = targets_of("labels", labels, None if self.labels else "regression")
+        if y.ndim < 1:
+            raise ValueError(f"labels = {labels!r}: wanted one for each row")
         check_values("labels", y, False, ())
         return numbered("labels", y, self.labels) if self.labels else real(y)
 

@@ -104,6 +104,8 @@ def on(columns: Iterable[int | str], preparation: Any) -> On:
 
 def _chosen(what: str, columns: Any) -> tuple[int | str, ...]:
     """Names and positions as they were given; TypeError for anything else."""
+    if not isinstance(columns, Iterable):
+        raise TypeError(f"{what}: columns = {columns!r}: wanted names or positions, such as [0, 2]")
     given = (columns,) if isinstance(columns, str) else tuple(columns)
     for c in given:
         if isinstance(c, bool | np.bool_) or not (isinstance(c, str) or hasattr(c, "__index__")):
