@@ -299,6 +299,7 @@ def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
         (lambda: jo.fit([TRAINING], 2), "list has no init: .*fit takes one, sweep several"),
         (lambda: jo.hypergradient([TRAINING], 2), "list has no init: .* takes one, sweep several"),
         (lambda: jo.race("booth", 3), "optimizers = 3: wanted a list of names, or a dict"),
+        (lambda: jo.load_study(3), "directory = 3: wanted the name of one"),
         (lambda: jo.rank_features(3), "run = int: wanted a Run"),
         (lambda: jo.data.on(3, "one_hot"), "on: columns = 3: wanted names or positions"),
         (lambda: jo.data.select(3), "select: columns = 3: wanted names or positions"),
