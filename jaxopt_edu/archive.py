@@ -37,6 +37,7 @@ WRONG = (
 
 def write_archive(path: Any, content: dict[str, Any], arrays: list[ndarray]) -> None:
     """Writes a file whole or not at all. Errors: OSError, TypeError for an array of objects."""
+    check_path(path)
     members = {CONTENT: to_json(content, indent=1).encode()}
     members |= {f"{i}.npy": _as_npy(x) for i, x in enumerate(arrays)}
     out = io.BytesIO()
@@ -52,6 +53,7 @@ def read_archive(path: Any) -> tuple[dict[str, Any], list[ndarray]]:
     Errors: ValueError that names the file where it is none of these, damaged, or claims more than
         it holds; OSError where it cannot be opened.
     """
+    check_path(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         with damaged(path), zipfile.ZipFile(file) as zipped:
@@ -60,6 +62,12 @@ def read_archive(path: Any) -> tuple[dict[str, Any], list[ndarray]]:
             if not isinstance(content, dict):
                 raise ValueError(f"{CONTENT} holds no object")
             return content, [_from_npy(zipped.read(info)) for info in members[1:]]
+
+
+def check_path(path: Any) -> None:
+    """TypeError unless it names a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path = {type(path).__name__} {path!r:.40}: wanted the name of a file")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Masks, nullable dtypes and categories become values and missing ones (NaN, None)
 structured array becomes a table. Nothing is dropped, parsed or rounded without a word.
 """
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -215,7 +216,9 @@ def floats(what: str, x: Any, names: tuple[Any, ...] = ()) -> ndarray:
         return np.asarray(x, float)
     columns = x.T if x.ndim == 2 else [x]
     for j, column in enumerate(columns):
-        _check_numbers(what, column, None if x.ndim != 2 else names[j] if names else j)
+        name = None if x.ndim != 2 else names[j] if names else j
+        _check_numbers(what, column, name)
+        _check_size(what, column, name)
     return np.asarray(x, float)
 
 
@@ -246,8 +249,15 @@ def _check_numbers(what: str, column: ndarray, name: Any) -> None:
             if first is None:
                 continue
             place, value = first, column.flat[first]
-        way = WAYS.get(word, "wanted numbers")
-        raise OddValues(what, name, place, value, word, f"wanted a table of numbers: {way}")
+        way = f": {WAYS[word]}" if word in WAYS else ""
+        raise OddValues(what, name, place, value, word, f"wanted a table of numbers{way}")
+
+
+def _check_size(what: str, column: ndarray, name: Any) -> None:
+    """OddValues where an integer is larger than any float."""
+    for i, v in enumerate(column.flat):
+        if isinstance(v, int) and abs(v) > sys.float_info.max:
+            raise OddValues(what, name, i, v, "numbers beyond float64", "wanted smaller ones")
 
 
 def _first_word(column: ndarray) -> int | None:

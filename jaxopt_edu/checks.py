@@ -42,8 +42,9 @@ def check_numbers(experiment: Any, doing: str) -> None:
 
 
 def check_space(space: Any, doing: str = "sweep") -> None:
-    """TypeError unless it is an experiment, or a list of them, without an optax optimizer."""
-    for experiment in space if type(space) in (list, tuple) else [space]:
+    """TypeError unless it is an experiment, to sweep also a list, without an optax optimizer."""
+    many = doing == "sweep" and type(space) in (list, tuple)
+    for experiment in space if many else [space]:
         check_experiment(experiment, doing)
         for name, leaf in _leaves(experiment):
             if is_optax(leaf):
@@ -58,7 +59,9 @@ def check_experiment(experiment: Any, doing: str) -> None:
         if isinstance(experiment, type) or not callable(getattr(experiment, method, None)):
             kind = type(experiment).__name__
             hint = ""
-            if isinstance(experiment, type):
+            if type(experiment) in (list, tuple):
+                hint = f": {doing} takes one, sweep several"
+            elif isinstance(experiment, type):
                 kind, hint = f"the class {experiment.__name__}", ": wanted a value of it"
             elif callable(experiment):
                 hint = ": a function of your own becomes one in docs/experiments.md"

@@ -1,6 +1,7 @@
 """The command line: `jaxopt-edu sweep|fit|predict|report|compare|race|list`."""
 
 import argparse
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -148,6 +149,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_options(options)
         with kept_programs(not getattr(options, "no_cache", False)):
             answer, status = options.run(options)
+    except BrokenPipeError:
+        return _unread(0)
     except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
         return _said(error)
     except jax.errors.JaxRuntimeError as error:
@@ -157,7 +160,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 130
-    print(line_of_json(answer) if options.json else answer)
+    try:
+        print(line_of_json(answer) if options.json else answer, flush=True)
+    except BrokenPipeError:
+        return _unread(status)
+    return status
+
+
+def _unread(status: int) -> int:
+    """The status, where nobody reads on (`| head`): what is left in the buffer goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 

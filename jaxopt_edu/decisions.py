@@ -32,11 +32,11 @@ def classes_of(predictions: Any, targets: Any) -> tuple[Array, Array, int | None
     return x, y, 2 if x.dtype == bool else None
 
 
-def _within(y: Array, n: int) -> int:
+def _within(y: Array, n: int, why: str = "as predictions do") -> int:
     """n, the number of classes, after a look at targets that are known."""
     if not isinstance(y, jax.core.Tracer) and y.size and (jnp.min(y) < 0 or jnp.max(y) >= n):
         wrong = int(y[(y < 0) | (y >= n)].ravel()[0])
-        raise ValueError(f"targets hold the class {wrong}: wanted 0 to {n - 1}, as predictions do")
+        raise ValueError(f"targets hold the class {wrong}: wanted 0 to {n - 1}, {why}")
     return n
 
 
@@ -56,7 +56,8 @@ def one_hot(predictions: Any, targets: Any, n_classes: int | None) -> tuple[Arra
     if found not in (None, n):
         raise ValueError(f"n_classes = {n}, but predictions have {found} classes")
     p, y = (z.ravel().astype(int) for z in classes)
-    _within(y, n)
+    told = f"as n_classes = {n}: more want n_classes= and an average= other than 'binary'"
+    _within(y, n, told if found is None else "as predictions do")
     return jax.nn.one_hot(p, n, dtype=float), jax.nn.one_hot(y, n, dtype=float)
 
 

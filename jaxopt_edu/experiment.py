@@ -18,9 +18,10 @@ from jaxopt_edu.data.dataset import Rows
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.ingredients import check_params, check_parts, resolve_parts
 from jaxopt_edu.lengths import check_lengths, residual, step_lengths, wants_lengths
+from jaxopt_edu.measures import check_augment, check_loss, check_metric, some_examples
 from jaxopt_edu.prior import among
 from jaxopt_edu.shapes import weighted_mean
-from jaxopt_edu.targets import check_targets
+from jaxopt_edu.targets import check_targets, predicts_numbers
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import check_count, pytree, show, static
 
@@ -72,7 +73,9 @@ class Training:
         as `jo.augment.noise(0.1)`. Its key is new at each step, and the same in all trials. Scores
         are those of the examples as they are.
     score: the mean loss, without the penalty, and the metrics: by default accuracy for classes and
-        R2 for numbers. Two metrics of one name are told apart by their arguments, or refused.
+        R2 for numbers; none where outputs are no numbers in the units of the targets, as those of
+        a sigmoid, softmax or hinge loss on the targets of a regression. Two metrics of one name
+        are told apart by their arguments, or refused.
     Names of our own do for optimizer, loss and metrics: "adam" is jo.adam at the middle, in
         logarithms, of the learning rates that the command line searches, 0.00316.
     Shapes: as the model and the loss want them; checked by `check` before anything is compiled.
@@ -225,7 +228,9 @@ class Training:
     def _metrics(self) -> tuple[Callable, ...]:
         if self.metrics is not None:
             return self.metrics
-        return (metrics.accuracy if self.data.task == "classification" else metrics.r2_score,)
+        if self.data.task == "classification":
+            return (metrics.accuracy,)
+        return (metrics.r2_score,) if predicts_numbers(self.loss) else ()
 
     def _named(self) -> dict[str, Callable]:
         return scores.named(self._metrics())
@@ -268,6 +273,12 @@ class Training:
         check_targets(self.loss, self.data, out.shape)
         for f in self._metrics():
             check_targets(f, self.data, out.shape, "metric")
+        shapes = some_examples(out, train.first(1)[1])
+        check_loss(self.loss, *shapes)
+        for f in self._metrics():
+            check_metric(f, *shapes)
+        if self.augment is not None:
+            check_augment(self.augment, random.key(0), *train.first(self.batch_size or n)[:2])
 
     def _check_augment(self) -> None:
         if self.augment is not None and not callable(self.augment):

@@ -66,8 +66,8 @@ def find(name: str) -> TestFunction:
 
     Errors: ValueError with the nearest name where there is none.
     """
-    if name not in FUNCTIONS:
-        raise ValueError(f"unknown function {name!r}; {nearest(name, FUNCTIONS)}")
+    if not isinstance(name, str) or name not in FUNCTIONS:
+        raise ValueError(f"unknown function {name!r}; {nearest(str(name), FUNCTIONS)}")
     return FUNCTIONS[name]
 
 

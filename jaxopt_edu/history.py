@@ -10,7 +10,7 @@ from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.model_file import write_model
 from jaxopt_edu.programs import ALIVE, REASONS
-from jaxopt_edu.saved import SavedModel, trained
+from jaxopt_edu.saved import SavedModel, check_prepared, trained
 from jaxopt_edu.value import nearest
 
 PARTS = ("train", "validation", "test")
@@ -196,6 +196,7 @@ class Run:
 
     def _inputs(self, asked: str, rows: Any, prepared: bool | None) -> np.ndarray:
         """Rows, or a part of the data by name, as the model is to see them."""
+        check_prepared(prepared)
         data = self.experiment.data
         parts = {name: getattr(data, name) for name in PARTS}
         if not isinstance(rows, str):

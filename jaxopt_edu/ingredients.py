@@ -43,9 +43,17 @@ def optimizer_named(name: str, learning_rate: Any = None) -> Any:
 
 def loss_named(name: str) -> Callable:
     """The loss of this name."""
+    if name in METRICS:
+        raise ValueError(f"loss = {name!r} {_A_METRIC}")
     if name not in LOSSES:
         raise ValueError(f"unknown loss {name!r}; {nearest(name, LOSSES)}")
     return LOSSES[name]
+
+
+_A_METRIC = (
+    "is a metric: wanted a loss, which gives one number for each example, such as "
+    "softmax_cross_entropy_with_integer_labels or squared_error"
+)
 
 
 def metric_named(name: str) -> Callable:
@@ -111,22 +119,34 @@ def check_parts(training: Any) -> None:
     for name in ("optimizer", "server"):
         if hasattr(training, name):
             check_optimizer(name, getattr(training, name))
-    if not callable(training.loss):
-        raise TypeError(
-            f"loss = {_short(training.loss)}: wanted a function of predictions and labels, or the "
-            "name of one in jo.losses"
-        )
-    if not isinstance(training.metrics, tuple | list | None):
-        raise TypeError(f"metrics = {_short(training.metrics)}: wanted a tuple of functions")
-    for metric in training.metrics or ():
-        if not callable(metric):
-            raise TypeError(f"metrics: {_short(metric)}: wanted functions, or names in jo.metrics")
+    check_a_loss(training.loss)
+    check_metrics(training.metrics)
     regularizer = training.regularizer
     if regularizer is not None and not (
         hasattr(regularizer, "penalty") or hasattr(regularizer, "among")
     ):
         raise TypeError(f"regularizer = {_short(regularizer)}: wanted one, such as jo.L2(1e-4)")
     check_model(training.model)
+
+
+def check_a_loss(loss: Any) -> None:
+    """TypeError unless it is a function, and no metric."""
+    if any(loss is metric for metric in METRICS.values()):
+        raise TypeError(f"loss = {show(loss)} {_A_METRIC}")
+    if not callable(loss):
+        raise TypeError(
+            f"loss = {_short(loss)}: wanted a function of predictions and labels, or the "
+            "name of one in jo.losses"
+        )
+
+
+def check_metrics(metrics: Any) -> None:
+    """TypeError unless they are functions, or None."""
+    if not isinstance(metrics, tuple | list | None):
+        raise TypeError(f"metrics = {_short(metrics)}: wanted a tuple of functions")
+    for metric in metrics or ():
+        if not callable(metric):
+            raise TypeError(f"metrics: {_short(metric)}: wanted functions, or names in jo.metrics")
 
 
 def check_optimizer(name: str, optimizer: Any) -> None:

@@ -39,7 +39,8 @@ class OddValues(TypeError, ValueError):
 def _shown(value: Any) -> str:
     if isinstance(value, np.datetime64 | np.timedelta64):
         return str(value)
-    return repr(value.item() if isinstance(value, np.generic) else value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else f"{text[:40]}..."
 
 
 # ------------------------------------------------------------------------------- what is in there

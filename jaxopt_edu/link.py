@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.value import nearest, show
+from jaxopt_edu.value import resolve_among, show
 
 __all__ = ["LINKS", "Link", "link_named", "link_of", "linked"]
 
@@ -117,9 +117,8 @@ def linked(name: str) -> Callable[[F], F]:
 
 
 def link_named(name: str) -> Link:
-    """The link of a name; ValueError for an unknown one."""
-    if name not in LINKS:
-        raise ValueError(f"link = {name!r} is unknown; {nearest(name, LINKS)}")
+    """The link of a name; TypeError for what is no name, ValueError for an unknown one."""
+    resolve_among("link", name, LINKS)
     return LINKS[name]
 
 

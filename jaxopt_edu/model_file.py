@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import inspect
 import math
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from jaxopt_edu.archive import damaged, from_plain, read_archive, to_plain, writ
 from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.data.preparation import Fitted
 from jaxopt_edu.describe import describe, rebuild, unnamed
+from jaxopt_edu.ingredients import check_a_loss, check_metrics, check_model, resolve_parts
+from jaxopt_edu.measures import check_measures
 from jaxopt_edu.monitor import versions
 from jaxopt_edu.saved import SavedModel
 from jaxopt_edu.value import show
@@ -70,7 +73,7 @@ def load_model(
     """The trained model that `Run.save` wrote into a file.
 
     model, loss, metrics: what the file could not name: a class or a function of one's own. What
-        is public here is found by its name, and may be replaced.
+        is public here is found by its name, and may be replaced; names do, as in a Training.
     On the same machine and versions the same rows give the same bits as they gave the run's.
     Such files are safe to open: they hold numbers and names, and no code.
     Errors: ValueError that names the file where it is truncated, no such file, of a newer format,
@@ -82,6 +85,7 @@ def load_model(
     Traceback (most recent call last):
     ValueError: pyproject.toml holds no model, or is damaged: File is not a zip file
     """
+    given = _given(model, loss, metrics)
     content, arrays = read_archive(path)
     with damaged(path):
         if content.get("kind") != KIND:
@@ -90,7 +94,6 @@ def load_model(
         raise ValueError(
             f"{path} has format {content.get('format')!r}: this version reads {FORMAT}"
         )
-    given = {"model": model, "loss": loss, "metrics": metrics}
     with damaged(path):
         described = {name: content[name] for name in NAMED}
     _check_given(path, described, given)
@@ -109,7 +112,28 @@ def load_model(
     with _fitting(path, model):
         params = _params(given["model"], content["params"], arrays)
     made = tuple(given["metrics"]) if given["metrics"] is not None else None
+    if loss is not None or metrics is not None:
+        mine = given["loss"] if loss is not None else None
+        outputs = _outputs(given["model"], params, len(told["features"]))
+        check_measures(mine, made if metrics is not None else (), outputs, len(told["labels"]))
     return SavedModel(given["model"], params, given["loss"], made, columns, fitted, **told)
+
+
+def _given(model: Any, loss: Any, metrics: Any) -> dict[str, Any]:
+    """What the caller gives, by name; TypeError or ValueError for what is no such part."""
+    asked = types.SimpleNamespace(loss=loss, metrics=metrics)
+    resolve_parts(asked)
+    if model is not None:
+        check_model(model)
+    if loss is not None:
+        check_a_loss(asked.loss)
+    check_metrics(asked.metrics)
+    return {"model": model, "loss": asked.loss, "metrics": asked.metrics}
+
+
+def _outputs(model: Any, params: Any, features: int) -> Any:
+    """What a model gives for two prepared rows, as a shape."""
+    return jax.eval_shape(model.apply, params, jax.ShapeDtypeStruct((2, features), float))
 
 
 def _check_width(path: Any, params: Any) -> None:

@@ -100,7 +100,7 @@ def read_csv(path: str | os.PathLike, columns: Columns) -> dict[str, ndarray]:
     except ValueError:
         raise ValueError(f"{path} is empty: wanted a header and rows") from None
     names = [name.strip() for name in header[1]]
-    _check_header(path, names)
+    _check_header(path, names, columns.names)
     for number, cells in lines:
         if len(cells) != len(names):
             raise ValueError(
@@ -120,7 +120,10 @@ def _lines(file: Any) -> list[tuple[int, list[str]]]:
     return [(reader.line_num, cells) for cells in reader if cells]
 
 
-def _check_header(path: Any, names: list[str]) -> None:
+def _check_header(path: Any, names: list[str], known: tuple[str, ...]) -> None:
+    other = [sep for sep in (";", "\t", "|") if len(names) == 1 and sep in names[0]]
+    if other and names[0] not in known:
+        raise ValueError(f"{path}: its cells are separated by {other[0]!r}: wanted ','")
     twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
     if twice:
         raise ValueError(f"{path}: the header names {twice[0]!r} twice")

@@ -179,7 +179,7 @@ def racers() -> dict[str, Any]:
 
 def _entrants(optimizers: Any) -> dict[str, Transform]:
     """The optimizers by the names they run under."""
-    if isinstance(optimizers, str):
+    if isinstance(optimizers, str) or not isinstance(optimizers, Iterable):
         raise TypeError(f"optimizers = {optimizers!r}: wanted a list of names, or a dict")
     if isinstance(optimizers, Mapping):
         pairs = list(optimizers.items())

@@ -16,6 +16,7 @@ from jaxopt_edu.data.given import check_index, targets_of
 from jaxopt_edu.data.labels import class_numbers, made_up, numbered
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
+from jaxopt_edu.data.raw import check_values
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.link import Link, link_named, link_of
 from jaxopt_edu.value import show
@@ -114,6 +115,7 @@ class SavedModel:
 
         parts: prepared rows that they are not to be, unless they are raw ones of the data too.
         """
+        check_prepared(prepared)
         by = prepared_by(rows)
         if prepared is None and by is not None:
             if by not in (self.mark, self.columns.by):
@@ -224,9 +226,13 @@ class SavedModel:
             numbers = class_numbers("labels", labels, self.labels, prepared)
             if numbers is not None:
                 return numbers
-            return numbered("labels", targets_of("labels", labels), self.labels)
-        named = self.targets != made_up(len(self.targets))
-        return real(targets_of("labels", labels, "regression", self.targets if named else ()))
+        named = not self.labels and self.targets != made_up(len(self.targets))
+        task = None if self.labels else "regression"
+        y = targets_of("labels", labels, task, self.targets if named else ())
+        if y.ndim < 1:
+            raise ValueError(f"labels = {labels!r}: wanted one for each row")
+        check_values("labels", y, False, ())
+        return numbered("labels", y, self.labels) if self.labels else real(y)
 
 
 _WAYS = (
@@ -236,6 +242,12 @@ _WAYS = (
 _OF_ARITHMETIC = f"rows were computed from prepared rows: {_WAYS}"
 _OF_OTHER_DATA = f"rows were prepared for other data than the model's: {_WAYS}"
 _AS_THE_DATA = f"rows are those of the run's own data, which are prepared already: {_WAYS}"
+
+
+def check_prepared(prepared: Any) -> None:
+    """TypeError unless it is True, False or None."""
+    if prepared is not None and not isinstance(prepared, bool | np.bool_):
+        raise TypeError(f"prepared = {show(prepared)}: wanted True, False or None")
 
 
 @jax.jit

@@ -9,10 +9,18 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxopt_edu.arrays import plain
-from jaxopt_edu.kinds import MISSING, is_missing, kinds_in
+from jaxopt_edu.kinds import MISSING, NUMBERS, is_missing, kinds_in
 from jaxopt_edu.tree import is_float, wide
 
-__all__ = ["array", "class_labels", "example_weights", "floats", "pair", "weighted_mean"]
+__all__ = [
+    "array",
+    "check_scalar",
+    "class_labels",
+    "example_weights",
+    "floats",
+    "pair",
+    "weighted_mean",
+]
 
 
 def array(name: str, x: Any) -> Array:
@@ -35,7 +43,10 @@ def _numbers(name: str, x: Any) -> Any:
     if x.dtype.kind not in "biuf":
         found = kinds_in(x)
         row = found.get(MISSING, min(found.values(), default=0))
-        raise TypeError(f"{name} hold {' and '.join(found)} (row {row}): wanted numbers")
+        wanted = (
+            "wanted numbers" if set(found) != {NUMBERS} else "too large, wanted 64 bits at most"
+        )
+        raise TypeError(f"{name} hold {' and '.join(found)} (row {row}): {wanted}")
     if masked and is_missing(x).any():
         row = np.argwhere(is_missing(x))[0, 0] if x.ndim else 0
         raise ValueError(
@@ -62,6 +73,12 @@ def floats(name: str, x: Any) -> Array:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{name} are {x.dtype}: wanted floats")
     return wide(x)
+
+
+def check_scalar(name: str, x: Any) -> None:
+    """TypeError for strings, lists and what else cannot stand in the place of a number."""
+    if isinstance(x, str | bytes | list | tuple | dict | set):
+        raise TypeError(f"{name} = {x!r}: wanted a number")
 
 
 def pair(x: Any, y: Any, names: tuple = ("predictions", "targets")) -> tuple[Array, Array]:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.link import link_of
 from jaxopt_edu.losses import ClassWeighted, WithNumbers
 
-__all__ = ["check_targets"]
+__all__ = ["check_targets", "predicts_numbers"]
 
-SIGNS, YES_OR_NO, CLASSES, SHARES, LOG_SHARES, NUMBERS = range(6)
+SIGNS, YES_OR_NO, CLASSES, SHARES, LOG_SHARES, NUMBERS, COUNTED = range(7)
 LOSSES = {  # of ours and of optax's
     SIGNS: ("hinge_loss", "perceptron_loss"),
     YES_OR_NO: (
@@ -31,6 +32,10 @@ LOSSES = {  # of ours and of optax's
     NUMBERS: (
         "squared_error", "l2_loss", "huber_loss", "log_cosh", "r2_score", "mean_squared_error",
         "mean_absolute_error",
+    ),
+    COUNTED: (
+        "accuracy", "confusion_matrix", "f1_score", "precision", "recall", "roc_auc",
+        "top_k_accuracy",
     ),
 }  # fmt: skip
 KINDS = {name: kind for kind, names in LOSSES.items() for name in names}
@@ -54,6 +59,17 @@ def check_targets(loss: Any, data: Any, outputs: tuple[int, ...], what: str = "l
         _check_numbers(kind, said, data)
 
 
+def predicts_numbers(loss: Any) -> bool:
+    """Whether outputs are numbers in the units of the targets, as far as the loss says."""
+    kind = KINDS.get(_name(loss))
+    if kind is not None:
+        return kind == NUMBERS
+    try:
+        return link_of(loss).name == "identity"
+    except ValueError:  # a loss of one's own that does not say
+        return True
+
+
 def _name(loss: Any) -> str:
     """The name of a loss of ours or of optax's, "" of others."""
     while isinstance(loss, WithNumbers | ClassWeighted | functools.partial):
@@ -70,7 +86,7 @@ def _check_weights(loss: Any, kind: int | None, name: str, classes: int | None) 
             f"loss: class_weighted goes by class numbers from 0, {name} wants targets -1 and 1: "
             "wanted sigmoid_binary_cross_entropy, or multiclass_hinge_loss with two outputs"
         )
-    if classes and len(loss.weights) < classes:
+    if classes and len(loss.weights) != classes:
         raise ValueError(
             f"loss: class_weighted has {len(loss.weights)} weights; the data have {classes} classes"
         )
@@ -94,7 +110,8 @@ def _check_classes(kind: int, said: str, classes: int, outputs: tuple[int, ...])
         )
     if kind in (SHARES, LOG_SHARES):
         raise ValueError(
-            f"{said} wants a probability of each class; {has}, {shapes}: {_of_classes(classes)}"
+            f"{said} wants a probability of each class; {has}, {shapes}: wanted "
+            f"softmax_cross_entropy_with_integer_labels with {classes} outputs"
         )
     if kind == NUMBERS:
         raise ValueError(
@@ -114,6 +131,11 @@ def _check_numbers(kind: int, said: str, data: Any) -> None:
         raise ValueError(
             f"{said} wants class numbers; the data are a regression: from_arrays(x, y, "
             "task='classification') makes classes of whole numbers and names"
+        )
+    if kind == COUNTED:
+        raise ValueError(
+            f"{said} counts classes; the data are a regression: give labels as integers or names, "
+            "from_arrays(x, y.astype(int)), and a loss of classes"
         )
     ranges = {SIGNS: "-1 and 1", YES_OR_NO: "in [0, 1]", SHARES: "in [0, 1]", LOG_SHARES: "<= 0"}
     for part, y in _targets(data) if kind in ranges else ():

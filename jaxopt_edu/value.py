@@ -6,7 +6,6 @@ functions are structure. `None` means absent.
 """
 
 import dataclasses
-import difflib
 import functools
 import inspect
 import math
@@ -19,6 +18,8 @@ from jax.tree_util import GetAttrKey
 
 from jaxopt_edu.asides import UNTOLD, Aside, traced
 from jaxopt_edu.hashing import Structure, hashable
+from jaxopt_edu.words import nearest as nearest
+from jaxopt_edu.words import show as show
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -27,12 +28,15 @@ P = ParamSpec("P")
 # ------------------------------------------------------------------------------------- fields
 
 
-def static(*, default: Any = dataclasses.MISSING, among: Any = (), kw_only: bool = False) -> Any:
+def static(
+    *, default: Any = dataclasses.MISSING, among: Any = (), least: Any = None, kw_only: bool = False
+) -> Any:
     """A field that is structure: hashable, compared at trace time, never a leaf.
 
-    Where `among` names things, a string must be one of them.
+    Where `among` names things, a string must be one of them. least: the value is an integer of at
+    least this much, or with (1,) a tuple of integers of at least 1.
     """
-    metadata = {"static": True, "among": among}
+    metadata = {"static": True, "among": among, "least": least}
     return dataclasses.field(default=default, kw_only=kw_only, metadata=metadata)
 
 
@@ -201,35 +205,7 @@ def _repr(self: Any) -> str:
     return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def show(value: Any) -> str:
-    """One line for any value: functions by name, arrays of more than four numbers by shape."""
-    if isinstance(value, type):  # of numbers: a dtype
-        return repr(value.__name__)
-    if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
-        return value.__name__
-    array = hasattr(value, "dtype") and hasattr(value, "size")
-    if array and (isinstance(value, jax.core.Tracer) or value.size > 4):
-        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
-    if isinstance(value, tuple) and type(value) is tuple:
-        return f"({', '.join(map(show, value))}{',' if len(value) == 1 else ''})"
-    return " ".join(repr(value).split())
-
-
 # ------------------------------------------------------------------------------------- recipes
-
-
-def nearest(name: str, names: Any) -> str:
-    """The hint that ends an error about an unknown name."""
-    names = list(names)
-    short = {n.rsplit(".", 1)[-1]: n for n in reversed(names)} | {n: n for n in names}
-    initials = {"".join(word[0] for word in n.split("_") if word): n for n in reversed(short)}
-    last = name.rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(name, short, 1, 0.5)
-    if last in initials and len(last) > 1:  # lr, wd
-        return f"did you mean {short[initials[last]]!r}?"
-    if close:
-        return f"did you mean {short[close[0]]!r}?"
-    return f"there are: {', '.join(names)}" if names else "there is nothing to name"
 
 
 def check(x: Any) -> Any:
@@ -238,8 +214,10 @@ def check(x: Any) -> Any:
         if f.metadata.get("among"):
             given = getattr(x, f.name)
             for one in getattr(given, "alternatives", (given,)):
-                if isinstance(one, str):
+                if not callable(one) and not isinstance(one, StandIn):
                     resolve_among(f.name, one, f.metadata["among"])
+        if f.metadata.get("least") is not None:
+            check_sizes(f.name, getattr(x, f.name), f.metadata["least"])
         if "low" not in f.metadata:
             continue
         value, low, high = getattr(x, f.name), f.metadata["low"], f.metadata["high"]
@@ -256,8 +234,10 @@ def check(x: Any) -> Any:
     return x
 
 
-def resolve_among(field: str, value: str, names: Any) -> None:
-    """ValueError where value is none of the names."""
+def resolve_among(field: str, value: Any, names: Any) -> None:
+    """TypeError or ValueError where value is none of the names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{field} = {show(value)[:60]}: wanted one of: {', '.join(names)}")
     if value not in names:
         raise ValueError(f"{field} = {value!r} is unknown; {nearest(value, names)}")
 
@@ -266,6 +246,25 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
     """ValueError unless value is an integer of at least this much."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} = {value!r}: wanted an integer, at least {least}")
+
+
+def check_sizes(name: str, value: Any, least: Any) -> None:
+    """TypeError or ValueError unless value is such an integer, or tuple; see `static`."""
+    if isinstance(value, StandIn):
+        parts: Any = [(name, one, least) for one in _several(value)]
+    elif not isinstance(least, tuple):
+        return check_count(name, value, least)
+    elif isinstance(value, tuple | list):
+        parts = [(f"{name}[{k}]", one, least[0]) for k, one in enumerate(value)]
+    else:
+        raise TypeError(f"{name} = {show(value)}: wanted a tuple of sizes")
+    for part in parts:
+        check_sizes(*part)
+
+
+def _several(given: StandIn) -> tuple:
+    """The values that it may become, where it says so."""
+    return getattr(given, "alternatives", getattr(given, "options", ()))
 
 
 SEEDS = 2**32  # of jax.random: a seed is less

@@ -304,3 +304,23 @@ def test_lists_with_gaps_are_plain_tables(rows):
     wanted = np.array([[np.nan if v is None else v for v in row] for row in rows], float)
     found = plain("x", rows)
     np.testing.assert_array_equal(np.asarray(found, float), wanted)
+
+
+HUGE = [10**400, *range(N - 1)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: data.from_arrays([[v] for v in HUGE], Y),
+        lambda: data.from_arrays(X, HUGE, task="regression"),
+        lambda: data.from_arrays(pd.DataFrame({"a": HUGE}), Y, prepare="impute"),
+        lambda: data.standardize().fit([[1], [10**400]]),
+        lambda: data.min_max().fit([[1], [2]]).apply([[-(10**400)]]),
+    ],
+)
+def test_integers_beyond_floats_are_refused_by_their_place(call):
+    with pytest.raises(
+        ValueError, match=r"[xy] .*beyond float64 \(-?10{30,40}\.\.\. in row [01]\)"
+    ):
+        call()

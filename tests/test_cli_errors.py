@@ -1,6 +1,8 @@
 """Bad options end with exit code 2, one line that names them, and nothing written."""
 
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -147,3 +149,13 @@ def test_internal_errors_are_not_hidden(there, monkeypatch):
     monkeypatch.setattr(commands, "run_list", broken)
     with pytest.raises(KeyError):
         main(["list", "models"])
+
+
+@pytest.mark.parametrize("command", ["list functions", "list functions --json"])
+def test_a_reader_that_goes_away_is_no_error(command, monkeypatch, capsys):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        assert main(command.split()) == 0
+    assert capsys.readouterr().err == ""

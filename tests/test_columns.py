@@ -67,3 +67,22 @@ def test_text_that_ends_in_nul_is_kept():
     data = jo.data.from_arrays(table, np.arange(20) % 2, prepare="one_hot")
     assert data.features == ("a=p", "a=p\0")
     np.testing.assert_array_equal(data.prepare(table[:2]), np.eye(2))
+
+
+FLOATS = np.array([0.1, 1.1, 2.1, 1 / 3, 0.5])
+PRECISIONS = [float, np.float32, np.float16]
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "error"])
+@pytest.mark.parametrize("fitted", PRECISIONS)
+@pytest.mark.parametrize("given", PRECISIONS)
+def test_categories_of_two_precisions_are_compared_in_the_coarser_one(unknown, fitted, given):
+    encoded = jo.data.one_hot(unknown).fit(FLOATS[:, None].astype(fitted))
+    rows = FLOATS[:, None].astype(given)
+    for x in (rows, rows.astype(float), rows.astype(object)):  # what tables of kinds make of them
+        np.testing.assert_array_equal(encoded.apply(x)[np.argsort(FLOATS)], np.eye(5))
+
+
+def test_other_numbers_are_no_category():
+    encoded = jo.data.one_hot().fit([[0.5], [0.1]])
+    assert not encoded.apply([[0.5000000001], [0.1000001], [0.0]]).any()

@@ -14,16 +14,16 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "asides", "hashing", "value", "notebook", "names", "labels", "tree", "core", "schedules",
-    "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores", "lengths",
-    "regularizers", "prior", "transforms", "optimizers", "models", "data", "fingerprint",
-    "edited", "augment", "space", "targets", "ingredients", "experiment", "checks", "programs",
-    "workers", "engine", "widths", "monitor", "progress", "files", "lock", "plainly", "named",
-    "exchange", "disk", "formats", "describe", "archive", "saved", "model_file", "history",
-    "parallel", "fit", "hypergradient", "tune", "privacy", "federated", "sweep", "interop",
-    "explain", "validation", "functions", "race", "plot", "diagnose", "find", "report", "parse",
-    "options", "cache", "build", "leaderboard", "predictions", "commands", "cli", "launch",
-    "__main__",
+    "words", "asides", "hashing", "value", "notebook", "names", "labels", "tree", "core",
+    "schedules", "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores",
+    "lengths", "regularizers", "prior", "transforms", "optimizers", "models", "data",
+    "fingerprint", "edited", "augment", "space", "targets", "measures", "ingredients",
+    "experiment", "checks", "programs", "workers", "engine", "widths", "monitor", "progress",
+    "files", "lock", "plainly", "named", "exchange", "disk", "formats", "describe", "archive",
+    "saved", "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
+    "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
+    "diagnose", "find", "report", "parse", "options", "cache", "build", "leaderboard",
+    "predictions", "commands", "cli", "launch", "__main__",
 ]  # fmt: skip
 
 

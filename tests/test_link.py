@@ -79,3 +79,9 @@ def test_classes_are_those_that_accuracy_counts():
 def test_docstrings_and_signatures_are_kept():
     assert list(inspect.signature(losses.hinge_loss).parameters) == ["predictor_outputs", "targets"]
     assert losses.hinge_loss.__name__ == "hinge_loss"
+
+
+@pytest.mark.parametrize("link", [3, ["softmax"], b"log"])
+def test_a_link_is_a_name(link):
+    with pytest.raises(TypeError, match="link = .*: wanted one of: softmax, log, sigmoid"):
+        link_named(link)

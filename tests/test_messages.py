@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from flax import nnx
+from sklearn.metrics import accuracy_score
 
 import jaxopt_edu as jo
 from jaxopt_edu.ingredients import LOSSES, METRICS, OPTIMIZERS
@@ -132,6 +134,7 @@ def test_every_name_makes_what_it_names():
         ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
         ({"loss": "cross_entropy"}, "unknown loss 'cross_entropy'; did you mean 'softmax_cross_e"),
         ({"metrics": ("acuracy",)}, "unknown metric 'acuracy'; did you mean 'accuracy'"),
+        ({"loss": "accuracy"}, "loss = 'accuracy' is a metric: wanted a loss"),
         ({"loss": "with_numbers"}, "unknown loss 'with_numbers'"),
         ({"optimizer": jo.choice("adam", "sgdd")}, "unknown optimizer 'sgdd'; did you mean 'sgd'"),
     ],
@@ -157,6 +160,34 @@ def test_unknown_names_are_refused_with_the_nearest(changes, message):
         ({"optimizer": 1e-3}, r"optimizer = 0.001: wanted an optimizer, such as jo.adam\(1e-3\)"),
         ({"optimizer": None}, "optimizer = None: wanted an optimizer"),
         ({"optimizer": jo.from_optax(optax.lbfgs)}, "optax.lbfgs: its update wants .*'value_fn'"),
+        ({"loss": jo.metrics.accuracy}, "loss = accuracy is a metric: wanted a loss"),
+        (
+            {"loss": lambda p, y: p.mean()},
+            r"loss = <lambda> gives the shape \(\): wanted one number",
+        ),
+        ({"loss": lambda p: p}, "loss = <lambda> does not run on .* takes 1 positional"),
+        ({"loss": lambda p, y: p @ y @ p}, "loss = <lambda> does not run on float32"),
+        ({"loss": optax.sigmoid_binary_cross_entropy}, "loss = sigmoid_bin.* is for two classes"),
+        ({"loss": optax.losses.cosine_distance}, "loss = cosine_distance does not run on float32"),
+        (
+            {"metrics": (accuracy_score,)},
+            "metric = accuracy_score .*sklearn.*in a compiled program",
+        ),
+        (
+            {"metrics": (lambda p, y: p,)},
+            r"metric = <lambda> gives the shape .*: wanted one number",
+        ),
+        (
+            {"metrics": ("precision",)},
+            "metric = precision does not run on .*'binary' with 3 classes",
+        ),
+        ({"augment": lambda x, y: (x, y)}, r"augment = <lambda> .*wanted \(key, x, y\) -> x, y"),
+        (
+            {"augment": lambda k, x, y: x},
+            r"augment = <lambda> gives .*wanted \(key, x, y\) -> x, y",
+        ),
+        ({"augment": lambda k, x, y: (x[:3], y)}, "augment = .*: wanted as many targets as"),
+        ({"augment": lambda k, x, y: (x[:, :3], y)}, "augment = .* examples of the same shape"),
         ({"loss": 3}, "loss = 3: wanted a function of predictions and labels"),
         ({"metrics": 3}, "metrics = 3: wanted a tuple of functions"),
         ({"metrics": (3,)}, "metrics: 3: wanted functions"),
@@ -254,3 +285,101 @@ def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
     with pytest.raises(TypeError, match=message):
         call()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: jo.data.load(3), "dataset = 3: wanted one of: digits, "),
+        (lambda: jo.data.load(["iris"]), "dataset = .*iris.*: wanted one of"),
+        (lambda: jo.data.impute(0), "strategy = 0: wanted one of: mean"),
+        (lambda: jo.data.one_hot(True), "unknown = True: wanted one of: ignore"),
+        (lambda: jo.data.k_fold(np.ones((9, 2)), 3), "data = ndarray: wanted a Data"),
+        (lambda: jo.functions.find(3), "unknown function 3"),
+        (lambda: jo.fit([TRAINING], 2), "list has no init: .*fit takes one, sweep several"),
+        (lambda: jo.hypergradient([TRAINING], 2), "list has no init: .* takes one, sweep several"),
+        (lambda: jo.race("booth", 3), "optimizers = 3: wanted a list of names, or a dict"),
+        (lambda: jo.load_study(3), "directory = 3: wanted the name of one"),
+        (lambda: jo.rank_features(3), "run = int: wanted a Run"),
+        (lambda: jo.data.on(3, "one_hot"), "on: columns = 3: wanted names or positions"),
+        (lambda: jo.data.select(3), "select: columns = 3: wanted names or positions"),
+        (lambda: fit().evaluate(IRIS.test.x, 3), "labels = 3: wanted one for each row"),
+        (lambda: fit().save(3), "path = int 3: wanted the name of a file"),
+        (lambda: jo.load_model(None), "path = NoneType None: wanted the name of a file"),
+        (lambda: jo.load_model(3), "path = int 3: wanted the name of a file"),
+        (lambda: jo.losses.huber_loss([1.0], [2.0], delta="a"), "delta = 'a': wanted a number"),
+        (lambda: jo.losses.sigmoid_focal_loss([1.0], [1], alpha="a"), "alpha = 'a': wanted a num"),
+        (
+            lambda: jo.losses.softmax_cross_entropy_with_integer_labels(
+                np.eye(2), [0, 1], label_smoothing="x"
+            ),
+            "label_smoothing = 'x': wanted a number",
+        ),
+        (lambda: jo.losses.with_numbers(jo.losses.huber_loss, delta="a"), "delta = 'a': wanted"),
+        (lambda: jo.losses.class_weighted(TRAINING.loss, {"a": 1, "b": 2}), "weights = {'a': 1"),
+        (lambda: jo.losses.class_weighted(TRAINING.loss, 3), "weights = 3: wanted one for each"),
+        (
+            lambda: fit(loss=jo.losses.class_weighted(TRAINING.loss, (1, 2, 3, 4))),
+            "has 4 weights; the data have 3 classes",
+        ),
+        (lambda: jo.losses.with_numbers(3, delta=1.0), "loss = 3: wanted a function"),
+        (lambda: jo.models.Linear("3"), "inputs = '3': wanted an integer, at least 1"),
+        (lambda: jo.models.Linear(3, 2.0), "outputs = 2.0: wanted an integer, at least 1"),
+        (lambda: jo.models.Linear(3, jo.choice(1, 0)), "outputs = 0: wanted an integer"),
+        (lambda: jo.models.MLP(()), r"sizes = \(\): wanted \(inputs, hidden"),
+        (lambda: jo.models.MLP((2, -1, 2)), r"sizes\[1\] = -1: wanted an integer, at least 1"),
+        (lambda: jo.models.MLP((2, jo.choice(3, 2.5), 2)), r"sizes\[1\] = 2.5: wanted an integer"),
+        (lambda: jo.models.MLP("ab"), "sizes = 'ab': wanted a tuple"),
+        (lambda: jo.models.CNN((8, 8), filters=8), "filters = 8: wanted a tuple of sizes"),
+        (lambda: jo.models.Transformer(4, tokens=2, heads=0), "heads = 0: wanted an integer"),
+        (lambda: jo.plot.plot_run(3), "run = int: plot_run wants a Run"),
+        (lambda: jo.plot.plot_history(TRAINING), "study = Training: plot_history wants a Study"),
+        (lambda: jo.plot.plot_race(result=3), "result = int: plot_race wants a Race"),
+    ],
+)  # fmt: skip
+def test_what_no_argument_can_be_is_refused_by_its_name(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+TABLE = pd.DataFrame({"city": ["a", "b"] * 10, "age": np.arange(20.0), "none": np.nan})
+CLASSES = np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: jo.data.from_arrays(TABLE, CLASSES, prepare={"city": "one_hot"}),
+            r"for some columns wanted jo.data.on\(\['city'\], 'one_hot'\)",
+        ),
+        (
+            lambda: jo.data.from_arrays(TABLE[["age", "none"]], CLASSES, prepare="impute"),
+            "impute: column 'none' has no value in the training part",
+        ),
+        (
+            lambda: jo.data.impute().fit(TABLE[["age", "none"]]),
+            "impute: column 'none' has no value in the training part",
+        ),
+        (
+            lambda: jo.data.standardize().fit(np.array([[b"a"]], object)),
+            r"holds bytes \(b'a' in row 0\); wanted a table of numbers$",
+        ),
+        (
+            lambda: jo.metrics.precision([0, 1, 2], [0, 1, 2]),
+            "class 2: wanted 0 to 1, as n_classes = 2: more want n_classes= and an average=",
+        ),
+        (
+            lambda: jo.metrics.confusion_matrix([0, 1, 1], [0, 1, 2], n_classes=2),
+            "class 2: wanted 0 to 1, as n_classes = 2",
+        ),
+        (
+            lambda: fit(loss=jo.losses.softmax_cross_entropy),
+            "wanted softmax_cross_entropy_with_integer_labels with 3 outputs",
+        ),
+        (lambda: fit(metrics=("f1",)), "unknown metric 'f1'; did you mean 'f1_score'"),
+    ],
+)
+def test_messages_say_the_way_out(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()

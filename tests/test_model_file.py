@@ -529,3 +529,32 @@ def test_a_messy_table_is_trained_on_saved_and_answered_elsewhere(tmp_path):
     for value in frame.spent.dropna():
         assert struct.pack("<d", value) not in held and repr(float(value)).encode() not in held
         assert value not in fitted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"metrics": ("f1_scor",)}, "unknown metric 'f1_scor'; did you mean 'f1_score'"),
+        ({"loss": "hinge"}, "unknown loss 'hinge'; did you mean 'hinge_loss'"),
+        ({"loss": 3}, "loss = 3: wanted a function"),
+        ({"metrics": 3}, "metrics = 3: wanted a tuple of functions"),
+        ({"model": 3}, "model = 3 has no init"),
+        ({"loss": jo.metrics.accuracy}, "loss = accuracy is a metric"),
+        ({"loss": "hinge_loss"}, "loss = hinge_loss wants targets -1 and 1"),
+        ({"loss": "squared_error"}, "loss = squared_error measures numbers"),
+        ({"loss": lambda p, y: p.mean()}, "loss = <lambda> gives the shape"),
+        ({"metrics": "r2_score"}, "metric = r2_score measures numbers"),
+    ],
+    ids=str,
+)
+def test_what_is_given_beside_a_file_is_the_callers(tmp_path, given, message):
+    y = np.arange(12) % 2
+    data = jo.data.from_arrays(np.arange(24.0).reshape(12, 2), y)
+    loss = jo.losses.softmax_cross_entropy_with_integer_labels
+    run = jo.fit(jo.Training(jo.models.Linear(2, 2), loss, jo.sgd(0.1), data), 1)
+    run.save(tmp_path / "m.jo")
+    with pytest.raises((TypeError, ValueError), match=message) as told:
+        jo.load_model(tmp_path / "m.jo", **given)
+    assert "damaged" not in str(told.value)
+    named = jo.load_model(tmp_path / "m.jo", metrics=("accuracy", "f1_score"))
+    assert set(named.evaluate(np.ones((2, 2)), y[:2])) == {"loss", "accuracy", "f1_score"}

@@ -144,3 +144,10 @@ def test_cells_are_what_the_training_part_had(tmp_path):
     assert found["a"].tolist() == ["01", None, "2"]
     np.testing.assert_array_equal(found["b"], [1000, np.nan, 1])
     assert as_csv(["x"], [['a "b"'], [1.5]]) == 'x\n"a ""b"""\n1.5\n'
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_named(tmp_path, separator):
+    path = written(tmp_path, f"a{separator}b\n1{separator}2\n")
+    with pytest.raises(ValueError, match="its cells are separated by .*: wanted ','"):
+        read_csv(path, Columns(("a", "b"), (2,), named=True))

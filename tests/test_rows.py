@@ -500,3 +500,26 @@ def test_labels_that_are_their_own_numbers_need_no_mark():
     assert type(d.test.y) is np.ndarray
     run = jo.fit(dataclasses.replace(RUN.experiment, data=d), steps=1)
     assert run.evaluate(d.test.x, d.test.y) == run.evaluate(d.test.x, d.test.y.tolist())
+# ----------------------------------------------------------------------- what is no such argument
+
+
+@pytest.mark.parametrize("prepared", ["False", 0, "yes", np.ones(2)])
+def test_prepared_is_true_false_or_none(prepared):
+    for call in (
+        lambda: RUN.predict(FRAME, prepared=prepared),
+        lambda: RUN.predict("test", prepared=prepared),
+        lambda: RUN.predict_proba(FRAME, prepared=prepared),
+        lambda: RUN.evaluate(FRAME, WORDS, prepared=prepared),
+    ):
+        with pytest.raises(TypeError, match="prepared = .*: wanted True, False or None"):
+            call()
+    assert RUN.evaluate(FRAME, WORDS, prepared=np.False_) == RUN.evaluate(FRAME, WORDS)
+
+
+@pytest.mark.parametrize("y", [[1.0, np.nan, 2.0], [1.0, np.inf, 2.0], [1.0, None, 2.0]])
+def test_labels_that_are_missing_are_refused_by_their_row(y):
+    run = trained(FRAME.age.to_numpy(), jo.losses.squared_error, 1)
+    with pytest.raises(ValueError, match="labels hold.*row 1|row 1.*"):
+        run.evaluate(FRAME[:3], y)
+    with pytest.raises(ValueError, match="labels|label"):
+        RUN.evaluate(FRAME[:3], y)

@@ -80,6 +80,30 @@ def test_losses_refuse_targets_they_are_not_for(loss, data, outputs, message):
         training(loss, data, outputs).check()
 
 
+@pytest.mark.parametrize(
+    ("loss", "data", "outputs", "scored"),
+    [
+        (L.hinge_loss, "signs", 1, {"loss"}), (optax.hinge_loss, "signs", 1, {"loss"}),
+        (L.sigmoid_binary_cross_entropy, "shares", 2, {"loss"}),
+        (L.with_numbers(L.sigmoid_focal_loss, gamma=1.0), "shares", 2, {"loss"}),
+        (functools.partial(L.softmax_cross_entropy, axis=-1), "shares", 2, {"loss"}),
+        (L.kl_divergence, "shares", 2, {"loss"}),
+        (L.huber_loss, "numbers", 1, {"loss", "r2_score"}),
+        (lambda p, y: (p - y) ** 2, "numbers", 1, {"loss", "r2_score"}),
+        (L.sigmoid_binary_cross_entropy, "two", 1, {"loss", "accuracy"}),
+    ],
+)  # fmt: skip
+def test_outputs_are_not_compared_with_numbers_that_they_are_not(loss, data, outputs, scored):
+    assert set(training(loss, data, outputs).score_modes) == scored
+
+
+@pytest.mark.parametrize("metric", ["accuracy", functools.partial(M.f1_score, average="macro")])
+def test_classes_of_a_regression_are_refused_with_the_way_out(metric):
+    wrong = training(L.hinge_loss, "signs", 1, metrics=(metric,))
+    with pytest.raises(ValueError, match=r"metric = .* counts classes; .*y.astype\(int\)"):
+        jo.fit(wrong, 2)
+
+
 def test_every_way_to_train_asks_first():
     wrong = training(L.sigmoid_binary_cross_entropy, "three", 1)
     space = dataclasses.replace(wrong, optimizer=jo.sgd(jo.log_uniform(0.1, 1.0)))

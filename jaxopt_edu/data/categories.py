@@ -13,6 +13,7 @@ from jaxopt_edu.value import pytree, recipe, static
 __all__ = ["OneHot", "one_hot"]
 
 UNKNOWN = ("ignore", "error")
+COARSER = (np.float32, np.float16)
 
 
 @pytree
@@ -26,12 +27,13 @@ class Encoded(Fitted):
     def apply(self, x):
         x = table(by_name(x, self.columns))
         check_columns(x, (len(self.categories),))
-        for j, (column, known) in enumerate(zip(x.T, self.categories, strict=True)):
+        given = list(map(_as_known, x.T, self.categories))
+        for j, (column, known) in enumerate(zip(given, self.categories, strict=True)):
             name = self.columns[j] if self.columns else j
             _check_kind(column, known, name)
             if self.unknown == "error":
                 _check_known(column, known, name)
-        columns = zip(x.T, self.categories, strict=True)
+        columns = zip(given, self.categories, strict=True)
         return np.concatenate(
             [np.stack([_equal(column, c) for c in known], 1) for column, known in columns], axis=1
         ).astype(float)
@@ -47,7 +49,7 @@ class OneHot(Preparation):
 
     The values are those of the training part, sorted.
     unknown: what becomes of a value that it does not hold: all zeros ("ignore"), or an error that
-        names the column.
+        names the column. Floats of two precisions are compared in the coarser one.
     Shapes: x (n, d) -> (n, number of values in all columns).
     Agrees with: sklearn.preprocessing.OneHotEncoder(handle_unknown="ignore"), exactly.
 
@@ -68,6 +70,38 @@ class OneHot(Preparation):
             of_one_kind("one_hot", "x", column, names[j] if names else j)
         known = tuple(tuple(np.unique(column).tolist()) for column in x.T)
         return Encoded(known, self.unknown, tuple(names))
+
+
+def _as_known(column: ndarray, known: tuple) -> ndarray:
+    """A column in which floats that are a category in the coarser precision are that category."""
+    floats = [c for c in known if isinstance(c, float)]
+    if not floats or column.dtype.kind not in "fO":
+        return column
+    values = column.tolist()
+    others = {v for v in values if isinstance(v, float)}.difference(known)
+    near: dict[float, float] = {}
+    for coarse in COARSER:
+        sure = column.dtype == coarse
+        rounded = {_rounded(c, coarse): c for c in floats}
+        own = {c for c in floats if _came_from(c, coarse)}
+        for v in others - near.keys():
+            if v in rounded and (sure or _came_from(v, coarse)):
+                near[v] = rounded[v]
+            elif _rounded(v, coarse) in own:
+                near[v] = _rounded(v, coarse)
+    if not near:
+        return column.astype(float) if column.dtype.kind == "f" else column
+    return np.array([near.get(v, v) for v in values], float if column.dtype.kind == "f" else object)
+
+
+def _rounded(v: float, coarse: Any) -> float:
+    with np.errstate(over="ignore"):
+        return float(coarse(v))
+
+
+def _came_from(v: float, coarse: Any) -> bool:
+    """Whether v shows that it was of this precision: as one it has a shorter decimal form."""
+    return _rounded(v, coarse) == v != float(str(coarse(v)))
 
 
 def _equal(column: ndarray, category: Any) -> ndarray:

@@ -166,6 +166,8 @@ def k_fold(
     >>> jo.data.k_fold(data, [halves, halves[::-1]]).at(1).train.size
     73
     """
+    if not isinstance(data, Data | Folds):
+        raise TypeError(f"data = {type(data).__name__}: wanted a Data, as from_arrays(x, y) makes")
     data = data.of if isinstance(data, Folds) else data
     asked, y, seed = as_folds(folds), data.pool_targets, check_seed(seed, None)
     if isinstance(asked, int):

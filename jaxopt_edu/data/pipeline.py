@@ -104,6 +104,8 @@ def on(columns: Iterable[int | str], preparation: Any) -> On:
 
 def _chosen(what: str, columns: Any) -> tuple[int | str, ...]:
     """Names and positions as they were given; TypeError for anything else."""
+    if not isinstance(columns, Iterable):
+        raise TypeError(f"{what}: columns = {columns!r}: wanted names or positions, such as [0, 2]")
     given = (columns,) if isinstance(columns, str) else tuple(columns)
     for c in given:
         if isinstance(c, bool | np.bool_) or not (isinstance(c, str) or hasattr(c, "__index__")):
@@ -275,6 +277,9 @@ def preparation_of(spec: Any) -> Preparation:
         return pipeline()
     if isinstance(spec, list | tuple):
         return pipeline(*spec)
+    if isinstance(spec, dict) and spec and not {*spec} <= {*RECIPES}:
+        parts = ", ".join(f"jo.data.on([{c!r}], {p!r})" for c, p in spec.items())
+        raise ValueError(f"prepare = {spec!r}: for some columns wanted {parts}")
     name, arguments = next(iter(spec.items())) if isinstance(spec, dict) else (spec, {})
     if not isinstance(name, str):
         raise TypeError(f"prepare = {spec!r} is no preparation; there are {', '.join(RECIPES)}")

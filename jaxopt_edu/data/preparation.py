@@ -220,15 +220,19 @@ class Impute(Preparation):
         return True
 
     def fit(self, x):
-        names, x = column_names(x), table(x)
+        return self.fit_named(x, column_names(x))
+
+    def fit_named(self, x, names):
+        own, x = column_names(x), table(x)
         present = ~is_missing(x)
         empty = np.flatnonzero(~present.any(axis=0))
         if empty.size:
-            raise ValueError(f"impute: column {empty[0]} has no value in the training part")
+            column = repr(names[empty[0]]) if names else empty[0]
+            raise ValueError(f"impute: column {column} has no value in the training part")
         check, statistic = STATISTICS[self.strategy]
         columns = [check(column, j) for j, column in enumerate(x.T)]
         pairs = zip(columns, present.T, strict=True)
-        return Filled(tuple(statistic(column[there]) for column, there in pairs), names)
+        return Filled(tuple(statistic(column[there]) for column, there in pairs), own)
 
 
 impute = recipe("impute", Impute)

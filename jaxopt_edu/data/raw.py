@@ -50,8 +50,8 @@ def checked(raw: Raw, fills: bool) -> Raw:
     resolve_among("task", raw.task, ("classification", "regression"))
     for part, (x, y) in raw.pairs().items():
         _check_shapes(part, x, y, raw.x)
-        _check_values(f"{part}x", x, fills, raw.features)
-        _check_values(f"{part}y", y, False, ())
+        check_values(f"{part}x", x, fills, raw.features)
+        check_values(f"{part}y", y, False, ())
     return _regression(raw) if raw.task == "regression" else _classification(raw)
 
 
@@ -68,7 +68,7 @@ def _check_shapes(part: str, x: ndarray, y: ndarray, first: ndarray) -> None:
         raise ValueError(f"{part}x has shape {x.shape}: there is nothing in it")
 
 
-def _check_values(what: str, a: ndarray, fills: bool, names: tuple[str, ...]) -> None:
+def check_values(what: str, a: ndarray, fills: bool, names: tuple[str, ...]) -> None:
     """ValueError where a holds infinity, or a missing value that nothing fills."""
     if a.dtype.kind not in "fO":
         return

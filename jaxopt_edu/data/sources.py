@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxopt_edu.data.files import read_mnist
 from jaxopt_edu.data.raw import Raw
-from jaxopt_edu.value import nearest
+from jaxopt_edu.value import nearest, show
 
 __all__ = ["datasets"]
 
@@ -68,6 +68,8 @@ def datasets() -> tuple[str, ...]:
 
 def read(name: str, seed: int, path: Any) -> Raw:
     """The raw data of that name."""
+    if not isinstance(name, str):
+        raise TypeError(f"dataset = {show(name)}: wanted one of: {', '.join(SOURCES)}")
     if name not in SOURCES:
         raise ValueError(f"dataset {name!r} is unknown; {nearest(name, SOURCES)}")
     if path is not None and name != "mnist":

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_edu.core import Scalar
 from jaxopt_edu.link import linked
-from jaxopt_edu.shapes import class_labels, floats, pair
+from jaxopt_edu.shapes import check_scalar, class_labels, floats, pair
 from jaxopt_edu.tree import is_float, wide
 
 Axis = int | tuple[int, ...] | None
@@ -71,6 +71,8 @@ def sigmoid_focal_loss(
     >>> print(f"{jo.losses.sigmoid_focal_loss(2.0, 1):.4f}")  # cross-entropy says 0.1269
     0.0018
     """
+    check_scalar("gamma", gamma)
+    check_scalar("alpha", alpha)
     x, y = pair(logits, labels, ("logits", "labels"))
     wrong = y * jax.nn.sigmoid(-x) + (1 - y) * jax.nn.sigmoid(x)
     loss = _focus(wrong, gamma) * sigmoid_binary_cross_entropy(x, y)
@@ -160,6 +162,7 @@ def softmax_cross_entropy_with_integer_labels(
     log_q = _log_softmax(x, mask)
     loss = jnp.sum(jnp.where(here, -log_q, 0), -1)
     if label_smoothing is not None:
+        check_scalar("label_smoothing", label_smoothing)
         mean = -jnp.mean(log_q, -1, where=mask | ~jnp.any(mask, -1, keepdims=True))
         loss = (1 - label_smoothing) * loss + label_smoothing * mean
     known = jnp.any(here, -1)
@@ -183,6 +186,7 @@ def softmax_focal_loss_with_integer_labels(
     >>> print(f"{loss:.4f}")  # cross-entropy says 0.1269
     0.0018
     """
+    check_scalar("gamma", gamma)
     loss = softmax_cross_entropy_with_integer_labels(logits, labels)
     return _focus(-jnp.expm1(-loss), gamma) * loss
 
@@ -201,6 +205,7 @@ def smooth_labels(
     >>> jo.losses.smooth_labels([0.0, 1.0], 0.1)
     Array([0.05, 0.95], dtype=float32)
     """
+    check_scalar("alpha", alpha)
     y = jnp.asarray(labels)
     y = wide(y) if is_float(y) else y.astype(float)
     mask = _mask(where, y, axis)

@@ -7,6 +7,7 @@ from typing import Any
 from jax import Array
 
 from jaxopt_edu.link import link_of
+from jaxopt_edu.shapes import check_scalar
 from jaxopt_edu.value import nearest, pytree, show, static
 
 
@@ -40,8 +41,11 @@ def with_numbers(loss: Callable, **numbers: Any) -> WithNumbers:
     >>> jo.losses.with_numbers(jo.losses.huber_loss, delta=0.5)
     with_numbers(huber_loss, delta=0.5)
     """
+    if not callable(loss):
+        raise TypeError(f"loss = {loss!r}: wanted a function of (predictions, targets)")
     known = list(inspect.signature(loss).parameters)[2:]
-    for name in numbers:
+    for name, value in numbers.items():
         if name not in known:
             raise TypeError(f"{show(loss)} takes no number {name!r}; {nearest(name, known)}")
+        check_scalar(name, value)
     return WithNumbers(loss, numbers)

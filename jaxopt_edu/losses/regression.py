@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_edu.core import Scalar
 from jaxopt_edu.link import linked
-from jaxopt_edu.shapes import floats, pair
+from jaxopt_edu.shapes import check_scalar, floats, pair
 
 
 def _error(predictions: Any, targets: Any) -> Array:
@@ -68,6 +68,7 @@ def huber_loss(
     >>> jo.losses.huber_loss([1.0, 4.0], [2, 2])
     Array([0.5, 1.5], dtype=float32)
     """
+    check_scalar("delta", delta)
     e = _error(predictions, targets)
     c = jnp.clip(e, -delta, delta)
     return c * (e - c / 2)

@@ -62,8 +62,8 @@ class ClassWeighted:
 def class_weighted(loss: Callable, weights: Iterable[Scalar]) -> ClassWeighted:
     """A loss in which an example counts by its class: see `ClassWeighted`.
 
-    Errors: TypeError where the loss is no function; ValueError for fewer than two weights, or a
-        negative one.
+    Errors: TypeError where the loss is no function or weights have no order; ValueError for fewer
+        than two weights, or a negative one.
 
     >>> import jaxopt_edu as jo
     >>> jo.losses.class_weighted(jo.losses.multiclass_hinge_loss, [1, 10])
@@ -71,6 +71,10 @@ def class_weighted(loss: Callable, weights: Iterable[Scalar]) -> ClassWeighted:
     """
     if not callable(loss):
         raise TypeError(f"loss = {loss!r}: wanted a function of (predictions, targets)")
+    if isinstance(weights, str | bytes | dict | set) or not isinstance(weights, Iterable):
+        raise TypeError(
+            f"weights = {weights!r}: wanted one for each class, in the order of data.targets"
+        )
     given = tuple(weights)
     if len(given) < 2:
         raise ValueError(f"weights = {given}: wanted one for each class")

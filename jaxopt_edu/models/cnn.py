@@ -50,12 +50,12 @@ class CNN:
     CNN(shape=(8, 8), outputs=10, gain=1.0)
     """
 
-    shape: tuple[int, ...] = static()
-    outputs: int = static(default=1)
-    filters: tuple[int, ...] = static(default=(8, 16))
-    hidden: tuple[int, ...] = static(default=(64,))
-    kernel: int = static(default=3)
-    pool: int = static(default=2)
+    shape: tuple[int, ...] = static(least=(1,))
+    outputs: int = static(least=1, default=1)
+    filters: tuple[int, ...] = static(least=(1,), default=(8, 16))
+    hidden: tuple[int, ...] = static(least=(1,), default=(64,))
+    kernel: int = static(least=1, default=3)
+    pool: int = static(least=1, default=2)
     activation: Any = static(default="relu", among=ACTIVATIONS)
     dropout: Any = number(0, 1, default=None, smooth=False)
     initial: str = static(default="he", among=VARIANCES)

@@ -24,8 +24,8 @@ class Linear:
     Linear(inputs=4, outputs=3)
     """
 
-    inputs: int = static()
-    outputs: int = static(default=1)
+    inputs: int = static(least=1)
+    outputs: int = static(least=1, default=1)
     intercept: bool = static(default=True)
 
     def init(self, key):

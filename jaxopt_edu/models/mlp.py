@@ -48,7 +48,7 @@ class MLP:
     MLP(sizes=(64, 32, 10), dropout=0.1, gain=1.0)
     """
 
-    sizes: tuple[int, ...] = static()
+    sizes: tuple[int, ...] = static(least=(1,))
     activation: Any = static(default="relu", among=ACTIVATIONS)
     dropout: Any = number(0, 1, default=None, smooth=False)
     initial: str = static(default="he", among=VARIANCES)
@@ -59,8 +59,8 @@ class MLP:
         check_model(self)
         if isinstance(self.sizes, StandIn):
             return
-        if not isinstance(self.sizes, tuple | list):
-            raise TypeError(f"sizes = {self.sizes!r}: wanted (inputs, hidden..., outputs)")
+        if len(self.sizes) < 2:
+            raise ValueError(f"MLP: sizes = {self.sizes}: wanted (inputs, hidden..., outputs)")
         hidden = self.sizes[1:-1]
         if any(isinstance(n, StandIn) for n in hidden):
             return
@@ -71,8 +71,6 @@ class MLP:
 
     def init(self, key):
         layers = list(pairwise(self.sizes))
-        if not layers:
-            raise ValueError(f"MLP: sizes = {self.sizes}: wanted (inputs, hidden..., outputs)")
         keys, fans = jax.random.split(key, len(layers)), list(pairwise(self.counts))
         params = [
             layer_init(k, (inputs,), outputs, fan, self.initial, self.gain)

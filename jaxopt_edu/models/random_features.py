@@ -38,9 +38,9 @@ class RandomFeatures:
     RandomFeatures(inputs=64, outputs=10, gamma=0.015625)
     """
 
-    inputs: int = static()
-    outputs: int = static(default=1)
-    features: int = static(default=1000)
+    inputs: int = static(least=1)
+    outputs: int = static(least=1, default=1)
+    features: int = static(least=1, default=1000)
     gamma: Any = number(0, kw_only=True)
     seed: int = static(default=0)
 

@@ -35,8 +35,8 @@ class SoftTree:
     SoftTree(inputs=64, outputs=10, depth=5, beta=1.0, gain=1.0)
     """
 
-    inputs: int = static()
-    outputs: int = static(default=1)
+    inputs: int = static(least=1)
+    outputs: int = static(least=1, default=1)
     depth: int = static(default=6)
     beta: Any = number(0, default=1.0)
     gain: Any = number(0, default=1.0)
@@ -83,8 +83,8 @@ class ObliviousTrees:
     ObliviousTrees(inputs=64, outputs=10, trees=8, depth=4, beta=1.0, gain=1.0)
     """
 
-    inputs: int = static()
-    outputs: int = static(default=1)
+    inputs: int = static(least=1)
+    outputs: int = static(least=1, default=1)
     trees: int = static(default=16)
     depth: int = static(default=6)
     beta: Any = number(0, default=1.0)

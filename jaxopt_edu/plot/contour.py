@@ -13,6 +13,7 @@ from jaxopt_edu.plot.figure import (
     mark_best,
     new_figure,
     nothing,
+    of,
     plain,
     points,
     score_range,
@@ -30,6 +31,7 @@ GRID = 80
 NEAR = 0.5  # the weight of trials that a place of the map needs: that of one at 1.2 bandwidths
 
 
+@of(Study)
 def plot_contour(study: Study, x: str | None = None, y: str | None = None) -> "Figure":
     """The score over two hyperparameters as a map, dark where it is good, under the trials.
 

@@ -15,6 +15,7 @@ from jaxopt_edu.plot.figure import (
     key,
     mark_deaths,
     new_figure,
+    of,
     plain,
     scale_scores,
     scale_steps,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@of(Study)
 def plot_curves(study: Study) -> "Figure":
     """The learning curves of all trials by rank, dark is good, the best one bold.
 
@@ -144,6 +146,7 @@ def _mark_best(axes: "Axes", study: Study, best: np.ndarray) -> None:
 # --------------------------------------------------------------------------------------- a run
 
 
+@of(Run)
 def plot_run(run: Run) -> "Figure":
     """The scores of a run over its steps: the losses in one panel, each other score in its own."""
     figure = new_figure()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxopt_edu.explain import PartialDependence
-from jaxopt_edu.plot.figure import BEST, COLOURS, headline, key, new_figure, plain, sign, tidy
+from jaxopt_edu.plot.figure import BEST, COLOURS, headline, key, new_figure, of, plain, sign, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MOST_CURVES = 200
 
 
+@of(PartialDependence)
 def plot_dependence(
     found: PartialDependence, *, name: str = "feature", title: str | None = None
 ) -> "Figure":

@@ -12,6 +12,7 @@ from jaxopt_edu.plot.figure import (
     key,
     new_figure,
     nothing,
+    of,
     points,
     status_signs,
     tidy,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@of(Study)
 def plot_divergence(study: Study, x: str | None = None, y: str | None = None) -> "Figure":
     """What became of each trial over two hyperparameters; red is the share that diverged near by.
 

@@ -1,10 +1,13 @@
 """What all pictures share: a canvas of their own, colours, scales, and how they become files."""
 
+import functools
+import inspect
 import io
 import os
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from jaxopt_edu.sweep import Study
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 INCHES, DPI = (9.6, 6.4), 125  # 1200 x 800 pixels
 # the colours of Okabe & Ito (2008), which the colour-blind tell apart, without their yellow
@@ -28,6 +34,26 @@ LOOKS = {
     "interrupted": ("#E69F00", "s", False),
     "diverged": (DEAD, "x", True),
 }
+
+
+def of(kind: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A picture of one kind of value, which is its first argument: TypeError for another."""
+
+    def checked(plot: Callable[P, T]) -> Callable[P, T]:
+        name = next(iter(inspect.signature(plot).parameters))
+
+        @functools.wraps(plot)
+        def picture(*args: P.args, **kwargs: P.kwargs) -> T:
+            given = args[0] if args else kwargs.get(name)
+            if (args or name in kwargs) and not isinstance(given, kind):
+                raise TypeError(
+                    f"{name} = {type(given).__name__}: {plot.__name__} wants a {kind.__name__}"
+                )
+            return plot(*args, **kwargs)
+
+        return picture
+
+    return checked
 
 
 def new_figure() -> "Figure":

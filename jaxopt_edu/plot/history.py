@@ -12,6 +12,7 @@ from jaxopt_edu.plot.figure import (
     mark_best,
     mark_deaths,
     new_figure,
+    of,
     plain,
     points,
     scale_scores,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@of(Study)
 def plot_history(study: Study) -> "Figure":
     """The score of each trial in the order of their numbers; the line is the best up to there.
 

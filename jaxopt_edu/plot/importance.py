@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxopt_edu.plot.figure import COLOURS, headline, new_figure, nothing, plain, tidy
+from jaxopt_edu.plot.figure import COLOURS, headline, new_figure, nothing, of, plain, tidy
 from jaxopt_edu.plot.scores import costs, present, score_name, title_of
 from jaxopt_edu.sweep import Study
 from jaxopt_edu.sweep.record import DIVERGED
@@ -38,6 +38,7 @@ def importance_of_divergence(study: Study) -> dict[str, float]:
     return _shares(study, (study.columns["status"] == DIVERGED).astype(float), None)
 
 
+@of(Study)
 def plot_importance(study: Study) -> "Figure":
     """The shares of `importance` as bars, the largest on top."""
     figure = new_figure()

@@ -14,6 +14,7 @@ from jaxopt_edu.plot.figure import (
     log_ticks,
     mark_deaths,
     new_figure,
+    of,
     plain,
     scale_scores,
     score_range,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 6
 
 
+@of(Study)
 def plot_landscape(study: Study) -> "Figure":
     """The score of every trial against the two numbers that matter most (see `importance`).
 

@@ -14,6 +14,7 @@ from jaxopt_edu.plot.figure import (
     headline,
     key,
     new_figure,
+    of,
     plain,
     score_range,
     sign,
@@ -30,6 +31,7 @@ MOST_AXES = 9
 LACKING = -0.1  # where a line passes the axis of a hyperparameter that its trial does not have
 
 
+@of(Study)
 def plot_parallel(study: Study) -> "Figure":
     """Every trial as a line through its hyperparameters; the last axis is the score.
 

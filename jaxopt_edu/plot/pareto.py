@@ -12,6 +12,7 @@ from jaxopt_edu.plot.figure import (
     log_ticks,
     mark_best,
     new_figure,
+    of,
     plain,
     points,
     score_range,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@of(Study)
 def plot_pareto(
     study: Study, x: str, y: str, x_mode: str | None = None, y_mode: str | None = None
 ) -> "Figure":

@@ -13,6 +13,7 @@ from jaxopt_edu.plot.figure import (
     headline,
     key,
     new_figure,
+    of,
     sign,
     tidy,
 )
@@ -27,6 +28,7 @@ DEPTH = 1e-8  # of the height of the start: what is as good as the minimum
 STYLES = ("-", "--", ":")
 
 
+@of(Race)
 def plot_race(result: Race) -> "Figure":
     """The paths over the contours of the function, and the final height at every learning rate.
 

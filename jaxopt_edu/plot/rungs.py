@@ -12,6 +12,7 @@ from jaxopt_edu.plot.figure import (
     key,
     log_ticks,
     new_figure,
+    of,
     plain,
     scale_scores,
     scale_steps,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@of(Study)
 def plot_rungs(study: Study) -> "Figure":
     """Above: how many trials were still trained at each step, by bracket where there are some.
 

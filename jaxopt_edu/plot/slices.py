@@ -14,6 +14,7 @@ from jaxopt_edu.plot.figure import (
     mark_deaths,
     new_figure,
     nothing,
+    of,
     plain,
     points,
     scale_scores,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MOST_PANELS, BINS = 12, 8
 
 
+@of(Study)
 def plot_slices(study: Study) -> "Figure":
     """A panel for each hyperparameter: the score of each trial against its value.
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxopt_edu.plot.figure import COLOURS, headline, key, new_figure, nothing, sign, tidy
+from jaxopt_edu.plot.figure import COLOURS, headline, key, new_figure, nothing, of, sign, tidy
 from jaxopt_edu.plot.scores import short, show_number, title_of
 from jaxopt_edu.sweep import Study
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MOST_NAMED = 8
 
 
+@of(Study)
 def plot_timeline(study: Study) -> "Figure":
     """A row for each worker, a box for each segment it ran: pale is executed, full is of use.
 

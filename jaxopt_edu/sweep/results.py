@@ -40,6 +40,8 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
         have moved, table and curves are there, and what needs an experiment says what is missing.
     Errors: ValueError for a directory that holds no sweep, a damaged one, or one of another space.
     """
+    if not isinstance(directory, str | os.PathLike):
+        raise TypeError(f"directory = {directory!r}: wanted the name of one")
     directory = Path(directory)
     asked = read_asked(directory)
     if space is not None:

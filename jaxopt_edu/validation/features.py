@@ -220,6 +220,8 @@ def rank_features(
     >>> sorted(ranking.kept(2))
     ['bmi', 's5']
     """
+    if not hasattr(run, "experiment"):
+        raise TypeError(f"run = {type(run).__name__}: wanted a Run, which fit returns")
     experiment, seed = run.experiment, check_seed(seed)
     if not hasattr(getattr(experiment, "data", None), "features"):
         raise TypeError(f"run: {type(experiment).__name__} has no data with features")
