@@ -273,7 +273,7 @@ class Training:
         check_targets(self.loss, self.data, out.shape)
         for f in self._metrics():
             check_targets(f, self.data, out.shape, "metric")
-        shapes = some_examples(out, train.first(1)[1])
+        shapes = some_examples(out, train.first(1)[1], n)
         check_loss(self.loss, *shapes)
         for f in self._metrics():
             check_metric(f, *shapes)

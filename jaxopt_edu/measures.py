@@ -13,9 +13,10 @@ from jaxopt_edu.value import show
 __all__ = ["check_augment", "check_loss", "check_measures", "check_metric", "some_examples"]
 
 
-def some_examples(predictions: Any, targets: Any) -> tuple[Any, Any]:
-    """Their shapes for a number of examples that is none of the other sizes."""
-    n = 2 + max((*predictions.shape[1:], *targets.shape[1:]), default=1)
+def some_examples(predictions: Any, targets: Any, n: int) -> tuple[Any, Any]:
+    """Their shapes for n examples, or more where n is one of the other sizes."""
+    while n in (1, *predictions.shape[1:], *targets.shape[1:]):
+        n += 1
     given = predictions, targets
     predictions, targets = (jax.ShapeDtypeStruct((n, *z.shape[1:]), z.dtype) for z in given)
     return predictions, targets
@@ -45,7 +46,7 @@ def check_measures(loss: Any, metrics: Any, predictions: Any, classes: int) -> N
     classes: how many classes the targets are of, 0 for a regression's. loss: None for none.
     """
     y = jax.ShapeDtypeStruct(predictions.shape[:1], int) if classes else predictions
-    shapes = some_examples(predictions, y)
+    shapes = some_examples(predictions, y, 100)
     part = types.SimpleNamespace(y=np.zeros(0))
     parts = dict.fromkeys(("train", "validation", "test"), part)
     data = types.SimpleNamespace(n_classes=classes or None, **parts)

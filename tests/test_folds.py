@@ -136,7 +136,7 @@ def test_folds_of_what_cannot_be_fitted_again_are_refused(monkeypatch):
     gaps[:20, 0] = 1.0
     d = data.from_arrays(gaps, y, prepare="impute", validation=0, test=0)
     order = np.argsort(np.isnan(d.given[0].x[d.given[0].rows, 0]), kind="stable")
-    with pytest.raises(ValueError, match="fold 1: impute: column 0 has no value"):
+    with pytest.raises(ValueError, match="fold 1: impute: column 'x0' has no value"):
         data.k_fold(d, [(order[:24], order[24:]), (order[24:], order[:24])])
     monkeypatch.setattr("jaxopt_edu.data.refit.MOST_BYTES", 100)
     with pytest.raises(ValueError, match="folds = 4: .*GiB, above"):
