@@ -545,7 +545,7 @@ def test_a_messy_table_is_trained_on_saved_and_answered_elsewhere(tmp_path):
         ({"loss": lambda p, y: p.mean()}, "loss = <lambda> gives the shape"),
         ({"metrics": "r2_score"}, "metric = r2_score measures numbers"),
     ],
-    ids=str,
+    ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_what_is_given_beside_a_file_is_the_callers(tmp_path, given, message):
     y = np.arange(12) % 2

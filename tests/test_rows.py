@@ -500,6 +500,8 @@ def test_labels_that_are_their_own_numbers_need_no_mark():
     assert type(d.test.y) is np.ndarray
     run = jo.fit(dataclasses.replace(RUN.experiment, data=d), steps=1)
     assert run.evaluate(d.test.x, d.test.y) == run.evaluate(d.test.x, d.test.y.tolist())
+
+
 # ----------------------------------------------------------------------- what is no such argument
 
 
