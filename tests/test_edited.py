@@ -75,6 +75,16 @@ class Slope:
         return {"loss": state}
 
 
+@jo.pytree
+class Wide(Slope):
+    """Scores two numbers under one name."""
+
+    rate: float = jo.number(low=0)
+
+    def score(self, state, split):
+        return {"loss": jnp.stack([state, state])}
+
+
 def test_a_store_of_a_class_that_was_edited_since_says_so(tmp_path, monkeypatch):
     study = jo.sweep(Slope(jo.uniform(0.1, 1.0)), 2, steps=2, store=tmp_path)
     with warnings.catch_warnings():
@@ -92,5 +102,7 @@ def test_what_no_program_can_count_or_rank_is_named():
     def errors(outputs, labels, weights=None):
         return 1.0 * (jnp.argmax(outputs, -1) != labels)
 
-    with pytest.raises(ValueError, match=r"score 'errors' has shape \(90,\): wanted one number"):
+    with pytest.raises(ValueError, match=r"metric = errors gives the shape \(90,\): wanted one"):
         jo.fit(jo.replace(SPACE, learning_rate=0.1, metrics=(errors,)), 2)
+    with pytest.raises(ValueError, match=r"score 'loss' has shape \(2,\): wanted one number"):
+        jo.fit(Wide(0.1), 2)

@@ -7,7 +7,6 @@ from typing import Any
 from jax import Array
 
 from jaxopt_edu.link import link_of
-from jaxopt_edu.shapes import check_scalar
 from jaxopt_edu.value import nearest, pytree, show, static
 
 
@@ -47,5 +46,6 @@ def with_numbers(loss: Callable, **numbers: Any) -> WithNumbers:
     for name, value in numbers.items():
         if name not in known:
             raise TypeError(f"{show(loss)} takes no number {name!r}; {nearest(name, known)}")
-        check_scalar(name, value)
+        if isinstance(value, str | bytes):
+            raise TypeError(f"{name} = {value!r}: wanted a number")
     return WithNumbers(loss, numbers)
