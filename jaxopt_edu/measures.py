@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.targets import check_targets
@@ -45,7 +46,11 @@ def check_measures(loss: Any, metrics: Any, predictions: Any, classes: int) -> N
 
     classes: how many classes the targets are of, 0 for a regression's. loss: None for none.
     """
-    y = jax.ShapeDtypeStruct(predictions.shape[:1], int) if classes else predictions
+    y = (
+        jax.ShapeDtypeStruct(predictions.shape[:1], jnp.result_type(int))
+        if classes
+        else predictions
+    )
     shapes = some_examples(predictions, y, 100)
     part = types.SimpleNamespace(y=np.zeros(0))
     parts = dict.fromkeys(("train", "validation", "test"), part)

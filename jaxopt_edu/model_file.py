@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu import losses, metrics, models
@@ -133,7 +134,9 @@ def _given(model: Any, loss: Any, metrics: Any) -> dict[str, Any]:
 
 def _outputs(model: Any, params: Any, features: int) -> Any:
     """What a model gives for two prepared rows, as a shape."""
-    return jax.eval_shape(model.apply, params, jax.ShapeDtypeStruct((2, features), float))
+    return jax.eval_shape(
+        model.apply, params, jax.ShapeDtypeStruct((2, features), jnp.result_type(float))
+    )
 
 
 def _check_width(path: Any, params: Any) -> None:
