@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu import losses, metrics, models
@@ -134,9 +133,7 @@ def _given(model: Any, loss: Any, metrics: Any) -> dict[str, Any]:
 
 def _outputs(model: Any, params: Any, features: int) -> Any:
     """What a model gives for two prepared rows, as a shape."""
-    return jax.eval_shape(
-        model.apply, params, jax.ShapeDtypeStruct((2, features), jnp.result_type(float))
-    )
+    return jax.eval_shape(lambda p: model.apply(p, jax.numpy.zeros((2, features))), params)
 
 
 def _check_width(path: Any, params: Any) -> None:
