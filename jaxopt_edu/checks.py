@@ -10,8 +10,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import random
 
+from jaxopt_edu import keys
 from jaxopt_edu.data.folds import Folds
 from jaxopt_edu.edited import forget_edited
 from jaxopt_edu.ingredients import is_optax, refuse_optax
@@ -187,8 +187,8 @@ def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = 
 @functools.partial(jax.jit, static_argnames="split")
 def _walk(experiment: Any, seed: Any, split: str) -> Any:
     """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
-    state = experiment.init(random.key(seed))
-    new = experiment.step(state, np.int32(0), random.key(seed))
+    state = experiment.init(keys.weights(seed))
+    new = experiment.step(state, np.int32(0), keys.order(seed))
     return state, new, experiment.score(new, split)
 
 

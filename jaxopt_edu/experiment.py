@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, random
 
-from jaxopt_edu import metrics, scores, tree
+from jaxopt_edu import keys, metrics, scores, tree
 from jaxopt_edu.augment import losses_of
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
@@ -172,7 +172,7 @@ class Training:
 
     def dropout_key(self, t: Array, key: Array) -> Array:
         """The key of the dropout masks of step t."""
-        return random.fold_in(random.fold_in(key, 1), t)
+        return keys.dropout(key, t)
 
     def take_step(self, state: TrainingState, grads: Any, loss: Array, **told: Any) -> Any:
         """The state after the optimizer, told more by name, and the regularizer."""
@@ -199,7 +199,7 @@ class Training:
         train = self.data.train
         if self.batch_size is None:
             return train.first()
-        draw = random.fold_in(key, 0), t, train.examples, self.batch_size
+        draw = keys.batch(key), t, train.examples, self.batch_size
         if self.balanced:
             index = balanced_indices(*draw, train.first()[1], self.data.n_classes)
         else:
@@ -209,7 +209,7 @@ class Training:
     def augmented(self, t: Array, key: Array, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         """The batch of step t as the model is to see it."""
         if self.augment is not None:
-            x, y = self.augment(random.fold_in(random.fold_in(key, 2), t), x, y)
+            x, y = self.augment(keys.augment(key, t), x, y)
         return x, y, weights
 
     @property
@@ -300,5 +300,5 @@ def _mean(losses: Array, weights: Array | None) -> Array:
 @jax.jit
 def _predict(model: Any, x: Array, seed: Array) -> tuple[Array, Any]:
     """What an untrained model predicts, and its params; only their shapes are asked for."""
-    params = model.init(random.key(seed))
+    params = model.init(keys.weights(seed))
     return model.apply(params, x), params

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax, random
+from jax import Array, lax
 
+from jaxopt_edu import keys
 from jaxopt_edu.checks import check_numbers, check_run, ranking_split
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.tree import is_float
@@ -102,7 +103,7 @@ def train(experiment: Any, steps: int, seed: Any) -> Any:
     step once more for what its derivative needs. The steps that make no whole segment come last.
     """
     again = functools.partial(jax.checkpoint, prevent_cse=False)  # within a scan nothing is merged
-    first, key = (random.fold_in(random.key(seed), i) for i in (0, 1))
+    key = keys.order(seed)
     length = math.isqrt(steps)
     t = jnp.arange(steps, dtype=jnp.int32)
     segments, rest = (
@@ -118,7 +119,7 @@ def train(experiment: Any, steps: int, seed: Any) -> Any:
     def segment(state, t):
         return lax.scan(step, state, t)
 
-    state, _ = lax.scan(segment, experiment.init(first), segments)
+    state, _ = lax.scan(segment, experiment.init(keys.weights(seed)), segments)
     return lax.scan(step, state, rest)[0]
 
 

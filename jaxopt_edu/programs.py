@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax, random
+from jax import Array, lax
 
-from jaxopt_edu import tree
+from jaxopt_edu import keys, tree
 from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.names import hyperparameters
 from jaxopt_edu.value import Constant
@@ -181,14 +181,14 @@ def score_lanes(
 
 def begin(experiment: Any, seed: Array) -> Lane:
     """A training before its first step."""
-    state = experiment.init(random.fold_in(random.key(seed), 0))
+    state = experiment.init(keys.weights(seed))
     first = getattr(state, "loss", jnp.zeros(()))
     return Lane(state, first, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
 def order_key(seed: Array) -> Array:
     """The key of a training's steps: of the order of the data, of dropout."""
-    return random.fold_in(random.key(seed), 1)
+    return keys.order(seed)
 
 
 def walk(

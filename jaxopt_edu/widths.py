@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu import keys
 from jaxopt_edu.workers import worker_devices
 
 CPU_BYTES = 2**19  # what the lanes of a tile may keep busy in a core's cache
@@ -64,4 +65,4 @@ def program_memory() -> float:
 @jax.jit
 def _initial_state(experiment: Any, seed: Any) -> Any:
     """Only its shapes are asked for."""
-    return experiment.init(jax.random.key(seed))
+    return experiment.init(keys.weights(seed))

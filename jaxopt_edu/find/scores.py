@@ -5,9 +5,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import Array, random
+from jax import Array
 from numpy import ndarray
 
+from jaxopt_edu import keys
 from jaxopt_edu.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.value import check_seed
 
@@ -28,7 +29,7 @@ def untrained(experiment: Any, steps: int, metric: str, mode: str, seed: int) ->
 
 @functools.partial(jax.jit, static_argnames="split")
 def _first_score(experiment: Any, seed: Any, split: str) -> dict[str, Array]:
-    return experiment.score(experiment.init(random.fold_in(random.key(seed), 0)), split)
+    return experiment.score(experiment.init(keys.weights(seed)), split)
 
 
 def near_best(scores: ndarray, first: float, mode: str, tolerance: float) -> ndarray:

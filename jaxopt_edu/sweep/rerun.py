@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import random
 
+from jaxopt_edu import keys
 from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
 from jaxopt_edu.fit import as_scores
 from jaxopt_edu.history import Run
@@ -102,14 +102,14 @@ def _as_run(experiment: Any, tile: Tile, rows: dict[int, dict], seed: int) -> Ru
 
 def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bool) -> Run:
     experiments = [(first, _of_fold(e, fold)) for first, e in stages]
-    key = random.key(np.uint32(seed))
-    state = _init(experiments[0][1], random.fold_in(key, 0))
+    start, key = keys.weights(np.uint32(seed)), keys.order(np.uint32(seed))
+    state = _init(experiments[0][1], start)
     losses = []
     for t in range(steps):
         experiment = [e for first, e in experiments if first <= t][-1]
-        new = _step(experiment, state, np.int32(t), random.fold_in(key, 1))
+        new = _step(experiment, state, np.int32(t), key)
         if not _finite(new):
-            raise _located(experiment, state, new, t, random.fold_in(key, 1))
+            raise _located(experiment, state, new, t, key)
         state = new
         losses.append(float(getattr(state, "loss", np.nan)))
     experiment = experiments[-1][1]
