@@ -99,7 +99,7 @@ def main(argv=None):
     parser.add_argument("what", choices=["record", "check"])
     parser.add_argument("cases", nargs="*", help="names; all of them by default")
     parser.add_argument("--force", action="store_true", help="write over what is recorded")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     importlib.import_module("conftest")  # compiled as in the tests
     names, bad = options.cases or list(CASES), 0
     for name in names:

@@ -226,7 +226,7 @@ def fit_on_a_mesh():
 
 @case
 def fit_on_a_mesh_in_parts():
-    return fit(mlp(jo.sgd(0.1, momentum=0.9), 0.1, batch_size=16), mesh=mesh(), accumulate=2)
+    return fit(mlp(jo.sgd(0.1, momentum=0.5), batch_size=16), mesh=mesh(), accumulate=2)
 
 
 @case

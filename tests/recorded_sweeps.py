@@ -215,13 +215,17 @@ def l1_path():
 
 @case
 def private_sweep():
-    return sweep(private(jo.uniform(0.0, 2.0), max_norm=jo.log_uniform(0.1, 1.0)), 4)
+    study = sweep(private(jo.uniform(0.0, 2.0), max_norm=jo.log_uniform(0.1, 1.0)), 4)
+    swept = {name.split(".")[-1]: study.columns[name] for name in study.swept}
+    found = {"curves": study.curves, "finals": study.finals, "order": study.order}
+    return {"swept": swept} | found
 
 
 @case
 def private_hypergradient():
     score, gradient = jo.hypergradient(private(0.5, None), 20, 1)
-    return {"score": score, "gradient": jo.hyperparameters(gradient)}
+    slopes = {name.split(".")[-1]: x for name, x in jo.hyperparameters(gradient).items()}
+    return {"score": score, "slopes": slopes}
 
 
 @case

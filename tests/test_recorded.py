@@ -9,8 +9,12 @@ import pytest
 import recorded
 from children import ROOT
 
-SLOW = ()
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 DEVICES = 8
+SLOW = (
+    "fit_breast_cancer", "fit_convolutions", "fit_optax", "fit_transformer", "private_network",
+    "private_hypergradient", "rerun_debug",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -27,13 +31,8 @@ def test_every_record_has_its_case():
 @pytest.mark.slow
 def test_eight_devices_give_the_numbers_recorded_on_one():
     names = [name for name in recorded.CASES if "mesh" in name or "stream" in name]
-    names += [
-        "fit_whole_batch",
-        "sweep_optimizers",
-        "sweep_some_diverge",
-        "folds_sweep",
-        "population",
-    ]
+    names += ["fit_whole_batch", "sweep_optimizers", "sweep_some_diverge"]
+    names += ["folds_sweep", "halving", "population"]
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
     done = subprocess.run(
         [sys.executable, "-W", "error", recorded.__file__, "check", *names],
