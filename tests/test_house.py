@@ -14,7 +14,8 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
-    "words", "asides", "hashing", "value", "notebook", "names", "labels", "tree", "core",
+    "words", "asides", "hashing", "value", "notebook", "names", "labels", "tree",
+    "branches", "extra_args", "core",
     "schedules", "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores",
     "lengths", "regularizers", "prior", "transforms", "optimizers", "models", "data",
     "fingerprint", "edited", "augment", "space", "targets", "measures", "ingredients",
