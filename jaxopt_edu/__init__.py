@@ -6,6 +6,7 @@ Read the modules in the order in which they are imported here; none imports a la
 from jaxopt_edu.value import Constant, number, pytree, recipe, static
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu import tree
+from jaxopt_edu.extra_args import eval_params
 from jaxopt_edu.core import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
 from jaxopt_edu import schedules
 from jaxopt_edu.schedules import *
@@ -46,15 +47,15 @@ __all__ = [
     "Hyper", "Hyperband", "Interval", "LatinHypercube", "Mask", "MedianStopping", "Optuna",
     "PeerLost", "Population", "Prior", "Random", "Rates", "Rule", "Run", "SavedModel", "Sobol",
     "Study", "SweepInterrupted", "Training", "TrainingState", "Transform", "Tuning",
-    "apply_updates", "augment", "chain", "choice", "data", "diagnose", "explain", "federated",
-    "find_batch_size", "find_learning_rate", "fingerprint", "fit", "from_distribution",
-    "from_optax", "functions", "halving", "hyperband", "hypergradient", "hyperparameters",
-    "importances", "int_uniform", "latin_hypercube", "load_experiment", "load_model", "load_study",
-    "log_uniform", "losses", "median_stopping", "metrics", "models", "number", "one_of",
-    "optimizers", "optuna", "plot", "population", "prior", "privacy", "pytree", "race", "recipe",
-    "regularizers", "replace", "report", "sample", "save_study", "schedules", "sobol", "space",
-    "static", "sweep", "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune",
-    "uniform", "validation",
+    "apply_updates", "augment", "chain", "choice", "data", "diagnose", "eval_params", "explain",
+    "federated", "find_batch_size", "find_learning_rate", "fingerprint", "fit",
+    "from_distribution", "from_optax", "functions", "halving", "hyperband", "hypergradient",
+    "hyperparameters", "importances", "int_uniform", "latin_hypercube", "load_experiment",
+    "load_model", "load_study", "log_uniform", "losses", "median_stopping", "metrics", "models",
+    "number", "one_of", "optimizers", "optuna", "plot", "population", "prior", "privacy", "pytree",
+    "race", "recipe", "regularizers", "replace", "report", "sample", "save_study", "schedules",
+    "sobol", "space", "static", "sweep", "to_distribution", "to_optax", "to_optuna", "transforms",
+    "tree", "tune", "uniform", "validation",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__, *validation.__all__,
 ]  # fmt: skip

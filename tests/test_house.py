@@ -17,7 +17,7 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "words", "deprecated", "asides", "hashing", "value", "notebook", "names", "labels", "tree",
-    "keys", "core",
+    "keys", "branches", "extra_args", "core",
     "schedules", "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores",
     "lengths", "regularizers", "prior", "transforms", "optimizers", "models", "data",
     "fingerprint", "edited", "augment", "space", "targets", "measures", "ingredients",
