@@ -1,0 +1,50 @@
+"""Lanes as arrays by their place in the tree, which NumPy opens, and back."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.disk import as_before, plain, plain_shape
+from jaxopt_edu.placement import Placement
+
+__all__ = ["from_arrays", "to_arrays"]
+
+
+def to_arrays(lanes: Any, placement: Placement, count: int | None = None) -> dict[str, np.ndarray]:
+    """Each array of some lanes (the first `count`) by name: "lanes.state.params['w']".
+
+    Random keys are written as their data, dtypes that NumPy has not (bfloat16) as unsigned
+    integers of their size. On a mesh of several processes all of them call this.
+    """
+    if placement.mesh is not None and jax.process_count() > 1:
+        lanes = jax.jit(placement.gathered)(lanes)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(lanes)
+    return {_name(path): _native(np.asarray(plain(x))[:count]) for path, x in leaves}
+
+
+def from_arrays(arrays: dict[str, np.ndarray], like: Any) -> Any:
+    """The inverse of `to_arrays`, on the host, for lanes like these.
+
+    Errors: ValueError where an array is missing, or has another shape or dtype.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    return jax.tree.unflatten(structure, [_found(arrays, _name(path), x) for path, x in leaves])
+
+
+def _name(path: tuple) -> str:
+    return f"lanes{jax.tree_util.keystr(path)}"
+
+
+def _found(arrays: dict[str, np.ndarray], name: str, like: Any) -> Any:
+    shape = plain_shape(like)
+    if name not in arrays:
+        raise ValueError(f"there is no array {name}")
+    x = arrays[name].view(shape.dtype)
+    if x.shape != shape.shape:
+        raise ValueError(f"array {name} has shape {x.shape}: wanted {shape.shape}")
+    return as_before(x, like)
+
+
+def _native(x: np.ndarray) -> np.ndarray:
+    return x if x.dtype.isbuiltin == 1 else x.view(f"u{x.dtype.itemsize}")
