@@ -114,6 +114,7 @@ class Store:
         self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
     ) -> None:
         """Sets tiles to where they were; where they are not needed, those that are there."""
+        read = []
         for i, tile in tiles:
             path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
             if not needed and not path.exists():
@@ -129,6 +130,8 @@ class Store:
                     put_lanes(tile, found["lanes"], tile.t)
                 tile.reasons = rows["reasons"]
                 tile.died = np.where(rows["reasons"] == ALIVE, 0, rows["steps"])
+            read.append(tile)
+        record.put_segments(read)
 
 
 def _about(batch: Any) -> dict[str, Any]:
