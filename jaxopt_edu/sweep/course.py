@@ -196,7 +196,7 @@ class Course:
         if end < self.settings.steps:
             batches = self._judge(batches, end)
         else:
-            self.tiles = []
+            self.tiles, self.record.over = [], self.asked
         if self.store is not None:
             self._write_lanes(self.store)
             exchange.barrier("sweep")

@@ -11,6 +11,7 @@ from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.engine import Segment, Settings, Tile, loss_first
 from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
+from jaxopt_edu.sweep.rounds import Filed
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
 
@@ -48,6 +49,8 @@ class Record:
         self.began = time.perf_counter()
         self.moves: list[tuple[int, Copy]] = []
         self.segments: list[tuple] = []
+        self.over = 0  # trials of rounds that are over
+        self.filed = Filed()  # what a store has of those
         self.best = np.inf
 
     def note(self, tile: Tile) -> Segment:
