@@ -3,7 +3,7 @@
 best.json      1 (without a number), 2: since then every value comes back equal
 study.json     1, 2: no word NaN
 sweep.json     1, 2, 3: says what functions and data were (`fingerprint`)
-results.npz    1, 2 (of its sweep.json), 3
+results.npz    1, 2 (of its sweep.json), 3; 4: with earlier rounds in files of their own
 lanes/*.npz    1 (without a number), 2
 fit.json       1, 2, 3: as sweep.json
 checkpoint.npz 1, 2, 3: of its fit.json

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def labels(values: Sequence[Any]) -> list[Any]:
     >>> labels([jo.models.MLP((64, 16, 10)), jo.models.MLP((64, 32, 16, 10)), abs])
     ['MLP 64-16-10', 'MLP 64-32-16-10', 'abs']
     """
-    first = [next(k for k, y in enumerate(values) if _like(x, y)) for x in values]
+    first = _first_like(values)
     kinds = list(dict.fromkeys(first))
     named = dict(zip(kinds, distinct(_told_apart([values[k] for k in kinds]), kinds), strict=True))
     return [named[k] for k in first]
@@ -68,7 +69,8 @@ def distinct(names: Sequence[Any], places: Sequence[int] | None = None) -> list[
     names = [x if len(str(x)) <= LONGEST else f"{str(x)[:LONGEST]}..." for x in names]
     texts = [str(x) for x in names]
     numbered = enumerate(names) if places is None else zip(places, names, strict=True)
-    return [x if texts.count(str(x)) == 1 else f"{x} #{i}" for i, x in numbered]
+    times = Counter(texts)
+    return [x if times[str(x)] == 1 else f"{x} #{i}" for i, x in numbered]
 
 
 def _links(value: Any) -> Any:
@@ -98,12 +100,40 @@ def _like(x: Any, y: Any) -> bool:
         return False
 
 
+def _first_like(values: Sequence[Any]) -> list[int]:
+    """For each value the place of the first that is equal to it.
+
+    Equal values have one kind, so only those of a kind are compared.
+    """
+    kinds: dict[Any, list[int]] = {}  # the places of values that differ, by their kind
+    first = []
+    for i, x in enumerate(values):
+        seen = kinds.setdefault(_kind_of(x), [])
+        k = next((k for k in seen if _like(x, values[k])), i)
+        if k == i:
+            seen.append(i)
+        first.append(k)
+    return first
+
+
+def _kind_of(x: Any) -> Any:
+    """What equal values (see `same`) have in common, as far as it has a hash."""
+    try:
+        leaves, structure = jax.tree.flatten(x, is_leaf=lambda y: isinstance(y, Constant))
+        numbers = tuple(None if hasattr(y, "dtype") else y for y in leaves)
+        hash((structure, numbers))
+    except (TypeError, ValueError):  # no hash, or keys that have no order
+        return type(x)
+    return type(x), structure, numbers
+
+
 def _told_apart(values: Sequence[Any]) -> list[Any]:
     """The labels of values, longer where two of them are the same."""
     names = [label(value) for value in values]
-    texts = [str(name) for name in names]
-    for text in dict.fromkeys(texts):
-        places = [i for i, other in enumerate(texts) if other == text]
+    like: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        like.setdefault(str(name), []).append(i)
+    for text, places in like.items():
         longer = _longer(text, [values[i] for i in places]) if len(places) > 1 else [text]
         for i, name in zip(places, longer, strict=True):
             names[i] = name if name != text else names[i]

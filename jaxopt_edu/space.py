@@ -132,6 +132,11 @@ class OneOf(StandIn):
         return type(self) is type(other) and same(self.alternatives, other.alternatives)
 
     def __hash__(self):
+        return self._labels_hash
+
+    @functools.cached_property
+    def _labels_hash(self) -> int:
+        """As many alternatives are many labels to hash, and each structure asks for them."""
         return hash(tuple(map(str, self.labels)))
 
     @functools.cached_property

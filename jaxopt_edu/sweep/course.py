@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.lanes import LaneRows, pack, places, put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.sweep.rungs import stops_of
+from jaxopt_edu.sweep.rungs import Copy, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import Store
 from jaxopt_edu.widths import program_memory, tile_width
@@ -138,19 +138,17 @@ class Course:
 
     def _tell(self, batches: list[Batch]) -> None:
         if self.plan.asking is not None:
-            trials = np.sort(np.concatenate([batch.trials for batch in batches]))
-            lanes = self.record.lanes(self.asked)[self.record.metric][trials].mean(1)
-            ends, means = self.record.ends(self.asked), self.record.means(self.asked)
-            ranked = {k: x.mean(1) for k, x in self.record.ranked(self.asked).items()}
-            more = ranked | means | {k: ends[k] for k in ("steps", "reason")}
-            told = [s * self.record.ranks(self.asked, k, s).mean(1) for k, s in self.objectives]
-            scores = np.stack(told, 1)
+            mine = self.asked, self.asked - sum(len(batch.trials) for batch in batches)
+            lanes = self.record.lanes(*mine)[self.record.metric].mean(1)
+            ends, means = self.record.ends(*mine), self.record.means(*mine)
+            ranked = {k: x.mean(1) for k, x in self.record.ranked(*mine).items()}
+            scores = np.stack([s * ranked[f"rank_{k}"] for k, s in self.objectives], 1)
             self.plan.tell(
-                scores[trials, 0] if len(self.objectives) == 1 else scores[trials],
+                scores[:, 0] if len(self.objectives) == 1 else scores,
                 steps=np.asarray(self.settings.stops),
                 curves=self.record.sign * lanes,
-                states=ends["status"][trials],
-                attributes={k: x[trials] for k, x in more.items()},
+                states=ends["status"],
+                attributes=ranked | means | {k: ends[k] for k in ("steps", "reason")},
             )
 
     # ------------------------------------------------------------------------------ a stage
@@ -198,7 +196,7 @@ class Course:
         if end < self.settings.steps:
             batches = self._judge(batches, end)
         else:
-            self.tiles = []
+            self.tiles, self.record.over = [], self.asked
         if self.store is not None:
             self._write_lanes(self.store)
             exchange.barrier("sweep")
@@ -221,25 +219,27 @@ class Course:
             for copy in verdict.copies
         ]
         self.record.copy(step, copies)
-        batches = [self._moved(batch, copies) for batch in batches]
+        own: list[list[Copy]] = [[] for _ in batches]
+        for copy in copies:
+            own[standing.structures[copy.trial - first]].append(copy)
+        batches = [self._moved(*both) for both in zip(batches, own, strict=True)]
         alive = self.record.alive
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
             self._repack(batches, step, {c.trial: c.parent for c in copies})
         return batches
 
-    def _moved(self, batch: Batch, copies: Iterable[Any]) -> Batch:
-        """The batch with the numbers of copies, which the study's table shows in the end."""
-        columns = {name: x.copy() for name, x in batch.columns.items()}
-        whole = self.batches[batch.place]
-        for copy in copies:
-            for i in np.flatnonzero(batch.trials == copy.trial):
-                for name, x in copy.numbers.items():
-                    columns[name][i] = x
-        changed = {name: x.copy() for name, x in whole.columns.items()}
-        for name, x in columns.items():
-            changed[name][np.searchsorted(whole.trials, batch.trials)] = x
-        self.batches[batch.place] = dataclasses.replace(whole, columns=changed)
-        return dataclasses.replace(batch, columns=columns)
+    def _moved(self, batch: Batch, copies: list[Copy]) -> Batch:
+        """The batch with the numbers of copies in it, which the study's table shows in the end."""
+        if not copies:
+            return batch
+        batch, whole = batch.with_numbers(copies), self.batches[batch.place]
+        if len(whole.trials) == len(batch.trials):
+            self.batches[batch.place] = batch
+        else:  # joined from several rounds, so its columns are nobody else's
+            at = np.searchsorted(whole.trials, batch.trials)
+            for name, x in batch.columns.items():
+                whole.columns[name][at] = x
+        return batch
 
     def _repack(self, batches: list[Batch], step: int, parents: dict[int, int]) -> None:
         """The lanes that go on, in as few tiles as hold them."""

@@ -14,6 +14,7 @@ from jaxopt_edu.describe import describe, put, unnamed, write_json, write_text
 from jaxopt_edu.files import strict
 from jaxopt_edu.formats import EXPERIMENT, STUDY
 from jaxopt_edu.sweep.results import load_study
+from jaxopt_edu.sweep.rounds import ROUNDS
 from jaxopt_edu.sweep.store import RESULTS
 from jaxopt_edu.sweep.study import Study
 from jaxopt_edu.value import show
@@ -21,7 +22,7 @@ from jaxopt_edu.value import show
 CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 OURS = {
     "trials.csv", "best.json", "confirm.csv", "study.json", "curves.png", "landscape.png",
-    "report.html", "sweep.json", RESULTS, "lanes", CONFIRM, ".lock", "model.jo", "fit.json",
+    "report.html", "sweep.json", RESULTS, "lanes", ROUNDS, CONFIRM, ".lock", "model.jo", "fit.json",
     "checkpoint.npz",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -117,9 +118,10 @@ class Parameters:
 
     def __init__(self, groups: Sequence[Group]):
         found = axes(list(groups))
-        plain = [name for name, _ in found]
+        times = Counter(name for name, _ in found)
+        having = _having(groups)
         full = [
-            (axis[0] or STRUCTURE) + (_where(axis, groups) if plain.count(axis[0]) > 1 else "")
+            (axis[0] or STRUCTURE) + (_where(having[axis]) if times[axis[0]] > 1 else "")
             for axis in found
         ]
         self.names: dict[Axis, str] = dict(zip(found, distinct(full), strict=True))
@@ -129,8 +131,16 @@ class Parameters:
         return {axis: to_distribution(axis[1]) for axis in self.names}
 
 
-def _where(axis: Axis, groups: Sequence[Group]) -> str:
-    """What the structures that have an axis have in common, in words."""
-    having = [group.choices for group in groups if axis in axes([group])]
+def _having(groups: Sequence[Group]) -> dict[Axis, list[tuple]]:
+    """The choices that lead to each of the structures that have an axis."""
+    found: dict[Axis, list[tuple]] = {}
+    for group in groups:
+        for axis in axes([group]):
+            found.setdefault(axis, []).append(group.choices)
+    return found
+
+
+def _where(having: list[tuple]) -> str:
+    """What these structures have in common, in words."""
     common = [chosen for chosen in having[0] if all(chosen in choices for choices in having)]
     return f" [{' '.join(str(where.labels[i]) for _, where, i in common)}]"

@@ -65,9 +65,9 @@ class Population:
 
     def judge(self, standing, batches):
         copies = []
-        for k, batch in enumerate(batches):
-            for trial, parent in self._exploit(k, standing):
-                place = int(np.flatnonzero(batch.trials == parent)[0])
+        for mine, batch in zip(_by_structure(standing, len(batches)), batches, strict=True):
+            for trial, parent in self._exploit(mine, standing):
+                place = int(np.searchsorted(batch.trials, parent))  # they ascend
                 before = {name: x[place].item() for name, x in batch.columns.items()}
                 numbers = self._explore(before, batch, _draws(standing, trial, 1))
                 copies.append(Copy(trial, parent, numbers, before))
@@ -75,9 +75,8 @@ class Population:
         going[[copy.trial for copy in copies]] = True
         return Verdict(going, tuple(copies))
 
-    def _exploit(self, k: int, standing: Any) -> list[tuple[int, int]]:
-        """Who of structure k is replaced, and by whom."""
-        mine = np.flatnonzero(standing.structures == k)
+    def _exploit(self, mine: np.ndarray, standing: Any) -> list[tuple[int, int]]:
+        """Who of the trials of a structure is replaced, and by whom."""
         scores = np.where(standing.going[mine], standing.scores[mine], np.nan)
         ranked = mine[np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")]
         count = int(len(mine) * self.fraction)
@@ -109,6 +108,13 @@ class Population:
 
 
 population = Population
+
+
+def _by_structure(standing: Any, count: int) -> list[np.ndarray]:
+    """The trials of each structure, ascending."""
+    order = np.argsort(standing.structures, kind="stable")
+    ends = np.searchsorted(standing.structures[order], np.arange(1, count))
+    return np.split(order, ends)
 
 
 def _draws(standing: Any, trial: int, purpose: int) -> np.random.Generator:

@@ -1,6 +1,7 @@
 """What the tiles of a sweep report, put in the order of the trials."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from jaxopt_edu.checks import TRAINING_LOSS
 from jaxopt_edu.engine import Segment, Settings, Tile, loss_first
 from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
+from jaxopt_edu.sweep.rounds import Filed
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
 
@@ -47,6 +49,8 @@ class Record:
         self.began = time.perf_counter()
         self.moves: list[tuple[int, Copy]] = []
         self.segments: list[tuple] = []
+        self.over = 0  # trials of rounds that are over
+        self.filed = Filed()  # what a store has of those
         self.best = np.inf
 
     def note(self, tile: Tile) -> Segment:
@@ -99,8 +103,13 @@ class Record:
             if name not in self.arrays:
                 self._array(name, *x.shape[1:])
             self.arrays[name][tile.trials, tile.repeat] = x
-        known, tile.noted = set(self.segments), len(tile.segments)
-        self.segments += [s for s in map(tuple, tile.segments) if s not in known]
+
+    def put_segments(self, tiles: Iterable[Tile]) -> None:
+        """The segments of tiles that were read, each of them once."""
+        known = set(self.segments)
+        for tile in tiles:
+            self.segments += [s for s in map(tuple, tile.segments) if s not in known]
+            tile.noted = len(tile.segments)
 
     def unfinish(self) -> None:
         """Forgets the final scores of lanes that an interruption scored on their way."""
@@ -119,7 +128,10 @@ class Record:
     @property
     def dead(self) -> np.ndarray:
         """The trials of which a lane has died."""
-        return (self.arrays["reasons"] != ALIVE).any(1)
+        return self._dead(0, self.trials)
+
+    def _dead(self, first: int, count: int) -> np.ndarray:
+        return (self.arrays["reasons"][first:count] != ALIVE).any(1)
 
     @property
     def alive(self) -> np.ndarray:
@@ -131,12 +143,12 @@ class Record:
         first = min(int(batch.trials.min()) for batch in batches)
         mine = slice(first, first + sum(len(batch.trials) for batch in batches))
         stop = self.settings.stops.index(step)
-        lanes = followed(self.arrays[CURVE + self.metric], self.moves, self.settings.stops)[mine]
+        lanes = self._followed(self.metric, mine.stop, first)
         curves = self.sign * lanes.mean(1)[:, : stop + 1]
         structures = np.zeros(len(curves), int)
         for k, batch in enumerate(batches):
             structures[batch.trials - first] = k
-        going = self.alive[mine]
+        going = self.arrays["going"][mine] & ~self._dead(first, mine.stop)
         scores = self.sign * standing_scores(lanes, stop, self.rank_by, self.sign).mean(1)
         scores = np.where(going, scores, np.nan)
         return Standing(step, self.settings.steps, scores, going, curves, structures, seed)
@@ -154,45 +166,63 @@ class Record:
 
     # ------------------------------------------------------------------------------ the results
 
-    def lanes(self, count: int) -> dict[str, np.ndarray]:
-        """The curves of all lanes by score: (trials, repeats, evaluations)."""
-        return self._named(CURVE, self.settings.names, count)
+    def lanes(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
+        """The curves of all lanes by score: (trials, repeats, evaluations).
 
-    def finals(self, count: int) -> dict[str, np.ndarray]:
+        Here and below they are those of the trials from `first` to before `count`.
+        """
+        return self._named(CURVE, self.settings.names, count, first)
+
+    def finals(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """The scores at the end by `<split>_<name>`: (trials, repeats).
 
         On the split that ranks, those of trials that were stopped are their last ones.
         """
         names = loss_first(dict.fromkeys(self.settings.names))
         all_names = [f"{split}_{name}" for split in self.settings.splits for name in names]
-        finals = {name: x.copy() for name, x in self._named(FINAL, all_names, count).items()}
-        alive = ~self.dead[:count]
-        for name, curves in self.lanes(count).items():
+        found = self._named(FINAL, all_names, count, first)
+        finals, alive = {name: x.copy() for name, x in found.items()}, ~self._dead(first, count)
+        for name, curves in self.lanes(count, first).items():
             full = f"{self.settings.split}_{name}"
             if full in finals:
                 late = np.isnan(finals[full]) & alive[:, None]
                 finals[full][late] = _last(curves[late])
         return finals
 
-    def ranked(self, count: int) -> dict[str, np.ndarray]:
-        """What ranks, as `rank_<name>`: (trials, repeats)."""
-        return {f"rank_{name}": self.ranks(count, name, sign) for name, sign in self.objectives}
+    def ranked(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
+        """What ranks, as `rank_<name>`, by the rule: (trials, repeats); NaN where one died."""
+        steps, finals = self.arrays["steps"][first:count], self.finals(count, first)
+        seen = np.searchsorted(self.settings.stops, steps, side="right")
+        dead = self._dead(first, count)[:, None]
+        out = {}
+        for name, sign in self.objectives:
+            curves, last = (
+                self._followed(name, count, first),
+                finals[f"{self.settings.split}_{name}"],
+            )
+            found = ranks(curves, seen, last, self.rank_by, sign)
+            out[f"rank_{name}"] = np.where(dead, np.nan, found)
+        return out
 
-    def ranks(self, count: int, name: str, sign: int) -> np.ndarray:
-        """A score on the split that ranks, by the rule: (trials, repeats); NaN where one died."""
-        curves = followed(self.arrays[CURVE + name], self.moves, self.settings.stops)[:count]
-        last = self.finals(count)[f"{self.settings.split}_{name}"]
-        seen = np.searchsorted(self.settings.stops, self.arrays["steps"][:count], side="right")
-        found = ranks(curves, seen, last, self.rank_by, sign)
-        return np.where(self.dead[:count, None], np.nan, found)
+    def _followed(self, name: str, count: int, first: int = 0) -> np.ndarray:
+        """The curves of the states that trials have. Who is copied is of the same round."""
+        start, end = (bisect_left(self.moves, t, key=_of) for t in (first, count))
+        moves = [
+            (step, copy._replace(trial=copy.trial - first, parent=copy.parent - first))
+            for step, copy in self.moves[start:end]
+        ]
+        return followed(self.arrays[CURVE + name][first:count], moves, self.settings.stops)
 
-    def _named(self, kind: str, names: Iterable[str], count: int) -> dict[str, np.ndarray]:
+    def _named(
+        self, kind: str, names: Iterable[str], count: int, first: int
+    ) -> dict[str, np.ndarray]:
         """The arrays of a kind in the order of these names, whoever came first with them."""
-        return {n: self.arrays[kind + n][:count] for n in names if kind + n in self.arrays}
+        known = (name for name in names if kind + name in self.arrays)
+        return {name: self.arrays[kind + name][first:count] for name in known}
 
-    def means(self, count: int) -> dict[str, np.ndarray]:
+    def means(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """The final scores of the trials; NaN where one of its lanes has none."""
-        return {name: x.mean(1) for name, x in self.finals(count).items()}
+        return {name: x.mean(1) for name, x in self.finals(count, first).items()}
 
     def table(self, batches: list[Batch], brackets: np.ndarray | None) -> dict[str, np.ndarray]:
         """The columns of the study's table."""
@@ -211,11 +241,11 @@ class Record:
         ranked = {name: x.mean(1) for name, x in self.ranked(count).items()}
         return columns | ranked | self.means(count) | self.ends(count)
 
-    def ends(self, count: int) -> dict[str, np.ndarray]:
+    def ends(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """How each trial ended, after how many steps, and why."""
-        lanes, going = self.arrays["steps"][:count], self.arrays["going"][:count]
-        reasons = self.arrays["reasons"][:count]
-        dead, late = self.dead[:count], self.settings.steps + 1
+        lanes, going = self.arrays["steps"][first:count], self.arrays["going"][first:count]
+        reasons = self.arrays["reasons"][first:count]
+        dead, late = self._dead(first, count), self.settings.steps + 1
         of_dead = np.where(reasons != ALIVE, lanes, late).min(1)
         steps = np.where(dead, of_dead, lanes.min(1))
         whole = steps >= self.settings.steps
@@ -233,6 +263,11 @@ class Record:
             name: x if name in times else x.astype(int)
             for name, x in zip(Segment._fields, columns, strict=True)
         }
+
+
+def _of(move: tuple[int, Copy]) -> int:
+    """Whose move it is. Those of a round come after all of the rounds before."""
+    return move[1].trial
 
 
 def _numbers(name: str, batches: list[Batch], count: int) -> np.ndarray:

@@ -5,6 +5,7 @@ is better; NaN is worst. All brackets of Hyperband start at once: a bracket is a
 """
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -176,13 +177,8 @@ class Hyperband:
         """The bracket s of each trial."""
         s = np.arange(self.highest(steps), -1, -1)
         share = self.eta**s / (s + 1)
-        share = share / share.sum()
-        given, out = np.zeros(len(s)), []
-        for i in range(1, trials + 1):
-            k = int(np.argmax(share * i - given))
-            given[k] += 1
-            out.append(int(s[k]))
-        return np.array(out, int)
+        dealt = _dealt(tuple((share / share.sum()).tolist()), 2 ** max(trials - 1, 0).bit_length())
+        return s[dealt[:trials]]
 
     def _rungs(self, s: int, steps: int) -> tuple[int, ...]:
         return tuple(max(1, steps // self.eta**i) for i in range(s, 0, -1))
@@ -214,6 +210,21 @@ class Hyperband:
                 keep = self._left(len(mine), s, standing.step, standing.steps)
                 going[mine] &= _best(_masked(standing)[mine], keep)
         return Verdict(going)
+
+
+@functools.lru_cache(maxsize=64)
+def _dealt(shares: tuple[float, ...], count: int) -> ndarray:
+    """Which share each of `count` trials counts to: the one that lacks most of what it is due.
+
+    Callers ask for powers of two, as the first trials do not depend on how many follow: so a sweep
+    that asks again and again, for more and more trials, deals about twice as many as it has.
+    """
+    share, given, out = np.array(shares), np.zeros(len(shares)), np.zeros(count, int)
+    for i in range(count):
+        out[i] = k = int(np.argmax(share * (i + 1) - given))
+        given[k] += 1
+    out.setflags(write=False)
+    return out
 
 
 # ------------------------------------------------------------------------------ median stopping
@@ -264,10 +275,27 @@ class MedianStopping:
         average = np.where(seen, standing.curves, 0).sum(1) / np.maximum(seen.sum(1), 1)
         best = np.where(seen, standing.curves, np.inf).min(1)
         others = np.flatnonzero(with_score)
-        stop = [i for i in others.tolist() if best[i] > np.median(average[others[others != i]])]
         going = standing.going.copy()
-        going[stop] = False
+        going[others] = ~(best[others] > medians_of_others(average[others]))
         return Verdict(going)
+
+
+def medians_of_others(x: ndarray) -> ndarray:
+    """For each of n >= 2 numbers the median of the n - 1 others.
+
+    Formula: of the numbers in order the k-th of the others is the k-th of all, or, where the one
+        that is left out stands at k or before it, the next. So one sort does for all.
+
+    >>> import numpy as np
+    >>> medians_of_others(np.array([1.0, 5.0, 2.0])).tolist()
+    [3.5, 1.5, 3.0]
+    """
+    order = np.argsort(x, kind="stable")
+    place, ordered = np.empty(len(x), int), x[order]
+    place[order] = np.arange(len(x))
+    low, high = ((len(x) - 2) // 2, (len(x) - 1) // 2)
+    left, right = (ordered[k + (place <= k)] for k in (low, high))
+    return left if low == high else (left + right) / 2
 
 
 halving, hyperband, median_stopping = Halving, Hyperband, MedianStopping

@@ -5,6 +5,7 @@ are columns over trials for each axis of the space: numbers for a distribution, 
 alternative for a `one_of`. Where an axis is absent from a trial's structure its entry is not used.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -151,18 +152,25 @@ class Grid:
 
 
 def _most_levels(groups: list[Group], trials: int) -> int:
+    """The most levels of each number, at most `trials`, of which a grid has at most as many points.
+
+    More levels are no fewer points: so they are doubled while they fit, and then halved in.
+    """
+    named = [group.distributions() for group in groups]
+
     def size(m):
-        return sum(
-            int(np.prod([len(d.levels(m)) for d in group.distributions().values()]))
-            for group in groups
-        )
+        return sum(math.prod(len(d.levels(m)) for d in numbers.values()) for numbers in named)
 
     if size(1) > trials:
         raise ValueError(f"trials = {trials}: this grid has at least {size(1)} points")
-    m = trials if size(trials) <= trials else 1
-    while m < trials and size(m + 1) <= trials:
-        m += 1
-    return m
+    fits, past = 1, 2
+    while past <= trials and size(past) <= trials:
+        fits, past = past, 2 * past
+    past = min(past, trials + 1)
+    while past - fits > 1:
+        middle = (fits + past) // 2
+        fits, past = (middle, past) if size(middle) <= trials else (fits, middle)
+    return fits
 
 
 def _mesh(group: Group, m: int) -> Columns:

@@ -1,7 +1,7 @@
 """From a space, a list of experiments or a batch to trials, grouped by structure."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,16 @@ class Batch:
             raise ValueError(self.unnamed[""])
         template = self.template if self.unfolded is None else self.unfolded
         return replace(template, **{name: x[i].item() for name, x in self.columns.items()})
+
+    def with_numbers(self, copies: Iterable[Any]) -> "Batch":
+        """The batch with the numbers of some `Copy`s in the place of those of their trials."""
+        columns = {name: x.copy() for name, x in self.columns.items()}
+        copies = list(copies)
+        at = np.searchsorted(self.trials, [copy.trial for copy in copies])  # trials ascend
+        for i, copy in zip(at.tolist(), copies, strict=True):
+            for name, x in copy.numbers.items():
+                columns[name][i] = x
+        return dataclasses.replace(self, columns=columns)
 
     def joined(self, more: "Batch") -> "Batch":
         """The same structure with more trials."""

@@ -2,6 +2,7 @@
 
     sweep.json    what was asked; written once
     results.npz   the record of all finished stages, and the numbers of the trials
+    rounds/       those of rounds that are over, where there are several; until it is finished
     lanes/        one file for each tile of the stage that is under way
     .lock         held by the process that writes
 
@@ -13,6 +14,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,13 @@ from jaxopt_edu.files import clean, write_arrays
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.formats import newer_experiment
 from jaxopt_edu.programs import ALIVE
+from jaxopt_edu.sweep import rounds
 from jaxopt_edu.sweep.about import about as about_course
 from jaxopt_edu.sweep.lanes import put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
 
-FORMAT, OLDER = 3, (1, 2)  # of sweep.json and results.npz
+FORMAT, OLDER = 3, (1, 2)  # of sweep.json and results.npz; 4: of results.npz beside rounds/
 LANES_FORMAT = 2
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS, LANES = "results.npz", "lanes"
@@ -41,7 +44,7 @@ def _converted(asked: dict[str, Any], version: int) -> dict[str, Any]:
 
 
 ASKED = Asked(
-    "sweep", "sweep.json", FORMAT, OLDER, others=(LANES,),
+    "sweep", "sweep.json", FORMAT, OLDER, others=(LANES, rounds.ROUNDS),
     missing={"rank_by": "last"},
     instead="load_study reads it as it is; to sweep anew, give another directory",
     converted=_converted,
@@ -59,37 +62,40 @@ class Store:
     # ------------------------------------------------------------------------------ the record
 
     def write_record(self, course: Any, finished: bool) -> None:
-        """The record of all stages so far; deletes the lanes of those that are over."""
+        """The record of all stages so far; deletes the lanes of those that are over.
+
+        Rounds that are over are filed, and the last file holds the rest; or all, in the end.
+        """
         record = course.record
+        if record.filed.trials < record.over < course.plan.total:
+            record.filed = rounds.write_round(self.directory, course, record.filed, record.over)
+        filed = rounds.Filed() if finished else record.filed
         about = {
-            "format": FORMAT,
+            "format": FORMAT + (course.asked < course.plan.total),
             **about_course(course),
             "stage": course.stage,
             "finished": finished,
             "seconds": time.perf_counter() - record.began,
             "widths": {str(k): w for k, w in course.widths.items()},
             "structures": {str(k): _about(batch) for k, batch in course.batches.items()},
-            "moves": [[step, *copy] for step, copy in record.moves],
+            "moves": rounds.moves(course, filed),
+            "filed": asdict(filed),
         }
-        columns = {
-            f"column/{k}/{name}": x
-            for k, batch in course.batches.items()
-            for name, x in {"": batch.trials, **batch.columns}.items()
-        }
-        arrays = {f"record/{name}": x for name, x in record.arrays.items()}
-        segments = {"segments": np.array(record.segments, float)}
-        told = {"about": text_array(about), **columns, **arrays, **segments}
+        told = {"about": text_array(about), **rounds.rows(course, filed, course.asked)}
         write_arrays(self.directory / RESULTS, told)
         for path in (self.directory / LANES).glob("*"):
             if not path.name.startswith(f"{course.stage:05d}-"):
                 path.unlink(missing_ok=True)
-        if finished and (self.directory / LANES).exists():
-            (self.directory / LANES).rmdir()
+        if finished:
+            rounds.forget(self.directory)
+            if (self.directory / LANES).exists():
+                (self.directory / LANES).rmdir()
 
     def clear(self) -> None:
         """Deletes all but what was asked."""
         for path in [self.directory / RESULTS, *(self.directory / LANES).glob("*")]:
             path.unlink(missing_ok=True)
+        rounds.forget(self.directory)
 
     # ------------------------------------------------------------------------------- the lanes
 
@@ -114,6 +120,7 @@ class Store:
         self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
     ) -> None:
         """Sets tiles to where they were; where they are not needed, those that are there."""
+        read = []
         for i, tile in tiles:
             path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
             if not needed and not path.exists():
@@ -129,6 +136,8 @@ class Store:
                     put_lanes(tile, found["lanes"], tile.t)
                 tile.reasons = rows["reasons"]
                 tile.died = np.where(rows["reasons"] == ALIVE, 0, rows["steps"])
+            read.append(tile)
+        record.put_segments(read)
 
 
 def _about(batch: Any) -> dict[str, Any]:
@@ -166,6 +175,7 @@ def opened(
         return
     with ASKED.opened(directory, asked, fingerprints(values or {}), grows):
         clean(directory / LANES)
+        clean(directory / rounds.ROUNDS)
         yield Store(directory)
 
 
@@ -187,13 +197,21 @@ def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
     path = directory / RESULTS
     if not path.exists():
         return None
+    about, arrays = _results(path)
+    if not rounds.all_there(directory, about):  # it has been finished since
+        about, arrays = _results(path)
+    version = about["format"]
+    for told in about["structures"].values():
+        told["template"] = newer_experiment(told["template"], version - 1)
+    return rounds.joined(directory, about, arrays) if version > FORMAT else (about, arrays)
+
+
+def _results(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays = read_arrays(path)
     with readable(path):
         about = from_text_array(arrays.pop("about"))
         version = about["format"]
-    check_format(path, version, (*OLDER, FORMAT))
-    for told in about["structures"].values():
-        told["template"] = newer_experiment(told["template"], version - 1)
+    check_format(path, version, (*OLDER, FORMAT, FORMAT + 1))
     return about, arrays
 
 
@@ -205,6 +223,7 @@ def restore_record(record: Record, about: dict[str, Any], arrays: dict[str, np.n
     record.segments = [tuple(row) for row in arrays["segments"].tolist()]
     record.moves = [(step, Copy(*copy)) for step, *copy in about["moves"]]
     record.began -= about["seconds"]
+    record.filed = rounds.filed_of(about)
 
 
 def stored_columns(place: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """The result of a sweep: a table of trials, their curves, and the best one as an experiment."""
 
+import functools
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -176,7 +177,7 @@ class Study:
 
     def row(self, trial: int) -> dict[str, Any]:
         """One row of the table."""
-        return {name: x.tolist()[trial] for name, x in self.columns.items()}
+        return {name: x[[trial]].tolist()[0] for name, x in self.columns.items()}
 
     def hyperparameters(self, trial: int | None = None) -> dict[str, Any]:
         """The swept choices and numbers of a trial, by default the best."""
@@ -280,11 +281,18 @@ class Study:
 
     def place(self, trial: int) -> tuple[int, int]:
         """Which of the batches holds a trial, and where in it."""
-        for k, batch in enumerate(self.batches):
-            where = np.flatnonzero(batch.trials == trial)
-            if len(where):
-                return k, int(where[0])
-        raise IndexError(f"trial = {trial}: there are trials 0 to {len(self) - 1}")
+        if trial not in self._places:
+            raise IndexError(f"trial = {trial}: there are trials 0 to {len(self) - 1}")
+        return self._places[trial]
+
+    @functools.cached_property
+    def _places(self) -> dict[int, tuple[int, int]]:
+        """The batch of each trial, and its place in it."""
+        return {
+            trial: (k, i)
+            for k, batch in enumerate(self.batches)
+            for i, trial in enumerate(batch.trials.tolist())
+        }
 
 
 def no_best(study: Study) -> str:
