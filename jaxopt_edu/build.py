@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from jaxopt_edu import data, losses, models
-from jaxopt_edu.experiment import Training
+from jaxopt_edu.train import Training
 from jaxopt_edu.ingredients import ADAM_RATES, RATES, optimizer_named
 from jaxopt_edu.names import parts, replace
 from jaxopt_edu.options import names_of, sizes_of

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.lane import best_state
 from jaxopt_edu.placement import Placement
 from jaxopt_edu.programs import MOST_STOPS, Which, advance_lanes, init_lanes, score_lanes
 from jaxopt_edu.status import Status
@@ -187,6 +188,26 @@ def scores_on(tile: Tile, splits: tuple[str, ...]) -> dict[str, dict[str, np.nda
     device = workers_of(tile.form.placement)[0].device
     tile.lanes = _on(tile, device)
     return _scores(tile, tile.on(device), splits)
+
+
+def first_state(tile: Tile) -> Any:
+    """The state that the first lane of a tile has come to: on a mesh it stays where it is."""
+    placement = tile.form.placement
+    if placement.mesh is None:
+        return jax.tree.map(lambda x: x[0], best_state(tile.lanes))
+    found = _first_state(placement, tile.of.shared_state, tile.lanes)
+    return found if jax.process_count() == 1 else jax.tree.map(_own, found)
+
+
+@functools.partial(jax.jit, static_argnames=("placement", "shared"))
+def _first_state(placement: Placement, shared: tuple[str, ...], lanes: Any) -> Any:
+    state = best_state(jax.tree.map(lambda x: x[0], lanes))
+    return placement.settled(state, shared)
+
+
+def _own(x: Any) -> Any:
+    """An array that is this process's own, but for a share of it."""
+    return jax.numpy.asarray(np.asarray(x)) if x.is_fully_replicated else x
 
 
 def _scores(tile: Tile, which: Which, splits: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -20,7 +19,7 @@ from jaxopt_edu.checks import (
     segment_length,
 )
 from jaxopt_edu.describe import describe
-from jaxopt_edu.engine import run_tiles, score_tile, scores_on
+from jaxopt_edu.engine import first_state, run_tiles, score_tile, scores_on
 from jaxopt_edu.files import to_json
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.history import History, Run
@@ -32,7 +31,7 @@ from jaxopt_edu.parallel.store import Store, go_on, opened
 from jaxopt_edu.placement import Placement
 from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.progress import Progress
-from jaxopt_edu.status import DIVERGED, Status
+from jaxopt_edu.status import Status
 from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
 from jaxopt_edu.value import check_seed
 
@@ -166,7 +165,7 @@ class Course:
         first = self.tile.t
         try:
             for tile in run_tiles([self.tile], self.settings, most=1, feed=feed):
-                self.history.note(int(tile.steps[0]), _first(tile.scores))
+                self.history.note_tile(tile)
                 if train_curve:
                     for name, x in scores_on(tile, ("train",))["train"].items():
                         self.train.setdefault(name, []).append(float(x[0]))
@@ -224,33 +223,36 @@ class Course:
 
     def as_run(self, experiment: Any) -> Run:
         """What it has come to."""
-        tile, settings = self.tile, self.settings
-        if tile.lanes is None:
-            raise KeyboardInterrupt("fit interrupted before its first evaluation")
-        if not tile.final:  # the last segment scored its own state
-            score_tile(tile, settings)
-        state = best_of(tile)
-        scores = {split: _first(named) for split, named in tile.final.items()}
         train = {name: np.asarray(x) for name, x in self.train.items()}
-        status, reason = self._ended(experiment)
-        history = self.history.columns(settings.names)
-        steps = int(tile.steps[0])
-        return Run(experiment, state, steps, status, reason, history, scores, tile.seed, train)
-
-    def _ended(self, experiment: Any) -> tuple[str, str]:
-        """The status, and the reason in words."""
-        status = Status(int(self.tile.status[0]) if len(self.tile.status) else 0)
-        if status == Status.RUNNING:
-            status = Status.INTERRUPTED if self.interrupted else Status.FINISHED
-        settings = self.settings
-        told = {
-            Status.CONVERGED: experiment.why_done,
-            Status.OUT_OF_PATIENCE: f"no better {settings.metric} in {settings.patience} "
-            "evaluations",
-        }
-        return status.word, told.get(status, status.reason)
+        return as_run(experiment, self.tile, self.settings, self.history, self.interrupted, train)
 
 
-def _first(scores: dict[str, np.ndarray]) -> dict[str, float]:
-    """The only number of each score."""
-    return {name: float(np.ravel(x)[0]) for name, x in scores.items()}
+def as_run(
+    experiment: Any,
+    tile: Tile,
+    settings: Settings,
+    history: History,
+    interrupted: bool = False,
+    train: dict[str, np.ndarray] | None = None,
+) -> Run:
+    """What the only trial of a tile has come to."""
+    if tile.lanes is None:
+        raise KeyboardInterrupt("fit interrupted before its first evaluation")
+    if not tile.final:  # the last segment scored its own state
+        score_tile(tile, settings)
+    scores = {
+        split: {name: float(x[0]) for name, x in named.items()}
+        for split, named in tile.final.items()
+    }
+    status = Status(int(tile.status[0]) if len(tile.status) else 0)
+    if status == Status.RUNNING:
+        status = Status.INTERRUPTED if interrupted else Status.FINISHED
+    reason = status.reason
+    if status == Status.CONVERGED:
+        reason = experiment.why_done
+    if status == Status.OUT_OF_PATIENCE:
+        reason = f"no better {settings.metric} in {settings.patience} evaluations"
+    return Run(
+        experiment, first_state(tile), int(tile.steps[0]), status.word, reason,
+        history.columns(settings.names), scores, tile.seed, train or {},
+    )  # fmt: skip

@@ -27,6 +27,10 @@ class History:
         self.steps.append(t)
         self.rows.append(scores)
 
+    def note_tile(self, tile: Any) -> None:
+        """Adds the last evaluation of a tile of one trial: of a lane that has ended, of its end."""
+        self.note(int(tile.steps[0]), {name: float(x[0, -1]) for name, x in tile.scores.items()})
+
     def last(self) -> dict[str, str]:
         """The last scores, as text."""
         return {name: f"{x:.4f}" for name, x in self.rows[-1].items()}

@@ -114,7 +114,11 @@ def best_state(lane: Lane) -> Any:
     if lane.best is None:
         return lane.state
     none = jnp.isinf(lane.best.score)
-    return tree.map(lambda old, x: lax.select(none, x, old), lane.best.state, lane.state)
+
+    def chosen(old, x):
+        return jnp.where(none.reshape(none.shape + (1,) * (x.ndim - none.ndim)), x, old)
+
+    return tree.map(chosen, lane.best.state, lane.state)
 
 
 def check_loss(lane: Lane, told: Any, t: Array, diverge_above: Array) -> Lane:

@@ -23,24 +23,26 @@ def to_arrays(lanes: Any, placement: Placement, count: int | None = None) -> dic
     return {_name(path): _native(np.asarray(plain(x))[:count]) for path, x in leaves}
 
 
-def from_arrays(arrays: dict[str, np.ndarray], like: Any) -> Any:
-    """The inverse of `to_arrays`, on the host, for lanes like these.
+def from_arrays(arrays: dict[str, np.ndarray], like: Any, width: int) -> Any:
+    """The inverse of `to_arrays`, on the host, for lanes like these; the first one fills up.
 
     Errors: ValueError where an array is missing, or has another shape or dtype.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    return jax.tree.unflatten(structure, [_found(arrays, _name(path), x) for path, x in leaves])
+    found = [_found(arrays, _name(path), x, width) for path, x in leaves]
+    return jax.tree.unflatten(structure, found)
 
 
 def _name(path: tuple) -> str:
     return f"lanes{jax.tree_util.keystr(path)}"
 
 
-def _found(arrays: dict[str, np.ndarray], name: str, like: Any) -> Any:
+def _found(arrays: dict[str, np.ndarray], name: str, like: Any, width: int) -> Any:
     shape = plain_shape(like)
     if name not in arrays:
         raise ValueError(f"there is no array {name}")
     x = arrays[name].view(shape.dtype)
+    x = np.concatenate([x, np.repeat(x[:1], width - len(x), axis=0)])
     if x.shape != shape.shape:
         raise ValueError(f"array {name} has shape {x.shape}: wanted {shape.shape}")
     return as_before(x, like)

@@ -96,7 +96,7 @@ class Store:
         check_format(path, version, (ASKED.format,))
         with readable(path):
             batches, rows, states = about["stream"]
-            tile.lanes, tile.t = from_arrays(arrays, tile.of.lanes), about["t"]
+            tile.lanes, tile.t = from_arrays(arrays, tile.of.lanes, tile.width), about["t"]
             tile.status, tile.ended = np.array([about["status"]]), np.array([about["ended"]])
             history.steps, history.rows = list(about["steps"]), list(about["rows"])
         if streamed and len(states) != exchange.processes():

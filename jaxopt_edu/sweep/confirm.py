@@ -18,7 +18,6 @@ import numpy as np
 from jaxopt_edu import exchange
 from jaxopt_edu.checks import check_run
 from jaxopt_edu.describe import describe
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
@@ -36,6 +35,7 @@ from jaxopt_edu.sweep.store import (
     restore_record,
     stored_columns,
 )
+from jaxopt_edu.tiles import Settings
 from jaxopt_edu.value import check_count
 
 SEEDS = 2**32  # there are so many

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu import exchange
-from jaxopt_edu.engine import Settings, Structure, Tile, compile_tiles, run_tiles, score_tile
+from jaxopt_edu.engine import compile_tiles, run_tiles, score_tile
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.lanes import LaneRows, pack, places, put_lanes, to_rows
@@ -18,6 +18,7 @@ from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import Store
+from jaxopt_edu.tiles import Settings, Structure, Tile
 from jaxopt_edu.widths import program_memory, tile_width
 
 
@@ -174,7 +175,7 @@ class Course:
         for tile in run_tiles((tile for _, tile in self._mine()), self.settings, end):
             segment = self.record.note(tile)
             self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
-            if tile.finished(self.settings.steps):
+            if tile.t >= self.settings.steps:
                 tile.lanes = None
             if self.store is not None:
                 self.store.keep_lanes(self.stage, numbers[id(tile)], tile, self.record)

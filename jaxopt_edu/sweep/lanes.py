@@ -8,9 +8,9 @@ import numpy as np
 
 from jaxopt_edu import exchange
 from jaxopt_edu.disk import as_before, plain, plain_shape
-from jaxopt_edu.engine import Structure, Tile, as_numbers, padded
-from jaxopt_edu.programs import ALIVE, named_numbers
+from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.sweep.sampling import Batch
+from jaxopt_edu.tiles import Structure, Tile, as_numbers, padded
 
 Where = tuple[int, int, int]  # structure, repeat, trial
 
@@ -53,8 +53,7 @@ def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
     """Gives a tile the lanes of its trials, as rows of bytes, at step t."""
     lanes = padded(np.arange(len(rows)), tile.width)
     tile.lanes, tile.t = from_rows(tile, rows[lanes]), t
-    tile.reasons = np.full(len(tile.trials), ALIVE)
-    tile.died = np.zeros(len(tile.trials), int)
+    tile.status, tile.ended = tile.read((tile.lanes.status, tile.lanes.ended))
 
 
 # ------------------------------------------------------------------------------------ bytes

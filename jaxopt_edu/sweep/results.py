@@ -8,7 +8,6 @@ from typing import Any
 
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import rebuild, unnamed
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.fingerprint import fingerprint
 from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import Record
@@ -21,6 +20,7 @@ from jaxopt_edu.sweep.store import (
     stored_columns,
 )
 from jaxopt_edu.sweep.study import Study
+from jaxopt_edu.tiles import Settings
 
 __all__ = ["load_study"]
 

@@ -21,7 +21,6 @@ from jaxopt_edu.checks import (
 )
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import describe
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.parallel.peers import watched
 from jaxopt_edu.progress import Progress
@@ -37,6 +36,7 @@ from jaxopt_edu.sweep.sampling import Batch, Plan, plan
 from jaxopt_edu.sweep.settled import settled
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
+from jaxopt_edu.tiles import Settings
 from jaxopt_edu.value import SEEDS, check_count, check_seed
 
 

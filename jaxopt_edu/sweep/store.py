@@ -22,19 +22,19 @@ import numpy as np
 
 from jaxopt_edu.describe import describe
 from jaxopt_edu.disk import Asked, check_format, from_text_array, read_arrays, readable, text_array
-from jaxopt_edu.engine import Segment, Tile
 from jaxopt_edu.files import clean, write_arrays
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.formats import newer_experiment
-from jaxopt_edu.programs import ALIVE
+from jaxopt_edu.lane_arrays import from_arrays, to_arrays
+from jaxopt_edu.status import Status
 from jaxopt_edu.sweep import rounds
 from jaxopt_edu.sweep.about import about as about_course
-from jaxopt_edu.sweep.lanes import put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
+from jaxopt_edu.tiles import Segment, Tile
 
 FORMAT, OLDER = 3, (1, 2)  # of sweep.json and results.npz; 4: of results.npz beside rounds/
-LANES_FORMAT = 2
+LANES_FORMAT = 3
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS, LANES = "results.npz", "lanes"
 
@@ -108,7 +108,9 @@ class Store:
     def write_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
         """A tile as far as it went, and what is known of its trials."""
         rows = {f"rows/{name}": x for name, x in record.rows(tile).items()}
-        lanes = {} if tile.lanes is None else {"lanes": to_rows(tile)}
+        lanes = {}
+        if tile.lanes is not None:
+            lanes = to_arrays(tile.lanes, tile.form.placement, len(tile.trials))
         segments = np.array([tuple(s) for s in tile.segments], float)
         (self.directory / LANES).mkdir(exist_ok=True)
         path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
@@ -131,11 +133,10 @@ class Store:
                 rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
                 tile.segments = [_segment(s) for s in found["segments"]]
                 record.put_rows(tile, rows)
-                tile.t = int(found["t"])
-                if "lanes" in found:
-                    put_lanes(tile, found["lanes"], tile.t)
-                tile.reasons = rows["reasons"]
-                tile.died = np.where(rows["reasons"] == ALIVE, 0, rows["steps"])
+                tile.t, tile.status = int(found["t"]), rows["status"]
+                tile.ended = np.where(rows["status"] == Status.RUNNING, 0, rows["steps"])
+                if any(name.startswith("lanes") for name in found):
+                    tile.lanes = from_arrays(found, tile.of.lanes, tile.width)
             read.append(tile)
         record.put_segments(read)
 
