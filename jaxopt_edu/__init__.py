@@ -23,7 +23,16 @@ from jaxopt_edu import augment, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu import train
 from jaxopt_edu.train import (
-    Batch, Estimate, Estimator, Experiment, InParts, Objective, Plain, Sharpness, Step, Training,
+    Batch,
+    Estimate,
+    Estimator,
+    Experiment,
+    InParts,
+    Objective,
+    Plain,
+    Sharpness,
+    Step,
+    Training,
     TrainingState,
 )
 from jaxopt_edu.describe import load_experiment

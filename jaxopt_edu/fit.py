@@ -118,7 +118,9 @@ def fit(
     structure = Structure(running, tile, placement=Placement.on(mesh), patient=patience is not None)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
     [only] = structure.tiles(numbers, np.zeros(1, int), seed=seed)
-    course = Course(only, settings, Progress(steps, progress if jax.process_index() == 0 else False))
+    course = Course(
+        only, settings, Progress(steps, progress if jax.process_index() == 0 else False)
+    )
     if store is None and batches is None:
         course.run(train_curve=train_curve)
     else:
@@ -197,9 +199,10 @@ class Course:
                 position = files.read(self.tile, self.history, source is not None)
                 go_on(self.tile, self.history, self.settings)
             exchange.check_same("the step at which the store goes on", self.tile.t)
-            with watched(lambda: self._where(files)), self._feed(
-                experiment, source, ahead, position
-            ) as feed:
+            with (
+                watched(lambda: self._where(files)),
+                self._feed(experiment, source, ahead, position) as feed,
+            ):
                 self.run(train_curve, feed, files)
 
     def _feed(self, experiment: Any, source: Source | None, ahead: int, position: Position) -> Any:

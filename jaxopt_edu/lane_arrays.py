@@ -1,5 +1,6 @@
 """Lanes as arrays by their place in the tree, which NumPy opens, and back."""
 
+import functools
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 from jaxopt_edu.disk import as_before, plain, plain_shape
 from jaxopt_edu.placement import Placement
 
-__all__ = ["from_arrays", "to_arrays"]
+__all__ = ["from_arrays", "to_arrays", "whole"]
 
 
 def to_arrays(lanes: Any, placement: Placement, count: int | None = None) -> dict[str, np.ndarray]:
@@ -17,10 +18,20 @@ def to_arrays(lanes: Any, placement: Placement, count: int | None = None) -> dic
     Random keys are written as their data, dtypes that NumPy has not (bfloat16) as unsigned
     integers of their size. On a mesh of several processes all of them call this.
     """
-    if placement.mesh is not None and jax.process_count() > 1:
-        lanes = jax.jit(placement.gathered)(lanes)
-    leaves, _ = jax.tree_util.tree_flatten_with_path(lanes)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(whole(lanes, placement))
     return {_name(path): _native(np.asarray(plain(x))[:count]) for path, x in leaves}
+
+
+def whole(lanes: Any, placement: Placement) -> Any:
+    """The lanes with all of every array in every process."""
+    if placement.mesh is None or jax.process_count() == 1:
+        return lanes
+    return _gathered(placement, lanes)
+
+
+@functools.partial(jax.jit, static_argnames="placement")
+def _gathered(placement: Placement, lanes: Any) -> Any:
+    return placement.gathered(lanes)
 
 
 def from_arrays(arrays: dict[str, np.ndarray], like: Any, width: int) -> Any:

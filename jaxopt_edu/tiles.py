@@ -183,5 +183,3 @@ def padded(lanes: np.ndarray, width: int) -> np.ndarray:
 def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
     """Arrays of one column of numbers each, in the dtype JAX computes with."""
     return [np.asarray(x, jax.dtypes.canonicalize_dtype(np.asarray(x).dtype)) for x in leaves]
-
-

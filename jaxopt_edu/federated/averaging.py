@@ -1,7 +1,6 @@
 """Federated averaging and its relatives: a step is a round, its gradient what clients changed."""
 
 import dataclasses
-import math
 from typing import Any, NamedTuple
 
 import jax

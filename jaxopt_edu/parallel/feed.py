@@ -95,9 +95,7 @@ class Feed:
             raise ValueError(f"batches: one of {n} rows after one of {self._rows}")
         rows = self._rows + -self._rows % self._multiple
         weights = (np.arange(rows) < n).astype(jax.dtypes.canonicalize_dtype(float))
-        batch = Batch(
-            *map(self._on_devices, (_stretched(x, rows), _stretched(y, rows), weights))
-        )
+        batch = Batch(*map(self._on_devices, (_stretched(x, rows), _stretched(y, rows), weights)))
         count = self._source.count
         state = self._source.state() if count in self._stops else None
         return batch, Position(count, self._rows, state)

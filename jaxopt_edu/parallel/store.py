@@ -126,9 +126,7 @@ def go_on(tile: Tile, history: History, settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def opened(
-    directory: Any, asked: dict[str, Any], identity: Fingerprint
-) -> Iterator[Store | None]:
+def opened(directory: Any, asked: dict[str, Any], identity: Fingerprint) -> Iterator[Store | None]:
     """The store of a training with these arguments, new or as it was left; None for None."""
     if directory is None:
         yield None

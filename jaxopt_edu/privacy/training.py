@@ -14,6 +14,7 @@ from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
 from jaxopt_edu.train import Estimate, Estimator, Training
+from jaxopt_edu.train.calling import init_model
 from jaxopt_edu.value import check_count, number, pytree, show, static
 
 __all__ = ["Private", "PrivateTraining"]
@@ -128,7 +129,9 @@ class Private(Estimator):
             )
         if self.microbatch is not None:
             check_count("microbatch", self.microbatch)
-        if mixes_examples(training.model, np.asarray(training.data.train.first(4)[0])):
+        params, model_state = init_model(training.model, jax.random.key(0))
+        x = np.asarray(training.data.train.first(4)[0])
+        if len(x) > 1 and mixes_examples(training.model, params, model_state, x):
             raise ValueError(
                 f"model = {show(training.model)} mixes examples, as BatchNorm does: what it gives "
                 "for one depends on the others, so that no record has a bounded part; wanted one "

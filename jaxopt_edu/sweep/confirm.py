@@ -56,6 +56,8 @@ def confirm(
     """
     check_count("best", best)
     check_count("seeds", seeds)
+    if study.streamed:
+        raise ValueError("confirm: the trials saw a stream of batches, which is not at hand")
     of = candidates(study)[:best]
     if not len(of):
         raise ValueError(
@@ -209,7 +211,10 @@ def _course(
     splits = tuple(s for s in every if s != "train" or s == study.split)
     above = getattr(study, "diverge_above", study.info.get("diverge_above", 1e4))
     stops = tuple(study.evaluations.tolist())
-    settings = Settings(stops, study.split, splits, names, above)
+    sign = 1 if study.mode == "min" else -1
+    settings = Settings(
+        stops, study.split, splits, names, above, study.metric, sign, study.patience
+    )
     record = Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by)
     stages = tuple(
         (step, i, numbers)

@@ -27,6 +27,8 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         state is not finite is run again operation by operation, and FloatingPointError names the
         step, the part of the state and the operation.
     """
+    if study.streamed:
+        raise ValueError("rerun: the trials saw a stream of batches: jo.fit(..., batches=) them")
     place, _ = study.place(trial)
     study.experiment(trial)  # says where a store could not name its class
     for name, was in study.batches[place].unnamed.items():

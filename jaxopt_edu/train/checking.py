@@ -41,9 +41,7 @@ def _check_weights(training: Any) -> None:
     padded = training.data.validation_counts is not None
     for name, f in training._named().items() if padded else ():
         if len(inspect.signature(f).parameters) < 3:
-            raise ValueError(
-                f"metric {name} takes no weights, which folds of unequal size need"
-            )
+            raise ValueError(f"metric {name} takes no weights, which folds of unequal size need")
 
 
 def _check_augment(training: Any) -> None:

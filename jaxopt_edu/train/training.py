@@ -122,9 +122,7 @@ class Training(Experiment):
     def learn(self, state, batch, t, key):
         batch = self.estimator.prepared(self, batch, t, key)
         dropout_key = keys.dropout(key, t)
-        return self.descend(
-            state, Objective(self, state.model_state, batch, t, key, dropout_key)
-        )
+        return self.descend(state, Objective(self, state.model_state, batch, t, key, dropout_key))
 
     def descend(self, state: TrainingState, f: Objective) -> tuple[TrainingState, Step]:
         """The state after a step down f: the one place where a training's optimizer is called."""

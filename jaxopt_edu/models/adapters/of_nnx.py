@@ -150,7 +150,9 @@ def _form(make: Callable) -> Form:
 
 def _rows(nnx: Any, state: Any) -> Iterator[tuple[tuple, type]]:
     """(path, type of the variable) of each array; how a variable names its array is left out."""
-    found = jax.tree_util.tree_leaves_with_path(state, is_leaf=lambda v: isinstance(v, nnx.Variable))
+    found = jax.tree_util.tree_leaves_with_path(
+        state, is_leaf=lambda v: isinstance(v, nnx.Variable)
+    )
     for path, variable in found:
         within = isinstance(variable, nnx.Variable)
         for inner, _ in jax.tree_util.tree_leaves_with_path(variable):
