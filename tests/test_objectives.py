@@ -12,12 +12,13 @@ import optax.contrib
 import pytest
 from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer, load_digits
+from test_branches import predicates
 from test_interop import factories
 from transform_cases import close
 
 import jaxopt_edu as jo
 from jaxopt_edu.core import needs, told, wants
-from jaxopt_edu.interop import from_optax
+from jaxopt_edu.interop import from_optax, inward
 
 pytestmark = [
     pytest.mark.usefixtures("compiled_quickly"),
@@ -300,27 +301,34 @@ def test_complex_params_are_refused_where_optax_would_take_other_gradients():
 # ------------------------------------------------------------------------------------------ L-BFGS
 
 
-@pytest.mark.parametrize("mask", [{"w": False, "b": True}, {"w": False, "b": False}])
-def test_lbfgs_of_some_leaves_is_lbfgs_of_the_rest_of_the_problem(mask, x64):
-    def on_all(t):
-        return objective
+def small_lbfgs():
+    return optax.lbfgs(memory_size=2, linesearch=optax.scale_by_backtracking_linesearch(5))
 
-    def on_w(t):
-        return lambda p: objective(p | {"b": jnp.asarray(0.0)} if mask["b"] else p)
 
-    own = {name: x for name, x in start().items() if not mask[name]}
-    ours, _ = train(jo.freeze(mask, from_optax(optax.lbfgs)), None, on_all, 6)
-    alone, _ = train(from_optax(optax.lbfgs), None, on_w, 6, own)
-    close({name: ours[name] for name in own}, alone, 1e-10)
-    theirs = from_optax(lambda: optax.masked(
-        optax.lbfgs(), {n: not m for n, m in mask.items()}, mask_compatible_extra_args=True
-    ))  # fmt: skip
-    if mask["b"]:  # there the others' gradients pass: no step of theirs
-        one = theirs.update(jax.grad(objective)(start()), theirs.init(start()), start(),
-                            value=objective(start()), grad=jax.grad(objective)(start()),
-                            value_fn=objective)  # fmt: skip
-        first, _ = train(from_optax(optax.lbfgs), None, on_w, 1, own)
-        close(one[0]["w"], first["w"], 1e-10)
+def masked_lbfgs():
+    """Its masked leaves get their raw gradients, as optax's `masked` has it."""
+    mask = {"w": True, "b": False}
+    return optax.masked(small_lbfgs(), mask, mask_compatible_extra_args=True)
+
+
+def test_lbfgs_of_some_leaves_is_lbfgs_of_the_rest_of_the_problem(x64):
+    """By our `freeze`, and by optax's masked, whose other leaves are to be frozen."""
+    freeze, frozen = {"w": False, "b": True}, {"b": jnp.asarray(0.0)}
+
+    @jax.jit
+    def all_ways(p):
+        w = {"w": p["w"]}
+        return (
+            train(from_optax(small_lbfgs), None, lambda t: lambda w: objective(w | frozen), 6, w),
+            train(jo.freeze(freeze, from_optax(small_lbfgs)), None, lambda t: objective, 6, p),
+            train(jo.chain(from_optax(masked_lbfgs), jo.freeze(freeze)), None,
+                  lambda t: objective, 6, p),
+        )  # fmt: skip
+
+    (alone, _), *ways = all_ways(start())
+    for read, _ in ways:
+        close(read["w"], alone["w"], 1e-10)
+        assert read["b"] == 0 and objective(read) < 0.6 * objective(start())
 
 
 @pytest.mark.parametrize(
@@ -345,3 +353,59 @@ def test_lbfgs_reaches_scipys_optimum_of_penalised_logistic_regression(load, x64
     )  # fmt: skip
     read, _ = jax.jit(lambda p: train(from_optax(optax.lbfgs), None, lambda t: f, 80, p))(p)
     assert abs(f(read) - best.fun) < 1e-8
+
+
+# --------------------------------------------------------------------------------- periodic work
+
+
+def every_third(learning_rate):
+    """Steps whose lengths a costly branch finds at every third, by a count in the state."""
+
+    def init(params):
+        return jnp.zeros((), int), jnp.zeros(())
+
+    def update(updates, state, params=None):
+        count, length = state
+
+        def measured():
+            return jax.nn.softplus(jnp.dot(updates["w"], updates["w"])) + length
+
+        length = jax.lax.cond(count % 3 == 0, measured, lambda: length)
+        jax.debug.callback(lambda _: None, length)
+        return jax.tree.map(lambda g: -learning_rate * length * g, updates), (count + 1, length)
+
+    return optax.GradientTransformation(init, update)
+
+
+def paths(rates, states, make):
+    """The values of lanes that have each their own state, as in a sweep, and the rates' slopes."""
+
+    def values(rate, state):
+        optimizer = from_optax(make, rate)
+
+        def step(carry, _):
+            p, state = carry
+            value, grad = jax.value_and_grad(objective)(p)
+            updates, state = optimizer.update(grad, state, p, **told(optimizer, value_fn=objective))
+            return (jo.apply_updates(p, updates), state), value
+
+        found = jax.lax.scan(step, (start(), state), length=12)[1]
+        return found[-1], found
+
+    return jax.vmap(jax.value_and_grad(values, has_aux=True))(rates, states)
+
+
+@pytest.mark.parametrize(
+    "make", [every_third, pytest.param(optax.contrib.sophia, marks=pytest.mark.slow)]
+)
+def test_lanes_take_the_costly_branches_of_optax_together(make, x64, monkeypatch):
+    """A cond on one bool under vmap; numbers and slopes are those of the select in its place."""
+    states = jax.vmap(lambda rate: from_optax(make, rate).init(start()))(RATES)
+    f = functools.partial(paths, make=make)
+    assert set(predicates(f, RATES, states)) == {()}
+    together = jax.jit(f)(RATES, states)
+    monkeypatch.setattr(inward, "rebranched", lambda f, *args: f(*args))
+    g = functools.partial(paths, make=make)
+    assert predicates(g, RATES, states) == []
+    close(together, jax.jit(g)(RATES, states))
+    assert jnp.all(jnp.abs(together[1]) > 1e-6)

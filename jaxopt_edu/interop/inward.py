@@ -19,6 +19,7 @@ from jaxopt_edu.interop.objectives import (
     strong,
     widened,
 )
+from jaxopt_edu.interop.rebranched import rebranched
 from jaxopt_edu.interop.signatures import MADE_OF, Asked, asked_by, takes_all
 from jaxopt_edu.space import Distribution
 from jaxopt_edu.value import nearest, number, pytree, show, static
@@ -73,7 +74,8 @@ class FromOptax:
         optimizer, old = self.factory(**self.given()), (updates, state)
         told = self._told(optimizer.update, extra, params)
         try:
-            new = optimizer.update(*jax.tree.map(widened, (*old, params)), **told)
+            update = functools.partial(optimizer.update, **told)
+            new = rebranched(update, *jax.tree.map(widened, (*old, params)))
         except TypeError as error:
             if "required keyword-only argument" not in str(error):
                 raise
