@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import random
 
 from jaxopt_edu.models.adapters.common import check_function, check_numbers, library
-from jaxopt_edu.models.adapters.outlines import Outline, outline
+from jaxopt_edu.models.adapters.outlines import Outline, outline, remembered
 from jaxopt_edu.tree import is_float
 from jaxopt_edu.value import check, number, pytree, show, static
 
@@ -116,7 +116,7 @@ class Equinox:
         return _outline(self.make, tuple(kinds.items()))
 
 
-@functools.lru_cache(maxsize=128)
+@remembered
 def _outline(make: Callable, kinds: tuple[tuple[str, bool | None], ...]) -> Outline:
     """How the modules of a function are built: found once, with plain numbers for the others.
 

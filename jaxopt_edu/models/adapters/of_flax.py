@@ -1,5 +1,6 @@
 """Modules of Flax Linen."""
 
+import dataclasses
 from typing import Any
 
 from jax import random
@@ -14,7 +15,7 @@ from jaxopt_edu.models.adapters.common import (
     settled,
     zeros,
 )
-from jaxopt_edu.value import check, pytree, show, static
+from jaxopt_edu.value import StandIn, check, pytree, show, static
 
 __all__ = ["Linen"]
 
@@ -78,6 +79,25 @@ class Linen:
         out, new = self.module.apply(variables, x, **told, rngs=rngs, mutable=list(model_state))
         check_kept(model_state, dict(new), "Linen")
         return out, {name: new[name] for name in model_state}
+
+    def __repr__(self):
+        dtype = "" if self.dtype is None else f", dtype={self.dtype!r}"
+        return f"Linen(module={_shown(self.module)}, example={self.example}{dtype})"
+
+
+def _shown(x: Any) -> str:
+    """A module as the call that makes it: its own repr is a table."""
+    if isinstance(x, list | tuple) and type(x) in (list, tuple):
+        inner = ", ".join(map(_shown, x))
+        return f"[{inner}]" if type(x) is list else f"({inner}{',' * (len(x) == 1)})"
+    if isinstance(x, StandIn) and settled(x):
+        return f"one_of({', '.join(map(_shown, settled(x)))})"
+    if not isinstance(x, library("flax.linen", "Linen").Module):
+        return show(x)
+    fields = [f for f in dataclasses.fields(x) if f.repr and f.init and f.name != "parent"]
+    told = [(f.name, getattr(x, f.name), f.default) for f in fields]
+    given = [f"{name}={_shown(y)}" for name, y, default in told if y is not default]
+    return f"{type(x).__name__}({', '.join(given)})"
 
 
 def _told(module: Any) -> bool:

@@ -1,6 +1,5 @@
 """Modules of Flax NNX."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from jaxopt_edu.models.adapters.common import (
     library,
     read_example,
 )
-from jaxopt_edu.models.adapters.outlines import Outline, outline
+from jaxopt_edu.models.adapters.outlines import Outline, outline, remembered
 from jaxopt_edu.value import check, pytree, show, static
 
 __all__ = ["NNX"]
@@ -120,7 +119,7 @@ class Form(NamedTuple):
         return [new if kind is None else was for kind, new, was in rows]
 
 
-@functools.lru_cache(maxsize=128)
+@remembered
 def _form(make: Callable) -> Form:
     """Made once, from shapes alone."""
     nnx = library("flax.nnx", "NNX")
@@ -150,7 +149,9 @@ def _form(make: Callable) -> Form:
 
 def _rows(nnx: Any, state: Any) -> Iterator[tuple[tuple, type]]:
     """(path, type of the variable) of each array; how a variable names its array is left out."""
-    found = jax.tree_util.tree_leaves_with_path(state, is_leaf=lambda v: isinstance(v, nnx.Variable))
+    found = jax.tree_util.tree_leaves_with_path(
+        state, is_leaf=lambda v: isinstance(v, nnx.Variable)
+    )
     for path, variable in found:
         within = isinstance(variable, nnx.Variable)
         for inner, _ in jax.tree_util.tree_leaves_with_path(variable):
