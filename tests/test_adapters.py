@@ -17,8 +17,9 @@ from flax import nnx
 
 import jaxopt_edu as jo
 from jaxopt_edu import tree
-from jaxopt_edu.describe import describe, rebuild, unnamed
+from jaxopt_edu.describe import describe, rebuild, to_json, unnamed
 from jaxopt_edu.edited import forget_edited
+from jaxopt_edu.formats import EXPERIMENT
 from jaxopt_edu.models import NNX, Equinox, Haiku, Linen
 from jaxopt_edu.models.mixing import mixes_examples
 
@@ -462,6 +463,18 @@ def test_a_module_of_ones_own_is_found_by_its_name():
     assert set(unnamed(describe(PLAIN["nnx"]))) == {"make"}
     with pytest.raises(ValueError, match="make was .*, which has no public name: give it"):
         rebuild(describe(PLAIN["equinox"]))
+
+
+@pytest.mark.parametrize("name", ["nnx", "equinox", "haiku"])
+def test_a_function_is_given_again(name, tmp_path):
+    model = WITH_DROPOUT[name](0.25)
+    training = jo.Training(model, "squared_error", jo.sgd(0.1), jo.data.load("linear"))
+    path, part = tmp_path / "best.json", "function" if name == "haiku" else "make"
+    path.write_text(to_json({"format": EXPERIMENT, "experiment": describe(training)}))
+    with pytest.raises(ValueError, match=f"model.{part} was"):
+        jo.load_experiment(path)
+    found = jo.load_experiment(path, **{f"model.{part}": getattr(model, part)})
+    assert found.model == model
 
 
 def test_alternatives_open_groups():
