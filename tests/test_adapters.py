@@ -23,6 +23,8 @@ from jaxopt_edu.formats import EXPERIMENT
 from jaxopt_edu.models import NNX, Equinox, Haiku, Linen
 from jaxopt_edu.models.mixing import mixes_examples
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 KEY = jax.random.key(3)
 X = jax.random.normal(jax.random.key(1), (12, 4)) * jnp.arange(1.0, 5) + 2
 Y = jax.random.normal(jax.random.key(2), (12, 3))
@@ -234,7 +236,7 @@ def test_equinox_is_its_own_loop():
     assert_close(params["layers"][0]["weight"], module.layers[0].weight)
     assert_close(params["norm"]["bias"], module.norm.bias)
     assert_close(jax.tree.leaves(model_state["state"]), jax.tree.leaves(state))
-    assert model_state["buffers"]["order"].dtype == jnp.int32
+    assert jnp.issubdtype(model_state["buffers"]["order"].dtype, jnp.integer)
     assert_close(model_state["buffers"]["order"], module.order)
     quiet = eqx.nn.inference_mode(module)
     out, _ = jax.vmap(quiet, axis_name="batch", in_axes=(0, None, None), out_axes=(0, None))(
@@ -443,6 +445,24 @@ def test_linen_modules_without_train_and_with_streams_of_their_own():
     assert not differ(after, model_state)
 
 
+class HalfMean(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        mean = self.variable("statistics", "mean", lambda: jnp.zeros(4, jnp.bfloat16))
+        if train:
+            mean.value = 0.5 * mean.value + 0.5 * jnp.mean(x, 0)  # which is of float32
+        return x - mean.value
+
+
+def test_a_state_keeps_its_dtype():
+    model = Linen(HalfMean(), EXAMPLE)
+    _, model_state = model.init(KEY)
+    _, after = model.apply({}, model_state, X, KEY)
+    mean = after["statistics"]["mean"]
+    assert mean.dtype == jnp.bfloat16
+    np.testing.assert_allclose(mean.astype(float), X.mean(0) / 2, 1e-2)
+
+
 def test_integers_go_into_an_embedding():
     tokens = jax.random.randint(KEY, (6, 5), 0, 9)
     model = Linen(nn.Embed(9, 2), tokens[:1])
@@ -550,6 +570,7 @@ TOKENS = jax.random.randint(KEY, (4, 3), 0, 9)
         (Normed("largest"), X, True),
         (Normed("batch"), TOKENS, True),
         (Normed("layer"), TOKENS, False),
+        (Normed("batch"), X > 2, True),
         (Normed("batch"), X.at[0, 0].set(jnp.nan), True),
         (Normed("layer"), X.at[0, 0].set(jnp.nan), False),
     ],
@@ -669,6 +690,11 @@ class ForgetsState(eqx.Module):
         return x
 
 
+def of_two_structures(key, rate):
+    layer = eqx.nn.Linear(4, 3, key=key)
+    return layer if isinstance(rate, float) else eqx.nn.Sequential([layer, eqx.nn.Dropout(rate)])
+
+
 def integer_haiku(x):
     return x + hk.get_parameter("shift", (4,), jnp.int32, jnp.zeros)
 
@@ -678,7 +704,7 @@ def always_random(x):
 
 
 def begin(model):
-    return model.apply(*jax.jit(model.init)(KEY), X, KEY)
+    return jax.jit(lambda model: model.apply(*model.init(KEY), X, KEY))(model)
 
 
 REFUSED = {
@@ -686,7 +712,7 @@ REFUSED = {
     "no call": (lambda: Linen(NoCall(), EXAMPLE), "wanted one with a __call__"),
     "training": (lambda: Linen(WithTraining(), EXAMPLE), "takes training=: wanted train="),
     "running": (lambda: Linen(nn.BatchNorm(), EXAMPLE), "takes use_running_average=: wanted train"),
-    "integers": (lambda: begin(Linen(IntegerParameter(), EXAMPLE)), r"'shift'\] holds int32.*cons"),
+    "integers": (lambda: begin(Linen(IntegerParameter(), EXAMPLE)), r"'shift'\] holds int.*cons"),
     "sow": (
         lambda: begin(Linen(Sowing(), EXAMPLE)),
         r"state\['losses'\]\['size'\].*from nothing t",
@@ -702,8 +728,8 @@ REFUSED = {
     "no make": (lambda: NNX(3, EXAMPLE), "make = 3: wanted a function of rngs"),
     "no nnx": (lambda: begin(NNX(lambda rngs: 3, EXAMPLE)), "gives 3: wanted an nnx.Module"),
     "static": (lambda: begin(NNX(StaticArray, EXAMPLE)), r"StaticArray.table .*nnx.data\(...\)"),
-    "int nnx": (lambda: begin(NNX(IntegerParam, EXAMPLE)), r"'table'\] holds int32.*nnx.Variable"),
-    "grows": (lambda: begin(NNX(Growing, EXAMPLE)), "keeps its structure"),
+    "int nnx": (lambda: begin(NNX(IntegerParam, EXAMPLE)), r"'table'\] holds int.*nnx.Variable"),
+    "grows": (lambda: begin(NNX(Growing, EXAMPLE)), r"places: \['last'\].*keeps its str"),
     "no eqx": (lambda: begin(Equinox(lambda key: 3)), "gives 3: wanted a module"),
     "call": (
         lambda: begin(Equinox(lambda key: TwoInputs())),
@@ -713,11 +739,12 @@ REFUSED = {
     "pair": (lambda: begin(Equinox(lambda key: ForgetsState())), r"must give \(prediction, state"),
     "axis": (lambda: begin(Equinox(OtherAxis)), "the axis of the batch is called 'batch'"),
     "unknown": (lambda: Equinox(EquinoxNet, {"rat": 0.1}), "takes no 'rat'; did you mean 'rate'"),
+    "structures": (lambda: begin(Equinox(of_two_structures, {"rate": 0.1})), "another structure"),
     "schedule": (lambda: equinox_dropout(jo.cosine_decay_schedule(0.1, 3)), "rate = .*a number"),
     "no dict": (lambda: Equinox(EquinoxNet, 0.1), "numbers = 0.1: wanted a dict by name"),
     "no haiku": (lambda: Haiku("net", EXAMPLE), "function = 'net': wanted a function of x"),
     "train": (lambda: Haiku(lambda x, train: x, EXAMPLE), "takes train=: wanted is_training="),
-    "int hk": (lambda: begin(Haiku(integer_haiku, EXAMPLE)), r"'shift'\] holds int32.*get_state"),
+    "int hk": (lambda: begin(Haiku(integer_haiku, EXAMPLE)), r"'shift'\] holds int.*get_state"),
 }
 
 

@@ -7,9 +7,9 @@ from jax import random
 
 from jaxopt_edu.models.adapters.common import (
     check_input,
-    check_kept,
     check_params,
     flag,
+    kept,
     library,
     read_example,
     settled,
@@ -77,8 +77,7 @@ class Linen:
             return self.module.apply(variables, x, **told), model_state
         rngs = {"dropout": key, "params": random.fold_in(key, 1)}  # the others come from the last
         out, new = self.module.apply(variables, x, **told, rngs=rngs, mutable=list(model_state))
-        check_kept(model_state, dict(new), "Linen")
-        return out, {name: new[name] for name in model_state}
+        return out, kept(model_state, {name: new[name] for name in model_state}, "Linen")
 
     def __repr__(self):
         dtype = "" if self.dtype is None else f", dtype={self.dtype!r}"
