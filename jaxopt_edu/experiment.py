@@ -25,6 +25,8 @@ from jaxopt_edu.targets import check_targets, predicts_numbers
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import check_count, pytree, show, static
 
+BASELINE_EXAMPLES = 256  # at most, of whose loss before the first step divergence is a multiple
+
 
 class Experiment(Protocol):
     """What `fit` and `sweep` run: three pure functions of a pytree whose scalars are the numbers.
@@ -146,7 +148,7 @@ class Training:
 
     def init(self, key):
         params = self.model.init(key)
-        first = self._loss(params, *self.data.train.first(256))
+        first = self._loss(params, *self.data.train.first(BASELINE_EXAMPLES))
         norm = jnp.full_like(first, jnp.inf) if self.track_gradient_norm else None
         return TrainingState(params, self.optimizer.init(params), first, norm)
 
