@@ -57,9 +57,10 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     space = build(options, sampled=True)
     if options.confirm:
         check_count("--confirm", options.confirm, least=2)
-    replaced = options.out or (options.store if options.overwrite else None)
+    named = ("--out", options.out) if options.out else ("--store", options.store)
+    replaced = named[1] if options.out or options.overwrite else None
     if replaced is not None:
-        check_directory(replaced, options.overwrite)
+        check_directory(replaced, options.overwrite, named[0])
     directory = Path(options.store or options.out or new_directory("runs", options.data))
     writing = beside(directory) if options.overwrite else directory
     status, confirmed, note = 0, None, ""

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.labels import distinct, label, labels
-from jaxopt_edu.names import children, hyperparameters, replace
+from jaxopt_edu.names import children, hyperparameters, inlined, replace
 from jaxopt_edu.value import StandIn, same, show
 
 __all__ = [
@@ -285,7 +285,7 @@ def structural(
     fields = dataclasses.fields(x) if dataclasses.is_dataclass(x) else ()
     fixed = {f.name for f in fields if f.metadata.get("static")}
     for name, part in children(x).items():
-        inner = path if name == getattr(x, "inlined", None) else (*path, name)
+        inner = path if name == inlined(x) else (*path, name)
         yield from structural(part, inner, static or name in fixed)
 
 

@@ -1,6 +1,7 @@
 """What is written once: states, decays, masks, base classes that say what is missing, monitors."""
 
 import ast
+import importlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,10 @@ import jaxopt_edu as jo
 from jaxopt_edu import core, monitor
 from jaxopt_edu.augment.base import Augmentation
 from jaxopt_edu.augment.images import OfImages
+from jaxopt_edu.cli import main
 from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.named import CHAPTERS
+from jaxopt_edu.names import inlined
 from jaxopt_edu.schedules.basic import Schedule
 from jaxopt_edu.space import Distribution
 from jaxopt_edu.sweep.samplers import _Cube
@@ -169,3 +173,47 @@ def test_programs_of_others_are_others():
     with Compilations() as count:
         advance_lanes_of_mine(np.float32(1.5))
     assert count.as_dict() == {"engine": 0, "other": 1}
+
+
+# ---------------------------------------------------------------------------------------- names
+
+
+def test_a_class_is_stored_by_a_name_that_one_class_has():
+    """Stores keep the bare name: two classes of one name would be mixed up."""
+    found = {}
+    for chapter in CHAPTERS:
+        module = importlib.import_module(f"jaxopt_edu{chapter}")
+        for name in module.__all__:
+            if isinstance(getattr(module, name), type):
+                assert found.setdefault(name, getattr(module, name)) is getattr(module, name), name
+    assert len(found) > 50
+
+
+def test_what_is_inlined_is_asked_of_one_function():
+    asked = [
+        (path.name, node.lineno)
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value == "inlined"
+    ]
+    assert {name for name, _ in asked} == {"names.py", "value.py"}
+    assert inlined(jo.chain()) == inlined(type(jo.chain())) == "transforms"
+    assert inlined(jo.sgd(0.1)) is inlined(None) is None
+
+
+def test_what_a_command_refuses_is_named_as_it_was_given(tmp_path, capsys):
+    """--store, not --out, where it was --store."""
+    (tmp_path / "mine.txt").write_text("")
+    for option in ("--out", "--store"):
+        command = [
+            "sweep",
+            "wine",
+            "--trials",
+            "2",
+            "--steps",
+            "2",
+            option,
+            str(tmp_path / "mine.txt"),
+        ]
+        assert main([*command, "--overwrite"]) == 2
+        assert f"{option} {tmp_path / 'mine.txt'} is a file" in capsys.readouterr().err
