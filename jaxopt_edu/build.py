@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 from jaxopt_edu import data, losses, models
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.ingredients import ADAM_RATES, RATES, optimizer_named
 from jaxopt_edu.names import parts, replace
 from jaxopt_edu.options import names_of, sizes_of
@@ -12,6 +11,7 @@ from jaxopt_edu.parse import parse_setting
 from jaxopt_edu.regularizers import L2
 from jaxopt_edu.space import log_uniform, one_of, uniform
 from jaxopt_edu.sweep import halving, hyperband, median_stopping, optuna, population
+from jaxopt_edu.train import Training
 
 
 def build(options: Any, sampled: bool) -> Training:

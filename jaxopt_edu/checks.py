@@ -18,6 +18,7 @@ from jaxopt_edu.ingredients import is_optax, refuse_optax
 from jaxopt_edu.names import hyperparameters, vectors
 from jaxopt_edu.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
 from jaxopt_edu.space import Distribution, OneOf, structural
+from jaxopt_edu.train import Experiment, Step
 from jaxopt_edu.value import Constant, StandIn, check_count, nearest, show
 
 MOST_STEPS = 2**31 - 1
@@ -55,20 +56,24 @@ def check_experiment(experiment: Any, doing: str) -> None:
     """TypeError unless it has the methods of an experiment, or is a place for some."""
     if isinstance(experiment, OneOf):
         return
-    for method in ("init", "step", "score"):
-        if isinstance(experiment, type) or not callable(getattr(experiment, method, None)):
-            kind = type(experiment).__name__
-            hint = ""
-            if type(experiment) in (list, tuple):
-                hint = f": {doing} takes one, sweep several"
-            elif isinstance(experiment, type):
-                kind, hint = f"the class {experiment.__name__}", ": wanted a value of it"
-            elif callable(experiment):
-                hint = ": a function of your own becomes one in docs/experiments.md"
-            raise TypeError(
-                f"{kind} has no {method}: it is no experiment, which {doing} wants, such as "
-                f"jo.Training(...){hint}"
-            )
+    if isinstance(experiment, Experiment) and not isinstance(experiment, type):
+        return
+    kind, hint = type(experiment).__name__, ""
+    if type(experiment) in (list, tuple):
+        hint = f": {doing} takes one, sweep several"
+    elif isinstance(experiment, type):
+        kind, hint = f"the class {experiment.__name__}", ": wanted a value of it"
+    elif all(callable(getattr(experiment, name, None)) for name in ("init", "step", "score")):
+        hint = f". Two lines make it one:\n{TWO_LINES.format(kind)}"
+    elif callable(experiment):
+        hint = ": a function of your own becomes one in docs/experiments.md"
+    raise TypeError(
+        f"{kind} is no jo.Experiment, which {doing} wants, such as jo.Training(...){hint}"
+    )
+
+
+TWO_LINES = """    class {}(jo.Experiment):
+        return state, jo.Step(loss)  # of step; jo.Step() where there is no loss to watch"""
 
 
 def check_leaves(experiment: Any) -> None:
@@ -110,23 +115,19 @@ def check_run(
             "(sweep(folds=) and cross_validate train on each)"
         )
     check_space(experiment, "a run")
-    if hasattr(experiment, "check"):
-        experiment.check()
+    experiment.check()
     check_leaves(experiment)
     forget_edited(experiment)
 
-    splits = splits_of(experiment)
-
-    state: Any
-    new: Any
+    splits = tuple(experiment.splits)
     with _naming_vectors(experiment):
         state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
-        _check_state(state, new)
+        told = _check_step(experiment, state, new)
     if not isinstance(metric, str):
         raise TypeError(f"metric = {show(metric)}: wanted the name of a score: {', '.join(scores)}")
     if metric not in scores:
         raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
-    watched = (TRAINING_LOSS,) if hasattr(state, "loss") else ()
+    watched = () if told.loss is None else (TRAINING_LOSS,)
     for name, score in scores.items():
         if score.shape:
             raise ValueError(
@@ -155,8 +156,18 @@ def _naming_vectors(experiment: Any) -> Iterator[None]:
         ) from error
 
 
-def _check_state(state: Any, new: Any) -> None:
-    """TypeError where a step changes the structure, a shape or a dtype of the state."""
+def _check_step(experiment: Any, state: Any, new: Any) -> Step:
+    """What a step tells; TypeError unless it gives a state like the one it got, and a `Step`."""
+    if type(new) is not tuple or len(new) != 2 or not isinstance(new[1], Step):
+        kind = type(experiment).__name__
+        raise TypeError(
+            f"{kind}.step gives {type(new).__name__}: wanted the new state and a jo.Step:\n"
+            f"{TWO_LINES.format(kind)}"
+        )
+    new, told = new
+    for name, x in told._asdict().items():
+        if getattr(x, "shape", ()) != ():
+            raise TypeError(f"Step: {name} has shape {x.shape}: wanted one number")
     before: Any = jax.tree.structure(state)
     after: Any = jax.tree.structure(new)
     if before != after:
@@ -169,6 +180,7 @@ def _check_state(state: Any, new: Any) -> None:
                 f"step changes state{jax.tree_util.keystr(path)}: {x.dtype}{list(x.shape)} "
                 f"became {y.dtype}{list(y.shape)}"
             )
+    return told
 
 
 def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = True) -> str:
@@ -188,13 +200,11 @@ def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = 
 def _walk(experiment: Any, seed: Any, split: str) -> Any:
     """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
     state = experiment.init(keys.weights(seed))
-    new = experiment.step(state, np.int32(0), keys.order(seed))
-    return state, new, experiment.score(new, split)
-
-
-def splits_of(experiment: Any) -> tuple[str, ...]:
-    """The splits an experiment scores; an experiment that does not say has a validation only."""
-    return tuple(getattr(experiment, "splits", ("validation",)))
+    return (
+        state,
+        experiment.step(state, np.int32(0), keys.order(seed)),
+        experiment.score(state, split),
+    )
 
 
 def ranking_split(splits: tuple[str, ...]) -> str:
@@ -210,10 +220,10 @@ def evaluations(every: int, steps: int, more: tuple[int, ...] = ()) -> tuple[int
 def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
     """Steps from one evaluation to the next: as asked, or a twentieth of all.
 
-    Where an experiment has a `least_segment`, it is at least that, so that evaluations stay cheap.
+    It is at least the experiment's `min_eval_interval`, so that evaluations stay cheap.
     """
     if eval_every is None:
-        return min(steps, max(-(-steps // 20), getattr(experiment, "least_segment", 1)))
+        return min(steps, max(-(-steps // 20), experiment.min_eval_interval))
     check_count("eval_every", eval_every)
     return eval_every
 

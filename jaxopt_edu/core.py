@@ -14,6 +14,9 @@ import numpy as np
 from jax import Array
 
 from jaxopt_edu import tree
+from jaxopt_edu.extra_args import KNOWN as KNOWN
+from jaxopt_edu.extra_args import eval_params, needs, told_link, wants
+from jaxopt_edu.extra_args import told as told
 from jaxopt_edu.value import pytree
 
 Scalar: TypeAlias = Any  # a number, an array without axes, or a tracer
@@ -22,7 +25,18 @@ Mask: TypeAlias = Any  # a prefix tree of bools, or a function from params to on
 
 
 class Transform(Protocol):
-    """init: params -> state;  update: (updates, state, params) -> (updates, state)."""
+    """init: params -> state;  update: (updates, state, params) -> (updates, state).
+
+    A training tells an update more where it asks, by keyword arguments of these names, and nothing
+    that it does not ask for (`wants`):
+        value     f(p), where f is the objective of this step: its batch's loss plus the penalty
+        grad      the gradient of f at p, before other transforms changed it
+        value_fn  f itself, a function of the params
+        key       a random key of this step, the same in all trials of a sweep
+        t         the step, from 0, the same in all trials
+    A transform whose params move about the point to read at (an average of them, say) gives that
+    point by a method `eval_params(state, params)`; wrappers of one's own pass it on.
+    """
 
     def init(self, params: Any) -> Any: ...
     def update(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> Any: ...
@@ -213,10 +227,23 @@ class Chain:
 
     def update(self, updates, state, params=None, **extra):
         new = []
-        for transform, s in zip(self.transforms, state, strict=True):
-            updates, s = transform.update(updates, s, params, **extra)
+        for i, (transform, s) in enumerate(zip(self.transforms, state, strict=True)):
+            updates, s = transform.update(updates, s, params, **told_link(transform, i, extra))
             new.append(s)
         return updates, tuple(new)
+
+    @property
+    def wants(self):
+        return wants(*self.transforms)
+
+    @property
+    def needs(self):
+        return needs(*self.transforms)
+
+    def eval_params(self, state, params):
+        for transform, s in zip(self.transforms, state, strict=True):
+            params = eval_params(transform, s, params)
+        return params
 
     def __repr__(self):
         return f"chain({', '.join(map(repr, self.transforms))})"

@@ -1,11 +1,13 @@
-"""`fit`: one training, run by the same engine as a sweep, as a sweep of one lane."""
+"""`fit`: one training, run by the same engine as a sweep, as a tile of one trial."""
 
-import dataclasses
+import contextlib
+import hashlib
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxopt_edu import exchange
 from jaxopt_edu.checks import (
     check_numbers,
     check_options,
@@ -16,21 +18,21 @@ from jaxopt_edu.checks import (
     ranking_split,
     segment_length,
 )
-from jaxopt_edu.engine import (
-    Settings,
-    Structure,
-    Tile,
-    as_numbers,
-    run_tiles,
-    score_tile,
-    scores_on,
-)
+from jaxopt_edu.describe import describe
+from jaxopt_edu.engine import first_state, run_tiles, score_tile, scores_on
+from jaxopt_edu.files import to_json
+from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.history import History, Run
-from jaxopt_edu.names import replace
-from jaxopt_edu.parallel.means import Means
-from jaxopt_edu.parallel.train import train
-from jaxopt_edu.programs import ALIVE, Lane, named_numbers
+from jaxopt_edu.parallel.feed import Feed
+from jaxopt_edu.parallel.options import changed, check_mesh, check_stream
+from jaxopt_edu.parallel.peers import watched
+from jaxopt_edu.parallel.source import Position, Source
+from jaxopt_edu.parallel.store import Store, go_on, opened
+from jaxopt_edu.placement import Placement
+from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.progress import Progress
+from jaxopt_edu.status import Status
+from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
 from jaxopt_edu.value import check_seed
 
 
@@ -100,107 +102,160 @@ def fit(
     )  # fmt: skip
     check_space(experiment, "fit")
     check_numbers(experiment, "fit")
-    if tol is not None:
-        if not hasattr(experiment, "track_gradient_norm"):
-            raise TypeError(f"tol: {type(experiment).__name__} does not track its gradient norm")
-        running = replace(experiment, track_gradient_norm=True)
-    else:
-        running = experiment
+    running = changed(experiment, accumulate, tol)
+    check_mesh(mesh, experiment, needed=store is not None or batches is not None)
+    if batches is not None:
+        check_stream(batches, running)
     splits, names = check_run(running, steps, metric, tile)
     mode = mode_for([running], metric, mode, needed=patience is not None)
-    stops = evaluations(segment_length(running, steps, eval_every), steps)
-    split = ranking_split(splits)
-    settings = Settings(stops, split, splits, names, diverge_above, tol)
-    history = History(metric, 1 if mode == "min" else -1, patience)
-    means = Means(mesh, accumulate, batches, prefetch, store)
     if train_curve and "train" not in splits:
         raise ValueError(f"train_curve: there is no split train, only {', '.join(splits)}")
-    if any(means.given.values()):
-        if train_curve:
-            raise ValueError("train_curve: not with mesh, accumulate, batches or store")
-        means.check(experiment, tol, tile)
-        run = train(running, settings, history, seed, means, progress)
-        return dataclasses.replace(run, experiment=experiment)
+    stops = evaluations(segment_length(running, steps, eval_every), steps)
+    settings = Settings(
+        stops, ranking_split(splits), splits, names, diverge_above, metric,
+        1 if mode == "min" else -1, patience,
+    )  # fmt: skip
+    structure = Structure(running, tile, placement=Placement.on(mesh), patient=patience is not None)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
-    [lane] = Structure(running, tile).tiles(numbers, np.zeros(1, int), seed=seed)
-    watch = _Watch(history, train_curve)
-    lane, status = _run(lane, settings, watch, Progress(steps, progress))
-    return watch.as_run(experiment, lane, status, settings)
+    [only] = structure.tiles(numbers, np.zeros(1, int), seed=seed)
+    course = Course(
+        only, settings, Progress(steps, progress if jax.process_index() == 0 else False)
+    )
+    if store is None and batches is None:
+        course.run(train_curve=train_curve)
+    else:
+        asked = _asked(running, settings, seed, accumulate, batches)
+        course.run_stored(running, asked, store, batches, prefetch, train_curve)
+    return course.as_run(experiment)
 
 
-def as_scores(tile: Tile) -> dict[str, dict[str, float]]:
-    """The final scores of the only trial of a tile, by split and name."""
+def _asked(
+    experiment: Any, settings: Settings, seed: int, accumulate: int, batches: Any
+) -> dict[str, Any]:
+    """Everything that determines the result, as JSON.
+
+    The mesh is left out: it changes results by rounding only.
+    """
     return {
-        split: {name: float(x[0]) for name, x in named.items()}
-        for split, named in tile.final.items()
+        "experiment": describe(experiment),
+        "steps": settings.steps,
+        "seed": int(seed),
+        "patience": settings.patience,
+        "metric": settings.metric,
+        "mode": "min" if settings.sign == 1 else "max",
+        "evaluations": list(settings.stops),
+        "diverge_above": settings.diverge_above,
+        "batches": batches is not None,
+        "float": str(jax.numpy.result_type(float)),
     }
 
 
-def at_death(tile: Tile, settings: Settings) -> Tile:
-    """The lone trial of a tile again, as far as the step at which it diverged.
+class Course:
+    """A training on its way: its tile, its history, and whether Ctrl-C has ended it."""
 
-    A program goes on to the end of its segment, as freezing lanes would cost all of them.
-    """
-    again = Tile(
-        tile.of, tile.numbers, tile.trials, tile.seed, tile.fold, tile.structure, tile.repeat
-    )
-    for _ in run_tiles([again], dataclasses.replace(settings, stops=(int(tile.died[0]),))):
-        pass
-    return again
-
-
-def _run(tile: Tile, settings: Settings, watch: "_Watch", bar: Progress) -> tuple[Tile, str]:
-    """Runs the only tile to its end; it, and the status it ends with."""
-    bar.say("compiling one structure")
-    try:
-        for _ in run_tiles([tile], settings, most=1):
-            if tile.reasons[0] != ALIVE:
-                tile = at_death(tile, settings) if tile.died[0] < tile.t else tile
-                watch.note(tile)
-                return tile, "diverged"
-            watch.note(tile)
-            bar.advance(tile.segments[-1].steps, watch.history.last)
-            if tile.stopped:
-                return tile, "converged"
-            if watch.history.waited_enough:
-                tile.stopped = True
-                return tile, "stopped early"
-        return tile, "finished"
-    except KeyboardInterrupt:
-        return tile, "interrupted"
-    finally:
-        bar.close()
-
-
-class _Watch:
-    """The history of a run, and the best state so far where patience asks for it."""
-
-    def __init__(self, history: History, train_curve: bool):
-        self.history, self.train_curve = history, train_curve
+    def __init__(self, tile: Tile, settings: Settings, bar: Progress):
+        self.tile, self.settings, self.bar = tile, settings, bar
+        self.history = History()
         self.train: dict[str, list[float]] = {}
-        self.best_lanes: Lane | None = None
+        self.interrupted = False
 
-    def note(self, tile: Tile) -> None:
-        better = self.history.note(tile.t, {n: float(x[0, 0]) for n, x in tile.scores.items()})
-        if self.train_curve:
-            for name, x in scores_on(tile, ("train",))["train"].items():
-                self.train.setdefault(name, []).append(float(x[0]))
-        lives = tile.reasons[0] == ALIVE
-        if (
-            better and lives and self.history.patience is not None
-        ):  # the next segment takes the buffers over
-            self.best_lanes = jax.tree.map(np.array, tile.lanes)
+    def run(
+        self, train_curve: bool = False, feed: Feed | None = None, files: Store | None = None
+    ) -> None:
+        """From wherever it is to its end."""
+        self.bar.say("compiling one structure")
+        first = self.tile.t
+        try:
+            for tile in run_tiles([self.tile], self.settings, most=1, feed=feed):
+                self.history.note_tile(tile)
+                if train_curve:
+                    for name, x in scores_on(tile, ("train",))["train"].items():
+                        self.train.setdefault(name, []).append(float(x[0]))
+                if files is not None:
+                    files.write(tile, self.history, feed.position if feed else Position())
+                self.bar.advance(tile.t - first, self.history.last)
+                first = tile.t
+        except KeyboardInterrupt:
+            if exchange.processes() > 1:
+                raise
+            self.interrupted = True
+        finally:
+            self.bar.close()
 
-    def as_run(self, experiment: Any, tile: Tile, status: str, settings: Settings) -> Run:
-        if tile.lanes is None:
-            raise KeyboardInterrupt("fit interrupted before its first evaluation")
-        reason = self.history.why(status, tile.reasons[0])
-        if self.best_lanes is not None:
-            tile.lanes = self.best_lanes
-        if self.best_lanes is not None or not tile.final:  # the last segment scored its own state
-            score_tile(tile, settings)
-        history = self.history.columns(settings.names)
-        state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-        scores = as_scores(tile)
+    def run_stored(
+        self, experiment: Any, asked: dict, store: Any, batches: Any, ahead: int, train_curve: bool
+    ) -> None:
+        """The same with a store, or a stream of batches."""
+        identity = fingerprints({"experiment": experiment})
+        if exchange.processes() > 1:
+            told = {name: x for name, x in asked.items() if name != "experiment"}
+            text = (identity.digest + to_json(told, sort_keys=True)).encode()
+            number = int(hashlib.sha256(text).hexdigest()[:15], 16)
+            exchange.check_same("what jo.fit is asked for", number)
+        source = None if batches is None else Source(batches)
+        with opened(store, asked, identity) as files:
+            position = Position()
+            if files is not None:
+                position = files.read(self.tile, self.history, source is not None)
+                go_on(self.tile, self.history, self.settings)
+            exchange.check_same("the step at which the store goes on", self.tile.t)
+            with (
+                watched(lambda: self._where(files)),
+                self._feed(experiment, source, ahead, position) as feed,
+            ):
+                self.run(train_curve, feed, files)
+
+    def _feed(self, experiment: Any, source: Source | None, ahead: int, position: Position) -> Any:
+        """The stream where the training is to go on, while entered; None without a stream."""
+        if source is None or self.tile.finished(self.settings.steps):
+            return contextlib.nullcontext()
+        data, placement = experiment.data, self.tile.form.placement
+        return Feed(
+            source, placement, experiment.estimator.multiple, data.train, self.settings.stops,
+            ahead, position, data.n_classes,
+        )  # fmt: skip
+
+    def _where(self, files: Store | None) -> str:
+        """Where a job was when it ended, and what to do."""
+        again = "start all processes again"
+        if files is None:
+            again += ": without store= they begin anew"
+        else:
+            again += f": from {files.directory} they go on at step {files.saved}"
+        return f"after step {self.tile.t} of {self.settings.steps}; {again}"
+
+    def as_run(self, experiment: Any) -> Run:
+        """What it has come to."""
         train = {name: np.asarray(x) for name, x in self.train.items()}
-        return Run(experiment, state, tile.t, status, reason, history, scores, tile.seed, train)
+        return as_run(experiment, self.tile, self.settings, self.history, self.interrupted, train)
+
+
+def as_run(
+    experiment: Any,
+    tile: Tile,
+    settings: Settings,
+    history: History,
+    interrupted: bool = False,
+    train: dict[str, np.ndarray] | None = None,
+) -> Run:
+    """What the only trial of a tile has come to."""
+    if tile.lanes is None:
+        raise KeyboardInterrupt("fit interrupted before its first evaluation")
+    if not tile.final:  # the last segment scored its own state
+        score_tile(tile, settings)
+    scores = {
+        split: {name: float(x[0]) for name, x in named.items()}
+        for split, named in tile.final.items()
+    }
+    status = Status(int(tile.status[0]) if len(tile.status) else 0)
+    if status == Status.RUNNING:
+        status = Status.INTERRUPTED if interrupted else Status.FINISHED
+    reason = status.reason
+    if status == Status.CONVERGED:
+        reason = experiment.why_done
+    if status == Status.OUT_OF_PATIENCE:
+        reason = f"no better {settings.metric} in {settings.patience} evaluations"
+    return Run(
+        experiment, first_state(tile), int(tile.steps[0]), status.word, reason,
+        history.columns(settings.names), scores, tile.seed, train or {},
+    )  # fmt: skip

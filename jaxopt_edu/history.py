@@ -1,4 +1,4 @@
-"""What a run remembers of its evaluations, how it ends, and what it comes to."""
+"""The evaluations of a run, and what it comes to: the result of `fit`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,42 +9,27 @@ import numpy as np
 from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.model_file import write_model
-from jaxopt_edu.programs import ALIVE, REASONS
 from jaxopt_edu.saved import SavedModel, check_prepared, trained
 from jaxopt_edu.value import nearest
 
 PARTS = ("train", "validation", "test")
-RUNNING = "running"
 
 
 @dataclass
 class History:
-    """The evaluations of a run: steps, and for each a row of named scores.
+    """The evaluations of a run: steps, and for each a row of named scores."""
 
-    sign: 1 where less of the metric is better, -1 where more is. waited: evaluations since the
-    best one; where that reaches patience, the run has waited long enough.
-    """
-
-    metric: str
-    sign: int
-    patience: int | None
     steps: list[int] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
-    best: float = np.inf
-    waited: int = 0
 
-    def note(self, t: int, scores: dict[str, float]) -> bool:
-        """Adds an evaluation; whether it is the best so far."""
+    def note(self, t: int, scores: dict[str, float]) -> None:
+        """Adds an evaluation."""
         self.steps.append(t)
         self.rows.append(scores)
-        score = self.sign * scores[self.metric]
-        better = bool(score < self.best)
-        self.best, self.waited = (score, 0) if better else (self.best, self.waited + 1)
-        return better
 
-    @property
-    def waited_enough(self) -> bool:
-        return self.patience is not None and self.waited >= self.patience
+    def note_tile(self, tile: Any) -> None:
+        """Adds the last evaluation of a tile of one trial: of a lane that has ended, of its end."""
+        self.note(int(tile.steps[0]), {name: float(x[0, -1]) for name, x in tile.scores.items()})
 
     def last(self) -> dict[str, str]:
         """The last scores, as text."""
@@ -54,14 +39,6 @@ class History:
         """ "step" and these scores, an entry for each evaluation."""
         scores = {name: np.asarray([row[name] for row in self.rows]) for name in names}
         return {"step": np.asarray(self.steps)} | scores
-
-    def why(self, status: str, reason: int = ALIVE) -> str:
-        """A status in words, given what was found of the lane."""
-        if status == "converged":
-            return "the gradient norm fell to tol"
-        if status == "stopped early":
-            return f"no better {self.metric} in {self.patience} evaluations"
-        return REASONS[reason]
 
 
 @dataclass(frozen=True)
@@ -101,8 +78,8 @@ class Run:
 
     @property
     def params(self) -> Any:
-        """The trained parameters."""
-        return self.state.params
+        """The trained parameters: those to predict with (see `jo.eval_params`)."""
+        return self.experiment.eval_params(self.state)
 
     def evaluate(
         self, split: Any = "validation", labels: Any = None, *, prepared: bool | None = None

@@ -113,7 +113,7 @@ def train(experiment: Any, steps: int, seed: Any) -> Any:
 
     @again
     def step(state, t):
-        return experiment.step(state, t, key), None
+        return experiment.step(state, t, key)[0], None
 
     @again
     def segment(state, t):

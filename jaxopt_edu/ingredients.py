@@ -63,7 +63,7 @@ def metric_named(name: str) -> Callable:
     return METRICS[name]
 
 
-MAKERS = {"optimizer": optimizer_named, "server": optimizer_named, "loss": loss_named}
+MAKERS = {"optimizer": optimizer_named, "loss": loss_named}
 
 
 def resolve_parts(training: Any) -> None:
@@ -116,9 +116,7 @@ def check_parts(training: Any) -> None:
             f"data = {_short(training.data)}: wanted a jo.data.Data, such as "
             "jo.data.from_arrays(x, y) or jo.data.load('digits')"
         )
-    for name in ("optimizer", "server"):
-        if hasattr(training, name):
-            check_optimizer(name, getattr(training, name))
+    check_optimizer("optimizer", training.optimizer)
     check_a_loss(training.loss)
     check_metrics(training.metrics)
     regularizer = training.regularizer

@@ -2,7 +2,7 @@
 
     seed            -> weights: the initial weights
                     -> order: what every step gets as its `key`
-    order, step t   -> batch, dropout, augment: of a `Training`
+    order, step t   -> batch, dropout, augment, optimizer: of a `Training`
                     -> `private`, `federated`: of a private or federated step
 
 The seed is an integer that may be traced. All lanes of a sweep have the same seed, so they share
@@ -16,12 +16,12 @@ from jax import Array, random
 from jax.typing import ArrayLike
 
 __all__ = [
-    "FederatedKeys", "PrivateKeys", "augment", "batch", "dropout", "federated", "order", "private",
-    "weights",
+    "FederatedKeys", "PrivateKeys", "augment", "batch", "dropout", "federated", "optimizer", "order",
+    "private", "weights",
 ]  # fmt: skip
 
 WEIGHTS, ORDER = 0, 1  # of a seed
-BATCH, DROPOUT, AUGMENT = 0, 1, 2  # of the key of the order
+BATCH, DROPOUT, AUGMENT, OPTIMIZER = 0, 1, 2, 3  # of the key of the order
 
 
 def weights(seed: ArrayLike) -> Array:
@@ -59,6 +59,11 @@ def dropout(key: Array, t: ArrayLike) -> Array:
 def augment(key: Array, t: ArrayLike) -> Array:
     """The key of what happens to the examples of step t before the model sees them."""
     return random.fold_in(random.fold_in(key, AUGMENT), t)
+
+
+def optimizer(key: Array, t: ArrayLike) -> Array:
+    """The key that an optimizer is told at step t, if it wants one."""
+    return random.fold_in(random.fold_in(key, OPTIMIZER), t)
 
 
 class PrivateKeys(NamedTuple):

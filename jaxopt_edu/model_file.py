@@ -81,9 +81,9 @@ def load_model(
         cannot be opened.
 
     >>> import jaxopt_edu as jo
-    >>> jo.load_model("pyproject.toml")
+    >>> jo.load_model(jo.__file__)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: pyproject.toml holds no model, or is damaged: File is not a zip file
+    ValueError: ...__init__.py holds no model, or is damaged: File is not a zip file
     """
     given = _given(model, loss, metrics)
     content, arrays = read_archive(path)

@@ -2,6 +2,7 @@
 
 A lane is one training; a tile is a fixed number of them in one program. No norm, mean or sort runs
 over the lane axis, so what a lane computes depends on the width of its tile, never on the others.
+A lane that has ended, by divergence, its own word or patience, is frozen where it ended.
 """
 
 import functools
@@ -14,15 +15,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxopt_edu import keys, tree
-from jaxopt_edu.checks import TRAINING_LOSS
+from jaxopt_edu import keys
+from jaxopt_edu.lane import (
+    Lane,
+    Rule,
+    begin,
+    best_state,
+    check_patience,
+    check_state,
+    evaluate,
+    run_steps,
+    settled,
+)
 from jaxopt_edu.names import hyperparameters
+from jaxopt_edu.placement import Placement
 from jaxopt_edu.value import Constant
 
 MOST_STOPS = 32  # at which one call of a program scores its lanes
-STRIDE = 16  # steps in a turn of an accelerator's loop, which the host waits for
-ALIVE, LOSS_NOT_FINITE, STATE_NOT_FINITE, LOSS_ABOVE = range(4)
-REASONS = ("", "loss is not finite", "state is not finite", "loss above diverge_above")
 
 
 # ------------------------------------------------------------------ an experiment, taken apart
@@ -39,11 +48,12 @@ class Form:
     structure: Any
     shared: tuple[bool, ...]
     width: int
+    placement: Placement = Placement()
 
     @functools.cached_property
     def _key(self) -> tuple[int, tuple]:
         """A structure takes long to hash, and every call of a program looks it up."""
-        key = (self.structure, self.shared, self.width)
+        key = (self.structure, self.shared, self.width, self.placement)
         return hash(key), key
 
     def __hash__(self) -> int:
@@ -64,7 +74,8 @@ class Form:
         """f(experiment, *lane) for every lane of a tile; a tile of one runs f as it is."""
 
         def one(numbers, *lane):
-            return f(self.build(numbers, which.constants, which.fold), *lane)
+            with self.placement.entered():
+                return f(self.build(numbers, which.constants, which.fold), *lane)
 
         numbers = which.numbers
 
@@ -111,55 +122,64 @@ class Which(NamedTuple):
     fold: Any = None
 
 
-class Lane(NamedTuple):
-    """A training on its way: its state, its first loss, and when and why it diverged."""
+@functools.partial(jax.jit, static_argnames=("form", "patient"))
+def init_lanes(form: Form, which: Which, patient: bool = False) -> Lane:
+    """The lanes of one tile before the first step. patient: whether patience may end them."""
 
-    state: Any
-    first: Array
-    died: Array
-    reason: Array
+    def init(experiment):
+        return settled(form.placement, experiment, begin(experiment, which.seed, patient))
 
-
-@functools.partial(jax.jit, static_argnames="form")
-def init_lanes(form: Form, which: Which) -> Lane:
-    """The lanes of one tile before the first step."""
-    return form.over_lanes(lambda experiment: begin(experiment, which.seed), which)
+    return form.over_lanes(init, which)
 
 
-@functools.partial(jax.jit, static_argnames=("form", "split"), donate_argnames="lanes")
+@functools.partial(jax.jit, static_argnames=("form", "split", "metric"), donate_argnames="lanes")
 def advance_lanes(
     form: Form,
     split: str,
+    metric: str,
     which: Which,
     lanes: Lane,
     start: Array,
     stops: Array,
     count: Array,
-    diverge_above: Array,
-    tol: Array | None,
-) -> tuple[Lane, Array, dict[str, Array]]:
+    rule: Rule,
+    batch: Any = None,
+    scored: Any = True,
+) -> tuple[Lane, dict[str, Array]]:
     """The lanes of one tile after the steps from start to the last of the first `count` stops.
 
-    Also the step reached, and the scores at each of these stops: (lanes, MOST_STOPS).
-    With tol a lane also ends as soon as its gradient norm is not above it.
+    Also the scores at each of these stops: (lanes, MOST_STOPS). batch: the examples of the only
+    step, where they come from a stream; then `scored` says whether its stop is to be scored.
     """
-    key = order_key(which.seed)
+    key = keys.order(which.seed)
 
     def run(experiment, lane):
         def step(state, t):
-            return experiment.step(state, t, key)
+            if batch is None:
+                state, told = experiment.step(state, t, key)
+            else:
+                state, told = experiment.learn(state, batch, t, key)
+            return form.placement.settled(state, experiment.shared_state), told
+
+        def look(k, before, lane, table):
+            scores = evaluate(experiment, lane, split)
+            lane = check_state(lane, stops[k])
+            lane = check_patience(lane, before, scores[metric], rule, stops[k])
+            return lane, {name: table[name].at[k].set(x) for name, x in scores.items()}
 
         def segment(k, carry):
             t, lane, table = carry
-            t, lane = walk(step, lane, t, stops[k], diverge_above, tol)
-            scores = evaluate(experiment, lane, split)
-            table = {name: table[name].at[k].set(x) for name, x in scores.items()}
-            return t, inspect(lane, t), table
+            before = lane.status
+            t, lane = run_steps(step, lane, t, stops[k], rule.diverge_above)
+            now = k, before, lane, table
+            if batch is None:
+                return t, *look(*now)
+            return t, *lax.cond(scored, look, lambda k, before, *same: same, *now)
 
         like = jax.eval_shape(lambda lane: evaluate(experiment, lane, split), lane)
         table = {name: jnp.zeros(MOST_STOPS, x.dtype) for name, x in like.items()}
-        t, lane, table = lax.fori_loop(0, count, segment, (start, lane, table))
-        return lane, t, table
+        _, lane, table = lax.fori_loop(0, count, segment, (start, lane, table))
+        return settled(form.placement, experiment, lane), form.placement.gathered(table)
 
     return form.over_lanes(run, which, lanes)
 
@@ -168,94 +188,11 @@ def advance_lanes(
 def score_lanes(
     form: Form, splits: tuple[str, ...], which: Which, lanes: Lane
 ) -> dict[str, dict[str, Array]]:
-    """The scores of the lanes of one tile on several splits."""
+    """The scores of the lanes of one tile on several splits; with patience, of their best state."""
 
     def score(experiment, lane):
-        return {split: experiment.score(lane.state, split) for split in splits}
+        state = best_state(lane)
+        scores = {split: experiment.score(state, split) for split in splits}
+        return form.placement.gathered(scores)
 
     return form.over_lanes(score, which, lanes)
-
-
-# ------------------------------------------------------------------- what a training consists of
-
-
-def begin(experiment: Any, seed: Array) -> Lane:
-    """A training before its first step."""
-    state = experiment.init(keys.weights(seed))
-    first = getattr(state, "loss", jnp.zeros(()))
-    return Lane(state, first, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
-
-
-def order_key(seed: Array) -> Array:
-    """The key of a training's steps: of the order of the data, of dropout."""
-    return keys.order(seed)
-
-
-def walk(
-    step: Callable[[Any, Array], Any],
-    lane: Lane,
-    start: Array,
-    stop: Array,
-    diverge_above: Array,
-    tol: Array | None,
-) -> tuple[Array, Lane]:
-    """(t, lane) after the steps start <= t < stop, or those until its gradient is small.
-
-    Whether a loop goes on is decided on the host, for which an accelerator waits after each turn;
-    so it makes many steps in a turn, as far as it can.
-    """
-
-    def go_on(carry):
-        t, lane = carry
-        ahead = t < stop
-        return ahead if tol is None else ahead & (lane.state.gradient_norm > tol)
-
-    def go(carry):
-        t, lane = carry
-        return t + 1, watch(lane, step(lane.state, t), t + 1, diverge_above)
-
-    def go_far(carry):
-        return lax.fori_loop(0, STRIDE, lambda _, carry: go(carry), carry)
-
-    carry = start, lane
-    if tol is None and host_is_far():
-        carry = lax.while_loop(lambda carry: carry[0] + STRIDE <= stop, go_far, carry)
-    return lax.while_loop(go_on, go, carry)
-
-
-def host_is_far() -> bool:
-    """Whether a loop waits for the host at each turn: not on a CPU."""
-    return jax.default_backend() != "cpu"
-
-
-def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:
-    """The scores of a lane on a split, and its last training loss where it has one."""
-    scores = experiment.score(lane.state, split)
-    last = {TRAINING_LOSS: lane.state.loss} if hasattr(lane.state, "loss") else {}
-    return scores | last
-
-
-def watch(lane: Lane, state: Any, t: Array, diverge_above: Array) -> Lane:
-    """The lane after a step, with the verdict on its training loss."""
-    if not hasattr(state, "loss"):
-        return lane._replace(state=state)
-    above = (lane.first > 0) & (state.loss > diverge_above * lane.first)
-    reason = jnp.where(
-        jnp.isfinite(state.loss), jnp.where(above, LOSS_ABOVE, ALIVE), LOSS_NOT_FINITE
-    )
-    return _bury(lane._replace(state=state), reason, t)
-
-
-def inspect(lane: Lane, t: Array) -> Lane:
-    """The lane with the verdict on its whole state, which is read at the end of a segment only."""
-    reason = jnp.where(tree.all_finite(lane.state), ALIVE, STATE_NOT_FINITE)
-    return _bury(lane, reason, t)
-
-
-def _bury(lane: Lane, reason: Array, t: Array) -> Lane:
-    """The first death is the one that counts."""
-    dies = (lane.reason == ALIVE) & (reason != ALIVE)
-    return lane._replace(
-        died=jnp.where(dies, t, lane.died).astype(jnp.int32),
-        reason=jnp.where(dies, reason, lane.reason).astype(jnp.int32),
-    )

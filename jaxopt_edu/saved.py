@@ -17,8 +17,8 @@ from jaxopt_edu.data.labels import class_numbers, made_up, numbered
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.data.raw import check_values
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.link import Link, link_named, link_of
+from jaxopt_edu.train import Training
 from jaxopt_edu.value import show
 
 __all__ = ["SavedModel", "trained"]

@@ -5,14 +5,15 @@ import inspect
 from typing import Any
 
 import jax
+import numpy as np
 
 __all__ = ["nearest", "show"]
 
 
 def show(value: Any) -> str:
     """One line for any value: functions by name, arrays of more than four numbers by shape."""
-    if isinstance(value, type):  # of numbers: a dtype
-        return repr(value.__name__)
+    if isinstance(value, type):
+        return repr(value.__name__) if _is_dtype(value) else value.__name__
     if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
         return value.__name__
     array = hasattr(value, "dtype") and hasattr(value, "size")
@@ -21,6 +22,12 @@ def show(value: Any) -> str:
     if isinstance(value, tuple) and type(value) is tuple:
         return f"({', '.join(map(show, value))}{',' if len(value) == 1 else ''})"
     return " ".join(repr(value).split())
+
+
+def _is_dtype(kind: Any) -> bool:
+    """Whether a class is one of numbers, which stands for a dtype."""
+    numbers = issubclass(kind, np.generic | bool | int | float | complex)
+    return numbers or isinstance(vars(kind).get("dtype"), np.dtype)  # jax.numpy.float32
 
 
 def nearest(name: str, names: Any) -> str:

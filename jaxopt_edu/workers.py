@@ -9,12 +9,18 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxopt_edu.placement import Placement
+
 
 class Worker(NamedTuple):
-    """Which of the workers of all processes, and the device it works on."""
+    """Which of the workers of all processes, and the device it works on; None: those of a mesh.
+
+    timed: whether it may decide by the clock: not where other processes must decide likewise.
+    """
 
     number: int
     device: Any
+    timed: bool = True
 
 
 class Interrupts:
@@ -56,7 +62,9 @@ class Workers:
     not in the middle of something; a second one interrupts at once.
     """
 
-    def __init__(self, task: Callable[[Any, Worker], None], most: int | None = None):
+    def __init__(
+        self, task: Callable[[Any, Worker], None], placement: Placement, most: int | None = None
+    ):
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._task = task
@@ -64,11 +72,9 @@ class Workers:
         self._interrupts = Interrupts()
         # JAX keeps both settings for each thread
         settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
-        devices = worker_devices()
-        first = jax.process_index() * len(devices)
         self._threads = [
-            threading.Thread(target=self._run, args=(Worker(i, device), *settings), daemon=True)
-            for i, device in enumerate(devices[:most], first)
+            threading.Thread(target=self._run, args=(worker, *settings), daemon=True)
+            for worker in workers_of(placement)[:most]
         ]
 
     def __enter__(self) -> "Workers":
@@ -114,6 +120,15 @@ class Workers:
                     self._done.put((job, None))
                 except BaseException as error:
                     self._done.put((job, error))
+
+
+def workers_of(placement: Placement) -> list[Worker]:
+    """The workers of this process: one for each of its cores or accelerators, or for a mesh."""
+    if placement.mesh is not None:
+        return [Worker(0, None, timed=jax.process_count() == 1)]
+    devices = worker_devices()
+    first = jax.process_index() * len(devices)
+    return [Worker(i, device) for i, device in enumerate(devices, first)]
 
 
 def worker_devices() -> list:

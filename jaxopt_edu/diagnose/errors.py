@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from numpy import ndarray
 
-from jaxopt_edu.experiment import Training
+from jaxopt_edu.train import Training
 
 __all__ = ["Seen", "constant_losses", "errors", "look", "mean_and_error", "neighbours", "thinned"]
 

@@ -18,8 +18,8 @@ from jaxopt_edu.diagnose.errors import (
 )
 from jaxopt_edu.diagnose.picture import plot_diagnosis
 from jaxopt_edu.diagnose.shift import FOLDS, Shift, find_shift
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.history import Run
+from jaxopt_edu.train import Training
 from jaxopt_edu.value import check_count, check_seed
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 """Federated learning: data stay with the clients, which send updates instead."""
 
-from jaxopt_edu.federated.averaging import FedAvg, FedState, fed_avg
+from jaxopt_edu.federated.averaging import Federated, fed_avg
 from jaxopt_edu.federated.clients import Clients, dirichlet_split
 from jaxopt_edu.federated.secure import SecureSum, masked_updates, secure_sum
 
 __all__ = [
-    "Clients", "FedAvg", "FedState", "SecureSum", "dirichlet_split", "fed_avg", "masked_updates",
+    "Clients", "Federated", "SecureSum", "dirichlet_split", "fed_avg", "masked_updates",
     "secure_sum",
 ]  # fmt: skip

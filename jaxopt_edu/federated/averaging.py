@@ -1,7 +1,6 @@
-"""Federated averaging and its relatives, as an experiment whose step is a round."""
+"""Federated averaging and its relatives: a step is a round, its gradient what clients changed."""
 
-import math
-from collections.abc import Callable
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -9,42 +8,39 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
 
-from jaxopt_edu import tree
-from jaxopt_edu.core import apply_updates
+from jaxopt_edu import keys, tree
 from jaxopt_edu.data.dataset import Data
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import check_optimizer, resolve_parts
+from jaxopt_edu.ingredients import check_optimizer, optimizer_named
 from jaxopt_edu.optimizers import sgd
-from jaxopt_edu.prior import among
+from jaxopt_edu.placement import split_rows, whole_shares
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
-from jaxopt_edu.shapes import weighted_mean
+from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, Training, TrainingState
 from jaxopt_edu.value import check as check_fields
-from jaxopt_edu.value import check_count, number, pytree, recipe, static
+from jaxopt_edu.value import check_count, number, pytree, static
 
-__all__ = ["FedAvg", "FedState", "fed_avg"]
+__all__ = ["Federated", "fed_avg"]
 
 
-class FedState(NamedTuple):
-    """The global params, the server's optimizer state, and the mean of the clients' last losses."""
+class Chosen(NamedTuple):
+    """Numbers of clients, of which the first `count` were drawn."""
 
-    params: Any
-    server: Any
-    loss: Array
+    clients: Array
+    count: Any
 
 
 @pytree
-class FedAvg:
-    """Clients train on their own examples, and the server steps along the mean of their updates.
+class Federated(Estimator):
+    """Minus the mean of what clients change when each trains on its own examples: FedAvg.
 
     Formula: in round t, from each client k that was drawn, of n_k examples,
-        p_k = params after `epochs` passes of `optimizer` from p_t over batches of its examples, on
+        p_k = params after `epochs` passes of `local` from p_t over batches of its examples, on
               mean loss + penalty(p) + mu / 2 |p - p_t|^2
-        d = sum_k n_k (p_k - p_t) / sum_k n_k
-        p_{t+1} = p_t + u_t,   u_t = server's update for the gradient -d
-    server: sgd(1.0) is FedAvg; any other optimizer is FedOpt. mu: FedProx.
-    optimizer: the clients'; it starts anew in every round.
+        d = sum_k n_k (p_k - p_t) / sum_k n_k;   g = -d
+    The optimizer of the `Training` is the server's: sgd(1.0) is FedAvg, any other is FedOpt. mu:
+    FedProx.
+    local: the clients' optimizer; it starts anew in every round.
     batch_size: None is one batch of all a client has. clients_per_round: None takes all; otherwise
         so many are drawn, each once.
     max_norm: DP-FedAvg. Each client is drawn with probability q = clients_per_round / clients, its
@@ -55,6 +51,8 @@ class FedAvg:
     secure: a `SecureSum`, which adds up the updates, weighted by n_k / max n, in masked integers.
     at_a_time: how many clients are trained side by side; None: all that are drawn. On a CPU a few
         are faster, as long as their params fit its cache.
+    The state of a model (BatchNorm's statistics) is averaged as the params are, and goes with
+    neither max_norm nor secure, which would not protect it. The server is not told the loss.
     Shapes: as `Training`. A round costs what epochs over the largest client cost, for each client.
     Errors: ValueError or TypeError by `check`, before anything is compiled.
     Source: McMahan et al. 2017, arXiv:1602.05629, algorithm 1; Li et al. 2020, arXiv:1812.06127
@@ -64,24 +62,13 @@ class FedAvg:
         for all clients, sgd and a single batch.
 
     >>> import jaxopt_edu as jo
-    >>> digits = jo.data.load("digits")
-    >>> experiment = jo.federated.fed_avg(
-    ...     model=jo.models.Linear(64, 10),
-    ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
-    ...     data=digits, clients=jo.federated.dirichlet_split(digits.train.y, 50, alpha=0.5),
-    ...     optimizer=jo.sgd(0.1), batch_size=10,
-    ... )
-    >>> jo.hyperparameters(experiment)
-    {'optimizer.learning_rate': 0.1, 'server.learning_rate': 1.0}
+    >>> clients = jo.federated.Clients.of([[0, 3], [1], [2, 4, 5]])
+    >>> jo.hyperparameters(jo.Federated(clients, jo.sgd(0.1)))
+    {'local.learning_rate': 0.1}
     """
 
-    model: Any
-    loss: Any
-    data: Any
     clients: Clients
-    optimizer: Any
-    server: Any = sgd(1.0)
-    regularizer: Any = None
+    local: Any
     epochs: int = static(default=1)
     batch_size: int | None = static(default=None)
     clients_per_round: int | None = static(default=None)
@@ -90,43 +77,64 @@ class FedAvg:
     noise_multiplier: Any = number(0, default=None)
     secure: Any = None
     at_a_time: int | None = static(default=None)
-    metrics: tuple[Callable, ...] | None = static(default=None)
+
+    private_draw = True
+    folds = False
 
     def __post_init__(self):
         check_fields(self)
-        resolve_parts(self)
+        if isinstance(self.local, str):
+            object.__setattr__(self, "local", optimizer_named(self.local))
 
-    def init(self, key):
-        start = self.centralised.init(key)
-        return FedState(start.params, start.optimizer, start.loss)
+    def draw(self, training, t, key):
+        key = keys.federated(key, t).draw
+        n, m = len(self.clients), self.clients_per_round or len(self.clients)
+        if m == n:
+            return Chosen(jnp.arange(n), n)
+        if self.max_norm is None:
+            return Chosen(random.permutation(key, n)[:m], m)
+        return Chosen(*poisson_sample(key, n, m / n))
 
-    def step(self, state, t, key):
-        draw_key, local_key, noise_key, mask_key = random.split(random.fold_in(key, t), 4)
+    def prepared(self, training, batch, t, key):
+        return batch
+
+    def estimate(self, f, params):
+        random_keys = keys.federated(f.key, f.t)
 
         def sums(chosen, present):
-            return self.add_up(state.params, chosen, present, local_key, mask_key)
+            return self._add_up(f, params, *split_rows((chosen, present)), random_keys)
 
-        total, weight, loss = sum_over(sums, *self.draw(draw_key))
-        loss = jnp.where(weight > 0, loss / jnp.where(weight > 0, weight, 1), state.loss)
+        total, model_total, weight, loss_sum = sum_over(sums, *f.batch, self._side_by_side())
+        some = jnp.where(weight > 0, weight, 1)
+        loss = loss_sum / some
+        shared = some
         if self.max_norm is not None:
-            weight = self.clients_per_round or len(self.clients)
+            shared = self.clients_per_round or len(self.clients)
             if self.noise_multiplier is not None:
-                total = add_noise(noise_key, total, self.noise_multiplier * self.max_norm)
-        d = tree.map(lambda x: x / jnp.where(weight > 0, weight, 1), total)
-        gradient = tree.map(lambda d, p: -d.astype(p.dtype), d, state.params)
-        updates, server = self.server.update(gradient, state.server, state.params)
-        params = apply_updates(state.params, updates)
-        return FedState(params, server, loss.astype(state.loss.dtype))
+                deviation = self.noise_multiplier * self.max_norm
+                total = add_noise(random_keys.noise, total, deviation)
+        g = tree.map(lambda x, p: -(x / shared).astype(p.dtype), total, params)
+        model_state = tree.map(
+            lambda x, old: (old + x / some).astype(old.dtype) if tree.is_float(old) else old,
+            model_total, f.model_state,
+        )  # fmt: skip
+        return Estimate(loss, loss, g, model_state, seen=weight > 0)
 
-    def add_up(
-        self, p_t: Any, chosen: Array, present: Array, local_key: Array, mask_key: Array
-    ) -> tuple[Any, Array, Array]:
-        """Sums over some clients: of their weighted updates, their weights, and weighted losses."""
-        keys = jax.vmap(lambda k: random.fold_in(local_key, k))(chosen)
+    def _side_by_side(self) -> int:
+        """How many clients are trained at a time."""
+        n, m = len(self.clients), self.clients_per_round or len(self.clients)
+        usual = m if m == n or self.max_norm is None else chunk_size(m, n)
+        return whole_shares(self.at_a_time or usual)
+
+    def _add_up(
+        self, f: Objective, p_t: Any, chosen: Array, present: Array, random_keys: Any
+    ) -> tuple[Any, Any, Array, Array]:
+        """Sums over some clients: of their weighted updates, weights, and weighted losses."""
+        each = jax.vmap(lambda k: random.fold_in(random_keys.local, k))(chosen)
         rows, sizes = self.clients.take(chosen)
-        alone = jax.vmap(self.train_alone, in_axes=(None, 0, 0, 0))
-        params, losses = alone(p_t, rows, sizes, keys)
-        updates = tree.map(lambda p, start: tree.wide(p) - start, params, p_t)
+        alone = jax.vmap(self._train_alone, in_axes=(None, None, 0, 0, 0))
+        params, model_states, losses = alone(f, p_t, rows, sizes, each)
+        updates = _moved(params, p_t)
         if self.max_norm is None:
             largest = jnp.max(jnp.asarray(self.clients.sizes))
             weights = jnp.where(present, sizes.astype(losses.dtype) / largest, 0)
@@ -137,107 +145,78 @@ class FedAvg:
         if self.secure is None:
             total = tree.map(lambda x: jnp.sum(x, axis=0), weighted)
         else:  # those who are trained side by side share masks, new ones in every round
-            total = self.secure(random.fold_in(mask_key, chosen[0]), weighted)
-        return total, jnp.sum(weights), jnp.sum(_share(weights, losses))
+            total = self.secure(random.fold_in(random_keys.masks, chosen[0]), weighted)
+        states = jax.vmap(_share)(weights, _moved(model_states, f.model_state))
+        states = tree.map(lambda x: jnp.sum(x, axis=0), states)
+        return total, states, jnp.sum(weights), jnp.sum(_share(weights, losses))
 
-    def train_alone(self, p_t: Any, rows: Array, size: Array, key: Array) -> tuple[Any, Array]:
-        """The params of a client after its epochs, and the loss of its last batch.
+    def _train_alone(
+        self, f: Objective, p_t: Any, rows: Array, size: Array, key: Array
+    ) -> tuple[Any, Any, Array]:
+        """The params and model state of a client after its epochs, and the loss of its last batch.
 
         The loss is NaN where the params are not finite, so that a run does not go on without it.
         """
-        x, y = self.data.train.take(rows)
+        training = f.training
+        near = Near(training._regularizer, self.mu, p_t)
+        alone = dataclasses.replace(
+            training, optimizer=self.local, estimator=Plain(), regularizer=near, tol=None
+        )
+        x, y = training.data.train.take(rows)
         width = self.batch_size or len(rows)
         batches = -(-len(rows) // width)
         present = (jnp.arange(batches * width) < size).reshape(batches, width)
 
-        def batch(carry, which):
-            params, state, last = carry
-            place, present, key = which
+        def batch(state, which):
+            place, present, key, t = which
+            rows = Batch(x[place], y[place], present)
+            new, _ = alone.descend(state, Objective(alone, state.model_state, rows, t, key, key))
+            return tree.map(lambda x, old: jnp.where(present.any(), x, old), new, state), None
 
-            def objective(p):
-                prediction = self.model.apply(p, x[place], key=key)
-                loss = weighted_mean(self.loss(prediction, y[place]), present)
-                return loss + self.penalty(p, p_t), loss
-
-            grads, loss = jax.grad(objective, has_aux=True)(params)
-            updates, new = self.optimizer.update(tree.conjugate(grads), state, params, value=loss)
-            new = apply_updates(params, updates), new, loss.astype(last.dtype)
-            return tree.map(lambda x, old: jnp.where(present.any(), x, old), new, carry), None
-
-        def epoch(carry, key):
+        def epoch(state, numbered):
+            i, key = numbered
             order_key, key = random.split(key)
             order = jnp.arange(len(rows))
             if self.batch_size is not None:
                 coins = random.uniform(order_key, (len(rows),))
                 order = jnp.argsort(jnp.where(order < size, coins, 2.0))
             order = jnp.pad(order, (0, batches * width - len(rows))).reshape(batches, width)
-            return lax.scan(batch, carry, (order, present, random.split(key, batches)))
+            t = i * batches + jnp.arange(batches)
+            return lax.scan(batch, state, (order, present, random.split(key, batches), t))
 
-        fresh = p_t, self.optimizer.init(p_t), jnp.zeros(())
-        (params, _, loss), _ = lax.scan(epoch, fresh, random.split(key, self.epochs))
-        return params, jnp.where(tree.all_finite(params), loss, jnp.nan)
+        fresh = TrainingState(p_t, f.model_state, self.local.init(p_t), jnp.zeros(()))
+        numbered = jnp.arange(self.epochs), random.split(key, self.epochs)
+        end, _ = lax.scan(epoch, fresh, numbered)
+        loss = jnp.where(tree.all_finite(end.params), end.loss, jnp.nan)
+        return end.params, end.model_state, loss
 
-    def penalty(self, p: Any, p_t: Any) -> Array | float:
-        """What a client's loss gains: the regularizer, and FedProx's pull to the global params."""
-        regularizer = among(self.regularizer, self.data.train.examples)
-        total = 0.0 if regularizer is None else regularizer.penalty(p)
-        away = tree.sub(p, p_t)
-        return total if self.mu is None else total + self.mu / 2 * tree.dot(away, away).real
+    def examples_per_step(self, training):
+        share = (self.clients_per_round or len(self.clients)) / len(self.clients)
+        return share * self.epochs * int(np.size(self.clients.rows))
 
-    def draw(self, key: Array) -> tuple[Array, Any, int]:
-        """Numbers of clients, how many of them count, and how many are trained at a time."""
-        n, m = len(self.clients), self.clients_per_round or len(self.clients)
-        if m == n:
-            return jnp.arange(n), n, self.at_a_time or n
-        if self.max_norm is None:
-            return random.permutation(key, n)[:m], m, self.at_a_time or m
-        return *poisson_sample(key, n, m / n), self.at_a_time or chunk_size(m, n)
+    def steps_per_epoch(self, training):
+        return None
 
-    def epsilon(self, rounds: int, delta: float, accountant: str = "rdp") -> float:
+    def sample_rate(self, training: Any) -> float:
+        """The probability with which a client is drawn in a round of DP-FedAvg."""
+        return (self.clients_per_round or len(self.clients)) / len(self.clients)
+
+    def epsilon(self, training: Any, rounds: int, delta: float, accountant: str) -> float:
         """What so many rounds of DP-FedAvg spend, a client being a record: `jo.privacy.epsilon`."""
         if self.max_norm is None or self.noise_multiplier is None:
             raise ValueError("epsilon: only with max_norm and noise_multiplier is it finite")
-        m, n = self.clients_per_round or len(self.clients), len(self.clients)
         return epsilon(
-            noise_multiplier=float(self.noise_multiplier), sample_rate=m / n, steps=rounds,
-            delta=delta, accountant=accountant,
+            noise_multiplier=float(self.noise_multiplier), sample_rate=self.sample_rate(training),
+            steps=rounds, delta=delta, accountant=accountant,
         )  # fmt: skip
 
-    @property
-    def centralised(self) -> Training:
-        """The training of the server's optimizer on all examples together, in one batch."""
-        return Training(
-            self.model, self.loss, self.server, self.data, self.regularizer, metrics=self.metrics
-        )
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return self.centralised.splits
-
-    @property
-    def least_segment(self) -> int:
-        """Rounds that cost ten times what one evaluation on the validation part costs."""
-        share = (self.clients_per_round or len(self.clients)) / len(self.clients)
-        examples = share * self.epochs * int(np.size(self.clients.rows))
-        return math.ceil(10 * self.data.validation.size / (3 * examples))
-
-    @property
-    def score_modes(self) -> dict[str, str | None]:
-        return self.centralised.score_modes
-
-    def score(self, state, split):
-        return self.centralised.score(state, split)
-
-    def check(self) -> None:
-        """Raises ValueError or TypeError, naming the part, before anything is compiled."""
-        if not isinstance(self.data, Data) or not isinstance(self.clients, Clients):
+    def check(self, training):
+        if not isinstance(training.data, Data) or not isinstance(self.clients, Clients):
             raise TypeError("fed_avg: wanted data = Data without folds, and clients = Clients")
-        for name in ("optimizer", "server"):
-            check_optimizer(name, getattr(self, name))
-        self.centralised.check()
+        check_optimizer("local", self.local)
         n, m, last = len(self.clients), self.clients_per_round, int(np.max(self.clients.rows))
-        if last >= self.data.train.size:
-            raise ValueError(f"clients: row {last} of {self.data.train.size} training examples")
+        if last >= training.data.train.size:
+            raise ValueError(f"clients: row {last} of {training.data.train.size} training examples")
         if m is not None and not 1 <= m <= n:
             raise ValueError(f"clients_per_round = {m}: wanted 1 to {n}, the number of clients")
         for name in ("epochs", "batch_size", "at_a_time"):
@@ -245,11 +224,90 @@ class FedAvg:
                 check_count(name, getattr(self, name))
         if self.noise_multiplier is not None and self.max_norm is None:
             raise ValueError("noise_multiplier: wanted max_norm too, the norm that it multiplies")
-        if self.regularizer is not None and self.regularizer.needs_learning_rate:
+        if training.regularizer is not None and training.regularizer.needs_learning_rate:
             raise ValueError("regularizer: wanted a penalty, not a proximal or decoupled step")
+        if training.batch_size is not None or training.balanced:
+            raise ValueError(
+                "batch_size, balanced: clients draw their own batches: wanted Federated(batch_size=)"
+            )
+        if training.augment is not None:
+            raise ValueError("augment: clients train on their examples as they are")
+        if training.stateful and (self.max_norm is not None or self.secure is not None):
+            raise ValueError(
+                "model: it has a state, which clients would hand over as it is: not with max_norm "
+                "or secure"
+            )
 
 
-fed_avg = recipe("fed_avg", FedAvg)
+@pytree
+class Near:
+    """A regularizer and the pull of FedProx to a center: mu / 2 |p - center|^2."""
+
+    regularizer: Any
+    mu: Any
+    center: Any
+
+    needs_learning_rate = False
+
+    def penalty(self, p: Any) -> Any:
+        """What a client's loss gains."""
+        total = 0.0 if self.regularizer is None else self.regularizer.penalty(p)
+        if self.mu is None:
+            return total
+        away = tree.sub(p, self.center)
+        return total + self.mu / 2 * tree.dot(away, away).real
+
+    def after(self, new_params: Any, params: Any, learning_rate: Any) -> Any:
+        """Nothing happens after the update."""
+        del params, learning_rate
+        return new_params
+
+
+def fed_avg(
+    model: Any,
+    loss: Any,
+    data: Any,
+    clients: Clients,
+    optimizer: Any,
+    server: Any = sgd(1.0),
+    regularizer: Any = None,
+    epochs: int = 1,
+    batch_size: int | None = None,
+    clients_per_round: int | None = None,
+    mu: Any = None,
+    max_norm: Any = None,
+    noise_multiplier: Any = None,
+    secure: Any = None,
+    at_a_time: int | None = None,
+    metrics: Any = None,
+) -> Training:
+    """A `Training` by the optimizer `server` whose estimator is `Federated(clients, optimizer)`.
+
+    The clients' numbers are named estimator.local.*, the server's optimizer.*.
+
+    >>> import jaxopt_edu as jo
+    >>> digits = jo.data.load("digits")
+    >>> experiment = jo.federated.fed_avg(
+    ...     model=jo.models.Linear(64, 10),
+    ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+    ...     data=digits, clients=jo.federated.dirichlet_split(digits.train.y, 50, alpha=0.5),
+    ...     optimizer=jo.sgd(0.1), batch_size=10,
+    ... )
+    >>> jo.hyperparameters(experiment)
+    {'optimizer.learning_rate': 1.0, 'estimator.local.learning_rate': 0.1}
+    """
+    estimator = Federated(
+        clients, optimizer, epochs, batch_size, clients_per_round, mu, max_norm, noise_multiplier,
+        secure, at_a_time,
+    )  # fmt: skip
+    return Training(model, loss, server, data, regularizer, metrics=metrics, estimator=estimator)
+
+
+def _moved(params: Any, start: Any) -> Any:
+    """How far each client's floats are from where they started."""
+    return tree.map(
+        lambda p, s: tree.wide(p) - s if tree.is_float(s) else jnp.zeros(len(p)), params, start
+    )
 
 
 def _share(weight: Array, update: Any) -> Any:

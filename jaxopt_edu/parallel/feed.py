@@ -10,8 +10,9 @@ import numpy as np
 from jaxopt_edu.arrays import plain
 from jaxopt_edu.exchange import check_same, processes
 from jaxopt_edu.kinds import is_missing
-from jaxopt_edu.parallel.layout import Layout
 from jaxopt_edu.parallel.source import Position, Source
+from jaxopt_edu.placement import Placement
+from jaxopt_edu.train import Batch
 
 
 class Feed:
@@ -19,7 +20,7 @@ class Feed:
 
     In a job of several processes each brings its share of every batch. All shares have the rows
     of the first one, in every process; where a later one has fewer, rows of weight 0 are added.
-    like: a part of the data, which says what rows look like. ahead: how many batches may wait.
+    multiple: of which there are to be rows on each device. like: a part of the data, which says what rows look like. ahead: how many batches may wait.
     stops: the steps after which the stream's state is needed. position: where to go on.
 
     Errors, from `next`: whatever the iterable raises, with a note that says at which batch; those
@@ -29,7 +30,8 @@ class Feed:
     def __init__(
         self,
         source: Source,
-        layout: Layout,
+        placement: Placement,
+        multiple: int,
         like: Any,
         stops: tuple[int, ...],
         ahead: int,
@@ -37,7 +39,8 @@ class Feed:
         classes: int | None = None,
     ):
         self.position = position
-        self._source, self._layout, self._like = source, layout, like
+        self._source, self._placement, self._like = source, placement, like
+        self._multiple = multiple * placement.local_devices  # of rows
         self._stops, self._rows = frozenset(stops), position.rows
         self._queue: queue.Queue = queue.Queue(maxsize=ahead)
         self._closed, self._classes = threading.Event(), classes
@@ -53,8 +56,8 @@ class Feed:
         self._closed.set()
         self._thread.join(timeout=1)  # it may be waiting for its iterable
 
-    def next(self) -> tuple:
-        """The next batch (x, y, weights); `position` is then the one after it."""
+    def next(self) -> Batch:
+        """The next batch; `position` is then the one after it."""
         batch, position, error = self._queue.get()
         if error is not None:
             raise error
@@ -84,15 +87,15 @@ class Feed:
             except queue.Full:
                 continue
 
-    def _read(self) -> tuple[tuple, Position]:
+    def _read(self) -> tuple[Batch, Position]:
         """The next batch, on its devices, and the position after it."""
         x, y = self._pair(self._source.next())
         n, self._rows = len(y), self._rows or len(y)
         if n > self._rows:
             raise ValueError(f"batches: one of {n} rows after one of {self._rows}")
-        rows = self._rows + self._layout.short_here(self._rows)
+        rows = self._rows + -self._rows % self._multiple
         weights = (np.arange(rows) < n).astype(jax.dtypes.canonicalize_dtype(float))
-        batch = tuple(map(self._on_devices, (_stretched(x, rows), _stretched(y, rows), weights)))
+        batch = Batch(*map(self._on_devices, (_stretched(x, rows), _stretched(y, rows), weights)))
         count = self._source.count
         state = self._source.state() if count in self._stops else None
         return batch, Position(count, self._rows, state)
@@ -134,8 +137,10 @@ class Feed:
             )
 
     def _on_devices(self, x: np.ndarray) -> jax.Array:
+        if self._placement.mesh is None:
+            return jax.numpy.asarray(x)
         shape = (processes() * len(x), *x.shape[1:])
-        return jax.make_array_from_process_local_data(self._layout.by_rows, x, shape)
+        return jax.make_array_from_process_local_data(self._placement.by_rows, x, shape)
 
 
 def _stretched(x: np.ndarray, rows: int) -> np.ndarray:

@@ -1,76 +1,40 @@
 """A training on disk: what was asked for, and how far it came.
 
     fit.json        what was asked; written once
-    checkpoint.npz  the state, the best state, the history and the place in the stream after the
-                    last evaluation
+    checkpoint.npz  the lane, the history and the place in the stream after the last evaluation
     .lock           held by the process that writes
 
-A checkpoint holds whole arrays, as bytes, wherever their shares were: a training may go on with
-more devices, or fewer.
+A checkpoint holds whole arrays by their place in the state, wherever their shares were: a training
+may go on with more devices, or fewer.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_edu import exchange, tree
+from jaxopt_edu import exchange
 from jaxopt_edu.disk import (
     Asked,
-    as_before,
     check_format,
     from_text_array,
-    plain,
-    plain_shape,
     read_arrays,
     readable,
     text_array,
 )
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.files import write_arrays
 from jaxopt_edu.fingerprint import Fingerprint
-from jaxopt_edu.history import RUNNING, History
-from jaxopt_edu.parallel.layout import Layout
+from jaxopt_edu.history import History
+from jaxopt_edu.lane_arrays import from_arrays, to_arrays
 from jaxopt_edu.parallel.source import Position
-from jaxopt_edu.parallel.steps import gathered
-from jaxopt_edu.programs import ALIVE, Lane
+from jaxopt_edu.status import Status
+from jaxopt_edu.tiles import Settings, Tile
 
-ASKED = Asked("fit", "fit.json", 3, older=(1, 2))
+ASKED = Asked("fit", "fit.json", 4, older=(1, 2, 3))
 CHECKPOINT = "checkpoint.npz"
-
-
-@dataclass
-class Way:
-    """How far a training came."""
-
-    lane: Lane
-    history: History
-    t: int = 0
-    status: str = RUNNING
-    died: int = 0
-    reason: int = ALIVE
-    best: Any = None  # the best state, where patience asks for it
-    position: Position = Position()
-
-    def go_on(self, settings: Settings, fresh: History) -> None:
-        """Makes of the way to fewer steps one to those of the settings, evaluated as they say."""
-        kept = [
-            (t, row)
-            for t, row in zip(self.history.steps, self.history.rows, strict=True)
-            if t in settings.stops or (t == self.t and self.status == "converged")
-        ]
-        if len(kept) < len(self.history.steps):
-            self.history = History(fresh.metric, fresh.sign, fresh.patience)
-            for t, row in kept:
-                self.history.note(t, row)
-        ended = self.t in settings.stops if self.status == "diverged" else self.t >= settings.steps
-        if self.status in ("finished", "diverged") and not ended:
-            self.status = RUNNING
 
 
 def grows(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
@@ -103,66 +67,66 @@ def grows(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
 class Store:
     """A directory in which process 0 of a job writes what all of them read."""
 
-    def __init__(self, directory: Path, layout: Layout):
-        self.directory, self._layout = directory, layout
+    def __init__(self, directory: Path):
+        self.directory = directory
         self.saved = 0  # the step of the last checkpoint
 
-    def write(self, way: Way) -> None:
+    def write(self, tile: Tile, history: History, position: Position) -> None:
         """A checkpoint, whole or not at all; all processes of a job call this."""
-        lane, best = gathered(self._layout, (way.lane, way.best))
-        states = _of_all(way.position.state)
+        arrays = to_arrays(tile.lanes, tile.form.placement)
+        states = _of_all(position.state)
         about = {
-            "format": ASKED.format, "t": way.t, "status": way.status, "died": way.died,
-            "reason": way.reason, "history": dataclasses.asdict(way.history),
-            "stream": [way.position.batches, way.position.rows, states],
+            "format": ASKED.format, "t": tile.t, "steps": history.steps, "rows": history.rows,
+            "status": int(tile.status[0]), "ended": int(tile.ended[0]),
+            "stream": [position.batches, position.rows, states],
         }  # fmt: skip
         if jax.process_index() == 0:
-            arrays = {f"lane/{i}": _bytes(x) for i, x in enumerate(tree.leaves(lane))}
-            arrays |= {f"best/{i}": _bytes(x) for i, x in enumerate(tree.leaves(best))}
             write_arrays(self.directory / CHECKPOINT, {"about": text_array(about), **arrays})
-        self.saved = way.t
+        self.saved = tile.t
 
-    def read(self, like: Lane, streamed: bool) -> Way | None:
-        """How far the training came, or None where it has no checkpoint; like gives shapes."""
+    def read(self, tile: Tile, history: History, streamed: bool) -> Position:
+        """Puts the training where its checkpoint has it, if there is one."""
         path = self.directory / CHECKPOINT
         if not path.exists():
-            return None
+            return Position()
         arrays = read_arrays(path)
         with readable(path):
             about = from_text_array(arrays.pop("about"))
-            version, history = about["format"], History(**about["history"])
-            batches, rows, states = about["stream"]
+            version = about["format"]
         check_format(path, version, (ASKED.format,))
+        with readable(path):
+            batches, rows, states = about["stream"]
+            tile.lanes, tile.t = from_arrays(arrays, tile.of.lanes, tile.width), about["t"]
+            tile.status, tile.ended = np.array([about["status"]]), np.array([about["ended"]])
+            history.steps, history.rows = list(about["steps"]), list(about["rows"])
         if streamed and len(states) != exchange.processes():
             raise ValueError(
                 f"store {self.directory}: its batches came from {len(states)} processes, this job "
                 f"has {exchange.processes()}"
             )
-        with readable(path):
-            lane = self._put(like, arrays, "lane")
-            best = self._put(like.state, arrays, "best") if "best/0" in arrays else None
-            position = Position(batches, rows, states[jax.process_index()] if streamed else None)
-            way = Way(lane, history, best=best, position=position)
-            way.t, way.status = about["t"], about["status"]
-            way.died, way.reason = about["died"], about["reason"]
-        self.saved = way.t
-        return way
+        self.saved = tile.t
+        return Position(batches, rows, states[jax.process_index()] if streamed else None)
 
-    def _put(self, like: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
-        """The tree of this name, each leaf where it lives."""
-        homes = self._layout.homes_of_lane(like) if name == "lane" else self._layout.homes(like)
-        leaves, structure = jax.tree.flatten(like)
-        found = [
-            _from_bytes(arrays[f"{name}/{i}"], x, home)
-            for i, (x, home) in enumerate(zip(leaves, tree.leaves(homes), strict=True))
-        ]
-        return jax.tree.unflatten(structure, found)
+
+def go_on(tile: Tile, history: History, settings: Settings) -> None:
+    """Makes of a training of fewer steps one of those of the settings, evaluated as they say.
+
+    What an evaluation that is none of theirs has found out about the state is forgotten.
+    """
+    if not history.steps:
+        return
+    ended = int(tile.ended[0])
+    if tile.status[0] == Status.STATE_NOT_FINITE and ended not in settings.stops:
+        tile.status, tile.ended = np.array([Status.RUNNING]), np.array([0])
+        zero = np.zeros(1, np.int32)
+        tile.lanes = tile.lanes._replace(status=zero, ended=zero)
+    kept = [k for k, t in enumerate(history.steps) if t in settings.stops or t == ended]
+    history.steps = [history.steps[k] for k in kept]
+    history.rows = [history.rows[k] for k in kept]
 
 
 @contextlib.contextmanager
-def opened(
-    directory: Any, asked: dict[str, Any], identity: Fingerprint, layout: Layout
-) -> Iterator[Store | None]:
+def opened(directory: Any, asked: dict[str, Any], identity: Fingerprint) -> Iterator[Store | None]:
     """The store of a training with these arguments, new or as it was left; None for None."""
     if directory is None:
         yield None
@@ -176,7 +140,7 @@ def opened(
         if jax.process_index() == 0:
             stack.enter_context(ASKED.opened(directory, asked, identity, grows))
         exchange.barrier("store opened")
-        yield Store(directory, layout)
+        yield Store(directory)
 
 
 def _of_all(state: Any) -> list[Any]:
@@ -184,15 +148,3 @@ def _of_all(state: Any) -> list[Any]:
     text = text_array(state)
     counts = exchange.everyone(np.array(len(text))).tolist()
     return [from_text_array(x) for x in exchange.gathered(text[:, None], counts)]
-
-
-def _bytes(x: Any) -> np.ndarray:
-    return np.ascontiguousarray(plain(x)).reshape(-1).view(np.uint8)
-
-
-def _from_bytes(found: np.ndarray, like: Any, home: Any) -> jax.Array:
-    """The inverse of `_bytes`; ValueError where there are more bytes, or fewer, than like has."""
-    shape = plain_shape(like)
-    x = found.view(shape.dtype).reshape(shape.shape)
-    array = jax.make_array_from_callback(x.shape, home, lambda index: x[index])
-    return as_before(array, like)

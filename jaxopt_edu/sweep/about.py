@@ -7,7 +7,7 @@ from jaxopt_edu import exchange
 from jaxopt_edu.monitor import devices, versions
 from jaxopt_edu.sweep.record import DIVERGED, STOPPED
 from jaxopt_edu.sweep.rungs import stops_of
-from jaxopt_edu.workers import worker_devices
+from jaxopt_edu.workers import workers_of
 
 
 def about(course: Any) -> dict[str, Any]:
@@ -20,6 +20,8 @@ def about(course: Any) -> dict[str, Any]:
         "names": list(settings.names),
         "metric": course.record.metric,
         "diverge_above": settings.diverge_above,
+        "patience": settings.patience,
+        "streamed": course.batches_of is not None,
         "mode": "min" if course.record.sign == 1 else "max",
         "rank_by": course.record.rank_by,
         "objectives": [list(pair) for pair in course.objectives],
@@ -38,7 +40,7 @@ def about(course: Any) -> dict[str, Any]:
 def _info(course: Any) -> dict[str, Any]:
     """How it ran."""
     timeline, ends = course.record.timeline(), course.record.ends(course.asked)
-    useful, workers = int(timeline["useful"].sum()), len(worker_devices()) * exchange.processes()
+    useful, workers = int(timeline["useful"].sum()), _workers(course)
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": course.asked,
@@ -57,3 +59,9 @@ def _info(course: Any) -> dict[str, Any]:
         "devices": devices(),
         "versions": versions(),
     }
+
+
+def _workers(course: Any) -> int:
+    """How many work at the same time, in all processes."""
+    apart = 1 if course.placement.mesh is not None else exchange.processes()
+    return len(workers_of(course.placement)) * apart

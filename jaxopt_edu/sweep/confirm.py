@@ -18,7 +18,6 @@ import numpy as np
 from jaxopt_edu import exchange
 from jaxopt_edu.checks import check_run
 from jaxopt_edu.describe import describe
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
@@ -36,6 +35,7 @@ from jaxopt_edu.sweep.store import (
     restore_record,
     stored_columns,
 )
+from jaxopt_edu.tiles import Settings
 from jaxopt_edu.value import check_count
 
 SEEDS = 2**32  # there are so many
@@ -56,6 +56,8 @@ def confirm(
     """
     check_count("best", best)
     check_count("seeds", seeds)
+    if study.streamed:
+        raise ValueError("confirm: the trials saw a stream of batches, which is not at hand")
     of = candidates(study)[:best]
     if not len(of):
         raise ValueError(
@@ -209,7 +211,10 @@ def _course(
     splits = tuple(s for s in every if s != "train" or s == study.split)
     above = getattr(study, "diverge_above", study.info.get("diverge_above", 1e4))
     stops = tuple(study.evaluations.tolist())
-    settings = Settings(stops, study.split, splits, names, above)
+    sign = 1 if study.mode == "min" else -1
+    settings = Settings(
+        stops, study.split, splits, names, above, study.metric, sign, study.patience
+    )
     record = Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by)
     stages = tuple(
         (step, i, numbers)

@@ -1,6 +1,8 @@
 """The course of a sweep: rounds of trials that a sampler gives, rungs at which some are stopped."""
 
+import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +12,18 @@ import jax
 import numpy as np
 
 from jaxopt_edu import exchange
-from jaxopt_edu.engine import Settings, Structure, Tile, compile_tiles, run_tiles, score_tile
+from jaxopt_edu.engine import compile_tiles, run_tiles, score_tile
 from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.parallel.feed import Feed
+from jaxopt_edu.parallel.source import Position, Source
+from jaxopt_edu.placement import Placement
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.lanes import LaneRows, pack, places, put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import Store
+from jaxopt_edu.tiles import Settings, Structure, Tile
 from jaxopt_edu.widths import program_memory, tile_width
 
 
@@ -40,6 +46,9 @@ class Course:
     store: Store | None
     bar: Progress
     most: int | None  # lanes in a tile
+    placement: Placement = Placement()
+    batches_of: Any = None  # a stream of batches, the same for all trials
+    prefetch: int = 2
     of: tuple[int, ...] = ()  # which trials of another study these are
     batches: dict[int, Batch] = field(default_factory=dict)  # by their place in the space
     structures: dict[int, Structure] = field(default_factory=dict)
@@ -49,6 +58,8 @@ class Course:
     asked: int = 0  # trials
     compiling: float = 0.0  # seconds
     compiled: Compilations = field(default_factory=Compilations)
+    feed: Feed | None = None
+    position: Position = Position()  # in the stream, where a stage goes on
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -61,13 +72,27 @@ class Course:
         while self.asked < self.plan.total:
             batches = self._next_round(known=stage + len(self.ends) <= done)
             start = 0
-            for end in self.ends:
-                if stage >= done:
-                    self._open(batches, start)
-                    self._advance(end)
-                    batches = self._close(batches, end)
-                stage, start = stage + 1, end
+            with contextlib.ExitStack() as stream:
+                for end in self.ends:
+                    if stage >= done:
+                        self._open(batches, start)
+                        if self.feed is None and self.batches_of is not None:
+                            self.feed = stream.enter_context(self._fed(batches))
+                        self._advance(end)
+                        batches = self._close(batches, end)
+                    stage, start = stage + 1, end
+            self.feed, self.position = None, Position()
             self._tell(batches)
+
+    def _fed(self, batches: list[Batch]) -> Feed:
+        """The stream where the trials of a round are to go on."""
+        estimators = [batch.template.estimator for batch in batches]
+        multiple = math.lcm(*(estimator.multiple for estimator in estimators))
+        data = batches[0].template.data
+        return Feed(
+            Source(self.batches_of), self.placement, multiple, data.train, self.settings.stops,
+            self.prefetch, self.position, data.n_classes,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------------------ a round
 
@@ -99,7 +124,10 @@ class Course:
         while new:
             for batch in new:
                 width = self._width(batch)
-                self.structures[batch.place] = Structure(batch.template, width, self._folded)
+                self.structures[batch.place] = Structure(
+                    batch.template, width, self._folded, self.placement,
+                    self.settings.patience is not None,
+                )  # fmt: skip
             self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
             all_go = np.ones(self.record.trials, bool)
             firsts = [self._pack([batch], all_go)[0] for batch in new]
@@ -158,7 +186,9 @@ class Course:
         if not self.tiles:
             self.tiles = self._pack(batches, self.record.arrays["packed"])
             if self.store is not None:
-                self.store.read_lanes(self.stage, self._mine(), self.record, needed=start > 0)
+                self.position = self.store.read_lanes(
+                    self.stage, self._mine(), self.record, needed=start > 0
+                )
 
     def _pack(self, batches: list[Batch], which: np.ndarray) -> list[Tile]:
         structures = [self.structures[batch.place] for batch in batches]
@@ -166,23 +196,34 @@ class Course:
 
     def _mine(self) -> Iterator[tuple[int, Tile]]:
         """The tiles of this process, with their numbers."""
-        return ((i, tile) for i, tile in enumerate(self.tiles) if exchange.mine(i))
+        return (
+            (i, tile) for i, tile in enumerate(self.tiles) if self._together or exchange.mine(i)
+        )
+
+    @property
+    def _together(self) -> bool:
+        """Whether all processes work on each tile, as on a mesh of all their devices."""
+        return self.placement.mesh is not None
 
     def _advance(self, end: int) -> None:
         """All tiles to the end of the stage."""
         numbers = {id(tile): i for i, tile in self._mine()}
-        for tile in run_tiles((tile for _, tile in self._mine()), self.settings, end):
+        mine = [tile for _, tile in self._mine()]
+        for tile in run_tiles(mine, self.settings, end, feed=self.feed):
+            if self.feed is not None:
+                self.position = self.feed.position
             segment = self.record.note(tile)
             self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
-            if tile.finished(self.settings.steps):
+            if tile.t >= self.settings.steps:
                 tile.lanes = None
             if self.store is not None:
-                self.store.keep_lanes(self.stage, numbers[id(tile)], tile, self.record)
+                where = self.stage, numbers[id(tile)]
+                self.store.keep_lanes(*where, tile, self.record, self.position)
         self._merge()
 
     def _merge(self) -> None:
         """Scores of all processes, in all of them."""
-        if exchange.processes() == 1:
+        if exchange.processes() == 1 or self._together:
             return
         owned = np.zeros((self.record.trials, self.record.repeats), bool)
         for _, tile in self._mine():
@@ -205,7 +246,7 @@ class Course:
 
     def _write_lanes(self, store: Store) -> None:
         for i, tile in self._mine():
-            store.write_lanes(self.stage, i, tile, self.record)
+            store.write_lanes(self.stage, i, tile, self.record, self.position)
 
     def _judge(self, batches: list[Batch], step: int) -> list[Batch]:
         first = min(int(batch.trials.min()) for batch in batches)
@@ -251,7 +292,7 @@ class Course:
             [where[t.structure, t.repeat, parents.get(trial, trial)] for trial in t.trials.tolist()]
             for t in new
         ]
-        rows_of = LaneRows(old, rows, wanted)
+        rows_of = LaneRows(old, rows, wanted, 1 if self._together else exchange.processes())
         self.tiles = new
         for i, tile in self._mine():
             put_lanes(tile, np.stack([rows_of(place) for place in wanted[i]]), step)

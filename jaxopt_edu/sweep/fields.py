@@ -45,6 +45,8 @@ def study_fields(batches: list[Batch], record: Record, about: dict[str, Any]) ->
         "timeline": record.timeline(),
         "moves": tuple(record.moves),
         "diverge_above": about["diverge_above"],
+        "patience": about["patience"],
+        "streamed": about["streamed"],
     }
 
 

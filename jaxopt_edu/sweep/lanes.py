@@ -8,9 +8,10 @@ import numpy as np
 
 from jaxopt_edu import exchange
 from jaxopt_edu.disk import as_before, plain, plain_shape
-from jaxopt_edu.engine import Structure, Tile, as_numbers, padded
-from jaxopt_edu.programs import ALIVE, named_numbers
+from jaxopt_edu.lane_arrays import whole
+from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.sweep.sampling import Batch
+from jaxopt_edu.tiles import Structure, Tile, as_numbers, padded
 
 Where = tuple[int, int, int]  # structure, repeat, trial
 
@@ -53,8 +54,7 @@ def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
     """Gives a tile the lanes of its trials, as rows of bytes, at step t."""
     lanes = padded(np.arange(len(rows)), tile.width)
     tile.lanes, tile.t = from_rows(tile, rows[lanes]), t
-    tile.reasons = np.full(len(tile.trials), ALIVE)
-    tile.died = np.zeros(len(tile.trials), int)
+    tile.status, tile.ended = tile.read((tile.lanes.status, tile.lanes.ended))
 
 
 # ------------------------------------------------------------------------------------ bytes
@@ -63,7 +63,8 @@ def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
 def to_rows(tile: Tile) -> np.ndarray:
     """The lanes of a tile's trials as bytes: (trials, bytes of a lane)."""
     n = len(tile.trials)
-    leaves = [np.asarray(plain(x))[:n] for x in jax.tree.leaves(tile.lanes)]
+    lanes = whole(tile.lanes, tile.form.placement)
+    leaves = [np.asarray(plain(x))[:n] for x in jax.tree.leaves(lanes)]
     flat = [np.ascontiguousarray(x).reshape(n, -1).view(np.uint8).reshape(n, -1) for x in leaves]
     return np.concatenate(flat, axis=1)
 
@@ -103,10 +104,11 @@ class LaneRows:
     new tiles.
     """
 
-    def __init__(self, old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list]):
+    def __init__(
+        self, old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list], count: int
+    ):
         self._rows = rows
         self._moved: dict[tuple[int, int], np.ndarray] = {}
-        count = exchange.processes()
         if count == 1:
             return
         for structure in sorted({tile.structure for tile in old}):

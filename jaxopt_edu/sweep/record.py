@@ -7,15 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.checks import TRAINING_LOSS
-from jaxopt_edu.engine import Segment, Settings, Tile, loss_first
-from jaxopt_edu.programs import ALIVE, REASONS
+from jaxopt_edu.engine import loss_first
+from jaxopt_edu.scores import TRAINING_LOSS
+from jaxopt_edu.status import Status, diverged
 from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
 from jaxopt_edu.sweep.rounds import Filed
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
+from jaxopt_edu.tiles import Segment, Settings, Tile
 
-FINISHED, STOPPED, DIVERGED, INTERRUPTED = "finished", "stopped", "diverged", "interrupted"
+FINISHED, STOPPED, INTERRUPTED = (
+    one.word for one in (Status.FINISHED, Status.STOPPED, Status.INTERRUPTED)
+)
+DIVERGED = Status.LOSS_NOT_FINITE.word
+WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes that have ended
+REASONS = np.array([one.reason for one in Status])
 CURVE, FINAL = "curve/", "final/"
 
 
@@ -44,7 +50,7 @@ class Record:
             "going": np.ones(trials, bool),
             "packed": np.ones(trials, bool),  # which were put into the tiles of the stage
             "steps": np.zeros((trials, repeats), int),
-            "reasons": np.zeros((trials, repeats), int),
+            "status": np.zeros((trials, repeats), int),
         }
         self.began = time.perf_counter()
         self.moves: list[tuple[int, Copy]] = []
@@ -59,15 +65,17 @@ class Record:
         tile.segments[-1] = segment._replace(
             start=segment.start - self.began, end=segment.end - self.began
         )
-        at, dead = (tile.trials, tile.repeat), tile.reasons != ALIVE
-        self.arrays["steps"][at] = np.where(dead, tile.died, tile.t)
-        self.arrays["reasons"][at] = tile.reasons
+        at, dead = (tile.trials, tile.repeat), diverged(tile.status)
+        self.arrays["steps"][at] = tile.steps
+        self.arrays["status"][at] = tile.status
         first = int(np.searchsorted(self.settings.stops, tile.stops[0]))
         where = (*at, slice(first, first + len(tile.stops)))
-        gone = dead[:, None] & (tile.died[:, None] <= np.array(tile.stops))
+        gone = dead[:, None] & (tile.ended[:, None] <= np.array(tile.stops))
         for name, values in tile.scores.items():
             curve = self._array(CURVE + name, len(self.settings.stops))
-            curve[where] = np.where(gone, np.nan, values)
+            curve[where] = values = np.where(gone, np.nan, values)
+            if not tile.running:  # frozen lanes keep their scores
+                curve[(*at, slice(first + len(tile.stops), None))] = values[:, -1:]
         self.finish(tile)
         if self.repeats == 1:
             scores = self.sign * self.arrays[CURVE + self.metric][where]
@@ -77,7 +85,7 @@ class Record:
 
     def finish(self, tile: Tile) -> None:
         """Files the final scores of a tile, where it has them."""
-        at, dead = (tile.trials, tile.repeat), tile.reasons != ALIVE
+        at, dead = (tile.trials, tile.repeat), diverged(tile.status)
         for split, scores in tile.final.items():
             for name, values in scores.items():
                 self._array(f"{FINAL}{split}_{name}")[at] = np.where(dead, np.nan, values)
@@ -113,7 +121,7 @@ class Record:
 
     def unfinish(self) -> None:
         """Forgets the final scores of lanes that an interruption scored on their way."""
-        under_way = self.arrays["steps"] < self.settings.steps
+        under_way = ~self._whole(0, self.trials)
         for name, x in self.arrays.items():
             if name.startswith(FINAL):
                 x[under_way] = np.nan
@@ -131,7 +139,12 @@ class Record:
         return self._dead(0, self.trials)
 
     def _dead(self, first: int, count: int) -> np.ndarray:
-        return (self.arrays["reasons"][first:count] != ALIVE).any(1)
+        return diverged(self.arrays["status"][first:count]).any(1)
+
+    def _whole(self, first: int, count: int) -> np.ndarray:
+        """The lanes that took all steps, or ended before."""
+        steps, status = self.arrays["steps"][first:count], self.arrays["status"][first:count]
+        return (steps >= self.settings.steps) | (status != Status.RUNNING)
 
     @property
     def alive(self) -> np.ndarray:
@@ -157,7 +170,7 @@ class Record:
         """Trials that were replaced live again."""
         for copy in copies:
             self.moves.append((step, copy))
-            self.arrays["reasons"][copy.trial] = ALIVE
+            self.arrays["status"][copy.trial] = Status.RUNNING
 
     def figures(self) -> dict[str, Any]:
         """What a progress bar shows."""
@@ -192,7 +205,7 @@ class Record:
     def ranked(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """What ranks, as `rank_<name>`, by the rule: (trials, repeats); NaN where one died."""
         steps, finals = self.arrays["steps"][first:count], self.finals(count, first)
-        seen = np.searchsorted(self.settings.stops, steps, side="right")
+        seen = np.searchsorted(self.settings.stops, steps) + (steps > 0)
         dead = self._dead(first, count)[:, None]
         out = {}
         for name, sign in self.objectives:
@@ -244,13 +257,15 @@ class Record:
     def ends(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """How each trial ended, after how many steps, and why."""
         lanes, going = self.arrays["steps"][first:count], self.arrays["going"][first:count]
-        reasons = self.arrays["reasons"][first:count]
+        status = self.arrays["status"][first:count]
         dead, late = self._dead(first, count), self.settings.steps + 1
-        of_dead = np.where(reasons != ALIVE, lanes, late).min(1)
+        of_dead = np.where(diverged(status), lanes, late).min(1)
         steps = np.where(dead, of_dead, lanes.min(1))
-        whole = steps >= self.settings.steps
-        status = np.select([dead, whole, ~going], [DIVERGED, FINISHED, STOPPED], INTERRUPTED)
-        why = np.asarray(REASONS)[reasons.max(1)]
+        whole, same = self._whole(first, count).all(1), (status == status[:, :1]).all(1)
+        ended = np.where(same, WORDS[status[:, 0]], FINISHED)
+        of_dead = np.where(diverged(status), status, 0).max(1)
+        why = REASONS[np.where(dead, of_dead, np.where(same, status[:, 0], 0))]
+        status = np.select([dead, whole, ~going], [DIVERGED, ended, STOPPED], INTERRUPTED)
         rungs, which = np.unique(steps, return_inverse=True)
         rung = np.array([f"worse than others at step {t}" for t in rungs] or [""])[which]
         return {"status": status, "steps": steps, "reason": np.where(status == STOPPED, rung, why)}

@@ -1,17 +1,18 @@
 """One trial of a study again, alone, as it was or with full checks."""
 
-import dataclasses
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxopt_edu import keys
-from jaxopt_edu.engine import Settings, Structure, Tile, as_numbers, run_tiles, score_tile
-from jaxopt_edu.fit import as_scores
-from jaxopt_edu.history import Run
+from jaxopt_edu.checks import check_run
+from jaxopt_edu.engine import run_tiles
+from jaxopt_edu.fit import as_run
+from jaxopt_edu.history import History, Run
 from jaxopt_edu.names import replace
-from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
+from jaxopt_edu.programs import named_numbers
+from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
 from jaxopt_edu.tree import all_finite
 
 __all__ = ["rerun"]
@@ -26,6 +27,8 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         state is not finite is run again operation by operation, and FloatingPointError names the
         step, the part of the state and the operation.
     """
+    if study.streamed:
+        raise ValueError("rerun: the trials saw a stream of batches: jo.fit(..., batches=) them")
     place, _ = study.place(trial)
     study.experiment(trial)  # says where a store could not name its class
     for name, was in study.batches[place].unnamed.items():
@@ -41,21 +44,15 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         diverged = study.columns["status"][trial] == "diverged"
         return _checked(stages, seed, fold, max(last, 1), diverged)
     lone = template if fold is None else template.fold(0)
-    splits = tuple(getattr(lone, "splits", ("validation",)))
+    splits, names = check_run(lone, study.steps, study.metric, None)
     settings = Settings(
-        tuple(study.evaluations.tolist()), study.split, splits, diverge_above=study.diverge_above
-    )
+        tuple(study.evaluations.tolist()), study.split, splits, names, study.diverge_above,
+        study.metric, 1 if study.mode == "min" else -1, study.patience,
+    )  # fmt: skip
     end = int(study.evaluations[np.searchsorted(study.evaluations, max(last, 1))])
-    structure = Structure(template, width, fold is not None)
-    tile, rows = _walked(structure, stages, seed, fold, settings, end)
-    if tile.reasons[0] != ALIVE and tile.died[0] < tile.t:  # its segment went on to its end
-        died = int(tile.died[0])
-        stops = (*(t for t in settings.stops if t < died), died)
-        settings = dataclasses.replace(settings, stops=stops)
-        tile, rows = _walked(structure, stages, seed, fold, settings, died)
-    if not tile.final:
-        score_tile(tile, settings)
-    return _as_run(_of_fold(stages[-1][1], fold), tile, rows, seed)
+    structure = Structure(template, width, fold is not None, patient=study.patience is not None)
+    tile, history = _walked(structure, stages, seed, fold, settings, end)
+    return as_run(_of_fold(stages[-1][1], fold), tile, settings, history)
 
 
 def _of_fold(experiment: Any, fold: int | None) -> Any:
@@ -64,16 +61,15 @@ def _of_fold(experiment: Any, fold: int | None) -> Any:
 
 def _walked(
     structure: Structure, stages: list, seed: int, fold: int | None, settings: Settings, end: int
-) -> tuple[Tile, dict[int, dict]]:
-    """A tile of the one trial at step `end`, and its scores by the steps on the way there."""
-    rows: dict[int, dict] = {}
+) -> tuple[Tile, History]:
+    """A tile of the one trial at step `end`, and its scores on the way there."""
+    history = History()
     [tile] = structure.tiles(_numbers(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
     for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
         tile.numbers = [np.repeat(x, structure.form.width) for x in _numbers(experiment)]
-        for _ in run_tiles([tile], settings, min(until, end)):
-            for k, step in enumerate(tile.stops):
-                rows[step] = {name: float(x[0, k]) for name, x in tile.scores.items()}
-    return tile, rows
+        for _ in run_tiles([tile], settings, min(until, end), most=1):
+            history.note_tile(tile)
+    return tile, history
 
 
 def _went(study: Any, trial: int, repeat: int) -> int:
@@ -86,17 +82,6 @@ def _numbers(experiment: Any) -> list[np.ndarray]:
     return as_numbers(np.full(1, x) for x in named_numbers(experiment).values())
 
 
-def _as_run(experiment: Any, tile: Tile, rows: dict[int, dict], seed: int) -> Run:
-    history = {"step": np.asarray(list(rows))}
-    first = next(iter(rows.values()))
-    history |= {name: np.asarray([row[name] for row in rows.values()]) for name in first}
-    dead = tile.reasons[0] != ALIVE
-    status = "diverged" if dead else "finished"
-    state = jax.tree.map(lambda x: x[0], tile.lanes.state)
-    reason = REASONS[tile.reasons[0]]
-    return Run(experiment, state, tile.t, status, reason, history, as_scores(tile), seed)
-
-
 # ------------------------------------------------------------------------------ with full checks
 
 
@@ -107,13 +92,13 @@ def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bo
     losses = []
     for t in range(steps):
         experiment = [e for first, e in experiments if first <= t][-1]
-        new = _step(experiment, state, np.int32(t), key)
+        new, told = _step(experiment, state, np.int32(t), key)
         if not _finite(new):
             raise _located(experiment, state, new, t, key)
         state = new
-        losses.append(float(getattr(state, "loss", np.nan)))
+        losses.append(np.nan if told.loss is None else float(told.loss))
     experiment = experiments[-1][1]
-    splits = getattr(experiment, "splits", ("validation",))
+    splits = experiment.splits
     scores = {s: {k: float(x) for k, x in _score(experiment, state, s).items()} for s in splits}
     history = {"step": np.arange(1, steps + 1), "training_loss": np.asarray(losses)}
     status = "diverged" if diverged else "finished"

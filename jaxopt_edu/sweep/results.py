@@ -8,11 +8,10 @@ from typing import Any
 
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import rebuild, unnamed
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.fingerprint import fingerprint
 from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.sweep.sampling import Batch, Plan, plan
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan, transform_of
 from jaxopt_edu.sweep.store import (
     read_asked,
     read_identity,
@@ -21,6 +20,7 @@ from jaxopt_edu.sweep.store import (
     stored_columns,
 )
 from jaxopt_edu.sweep.study import Study
+from jaxopt_edu.tiles import Settings
 
 __all__ = ["load_study"]
 
@@ -71,6 +71,8 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
             batch = dataclasses.replace(batch, unfolded=template.unfolded())
         batches.append(batch)
     about.setdefault("diverge_above", asked.get("diverge_above", 1e4))
+    about.setdefault("patience", None)
+    about.setdefault("streamed", False)
     about["info"].setdefault("interrupted", not about["finished"])
     if space is None:
         space, missing = _named(asked["space"])
@@ -110,9 +112,8 @@ def _check_space(directory: Path, space: Any) -> None:
 def _plan(space: Any, asked: dict[str, Any]) -> Plan:
     """The structures of a space, on folds where the sweep was."""
     planned, folds = plan(space, None, 0, "random"), rebuild(asked.get("folds"))
-    if folds is not None:
-        folds = as_folds(folds)
-        planned.transform = lambda experiment: experiment.folded(folds)
+    folds = None if folds is None else as_folds(folds)
+    planned.transform = transform_of(folds, asked.get("accumulate", 1), asked.get("tol"))
     return planned
 
 

@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 ROUNDS = "rounds"  # the directory
-NEW = {"going": True, "packed": True, "steps": 0, "reasons": 0}  # of trials yet to be; else NaN
+NEW = {"going": True, "packed": True, "steps": 0, "status": 0}  # of trials yet to be; else NaN
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`sweep`: many trainings with different hyperparameters, one compiled program per structure."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +22,10 @@ from jaxopt_edu.checks import (
 )
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.describe import describe
-from jaxopt_edu.engine import Settings
 from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.parallel.options import check_mesh, check_stream
 from jaxopt_edu.parallel.peers import watched
+from jaxopt_edu.placement import Placement
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
@@ -33,10 +35,11 @@ from jaxopt_edu.sweep.ranking import check_rule
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.results import as_study
 from jaxopt_edu.sweep.rungs import Rungs, stops_of
-from jaxopt_edu.sweep.sampling import Batch, Plan, plan
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan, transform_of
 from jaxopt_edu.sweep.settled import settled
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
+from jaxopt_edu.tiles import Settings
 from jaxopt_edu.value import SEEDS, check_count, check_seed
 
 
@@ -58,6 +61,12 @@ def sweep(
     eval_every: int | None = None,
     diverge_above: float = 1e4,
     progress: bool | None = None,
+    tol: float | None = None,
+    patience: int | None = None,
+    mesh: Any = None,
+    accumulate: int = 1,
+    batches: Any = None,
+    prefetch: int = 2,
 ) -> Study:
     """Trains many experiments at once and ranks them.
 
@@ -94,6 +103,10 @@ def sweep(
     eval_every: steps between evaluations; by default a twentieth of all.
     diverge_above: a trial whose training loss exceeds this multiple of its first one has diverged.
     progress: a bar on the error stream; by default on a terminal and in a notebook only.
+    tol, patience, mesh, accumulate, batches, prefetch: as in `fit`, for each of the trials, seeds
+        and folds: those that have ended are frozen where they ended, or with patience at their best
+        state. All trials see the same batches of a stream, each round of a sampler that learns
+        from its beginning. On a mesh all devices work on each tile.
 
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.
@@ -115,7 +128,8 @@ def sweep(
     seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
     check_options(
         rungs=rungs, folds=folds, store=store, tile=tile, eval_every=eval_every,
-        diverge_above=diverge_above, progress=progress, metric=metric,
+        diverge_above=diverge_above, progress=progress, metric=metric, tol=tol, patience=patience,
+        accumulate=accumulate, prefetch=prefetch,
     )  # fmt: skip
     check_space(space)
     folds = None if folds is None else as_folds(folds)
@@ -126,9 +140,18 @@ def sweep(
     writes = jax.process_index() == 0
 
     def start(most: int | None) -> Course:
-        planned = _planned(space, trials, seed, sampler, modes, folds)
+        planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
+        planned.transform = transform_of(folds, accumulate, tol)
+        for template in planned.templates():
+            check_mesh(mesh, template, needed=batches is not None)
+            if batches is not None:
+                check_stream(batches, template)
         judged = settled(rungs, steps, planned.templates())
-        settings = _settings(planned, steps, metrics, tile, eval_every, diverge_above, judged)
+        settings = _settings(
+            planned, steps, metrics, tile, eval_every, diverge_above, judged, folds is not None
+        )
+        sign = 1 if modes[0] == "min" else -1
+        settings = dataclasses.replace(settings, metric=metrics[0], sign=sign, patience=patience)
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
@@ -136,7 +159,7 @@ def sweep(
         bar = Progress(expected, progress if writes else False)
         return Course(
             planned, settings, record, judged, repeats, record.objectives, seed, tile, None, bar,
-            most,
+            most, Placement.on(mesh), batches, prefetch,
         )  # fmt: skip
 
     values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
@@ -166,7 +189,9 @@ def _asked(arguments: dict[str, Any], mode: Any, folds: Any) -> dict[str, Any]:
     """The arguments of a sweep as a store keeps them; mode is the one that was found out."""
     told = {name: describe(arguments[name]) for name in ("space", "rungs", "sampler")}
     told |= {"mode": mode, "folds": describe(folds)}
-    kept = {k: told.get(k, x) for k, x in arguments.items() if k not in ("store", "progress")}
+    told["batches"] = arguments["batches"] is not None
+    without = ("store", "progress", "mesh", "prefetch")
+    kept = {k: told.get(k, x) for k, x in arguments.items() if k not in without}
     return kept | {"x64": bool(jax.enable_x64.value)}
 
 
@@ -185,22 +210,6 @@ def _study(space: Any, course: Course, interrupted: bool) -> Study:
     return as_study(space, batches, course.record, told)
 
 
-def _planned(
-    space: Any, trials: int | None, seed: int, sampler: Any, modes: list[str], folds: Any
-) -> Plan:
-    """The plan, of experiments whose data are split into folds where that was asked for."""
-    planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
-    if folds is not None:
-        planned.transform = lambda experiment: _folded(experiment, folds)
-    return planned
-
-
-def _folded(experiment: Any, folds: Any) -> Any:
-    if not hasattr(experiment, "folded"):
-        raise TypeError(f"folds: {type(experiment).__name__} has no method folded")
-    return experiment.folded(folds)
-
-
 def _settings(
     planned: Plan,
     steps: int,
@@ -209,12 +218,13 @@ def _settings(
     eval_every: int | None,
     diverge_above: float,
     rungs: Rungs | None,
+    folded: bool,
 ) -> Settings:
     """What all structures have in common, each of them checked."""
     templates = planned.templates()
     for template in templates:
-        lone = template.fold(0) if planned.transform is not None else template
-        if planned.transform is not None:
+        lone = template.fold(0) if folded else template
+        if folded:
             template.check()
         for metric in metrics:
             splits, names = check_run(lone, steps, metric, tile)

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxopt_edu.labels import labels
 from jaxopt_edu.names import hyperparameters, replace, vectors
+from jaxopt_edu.parallel.options import changed
 from jaxopt_edu.space import Distribution, Group, groups, structural
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
 from jaxopt_edu.value import Constant, StandIn, check_count, check_seed
@@ -110,6 +111,18 @@ class Plan:
         """The signed scores of the trials last asked for, in order."""
         if self.asking is not None:
             self.asking.tell(scores, **more)
+
+
+def transform_of(folds: Any, accumulate: int, tol: float | None) -> Callable[[Any], Any] | None:
+    """What makes of each experiment the one that is trained: on folds, in parts, done at tol."""
+    if folds is None and accumulate == 1 and tol is None:
+        return None
+
+    def transform(experiment):
+        experiment = changed(experiment, accumulate, tol)
+        return experiment if folds is None else experiment.folded(folds)
+
+    return transform
 
 
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:

@@ -18,23 +18,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxopt_edu.describe import describe
 from jaxopt_edu.disk import Asked, check_format, from_text_array, read_arrays, readable, text_array
-from jaxopt_edu.engine import Segment, Tile
 from jaxopt_edu.files import clean, write_arrays
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.formats import newer_experiment
-from jaxopt_edu.programs import ALIVE
+from jaxopt_edu.lane_arrays import from_arrays, to_arrays
+from jaxopt_edu.parallel.source import Position
+from jaxopt_edu.status import Status
 from jaxopt_edu.sweep import rounds
 from jaxopt_edu.sweep.about import about as about_course
-from jaxopt_edu.sweep.lanes import put_lanes, to_rows
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
+from jaxopt_edu.tiles import Segment, Tile
 
 FORMAT, OLDER = 3, (1, 2)  # of sweep.json and results.npz; 4: of results.npz beside rounds/
-LANES_FORMAT = 2
+LANES_FORMAT = 3
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS, LANES = "results.npz", "lanes"
 
@@ -99,28 +101,39 @@ class Store:
 
     # ------------------------------------------------------------------------------- the lanes
 
-    def keep_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
+    def keep_lanes(
+        self, stage: int, i: int, tile: Tile, record: Record, position: Position
+    ) -> None:
         """Writes a tile unless that was done within the last second."""
         last = self._written.get((stage, i), self._opened)
         if time.perf_counter() - last > LANES_EVERY:
-            self.write_lanes(stage, i, tile, record)
+            self.write_lanes(stage, i, tile, record, position)
 
-    def write_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
-        """A tile as far as it went, and what is known of its trials."""
+    def write_lanes(
+        self, stage: int, i: int, tile: Tile, record: Record, position: Position
+    ) -> None:
+        """A tile as far as it went, what is known of its trials, and its place in the stream."""
         rows = {f"rows/{name}": x for name, x in record.rows(tile).items()}
-        lanes = {} if tile.lanes is None else {"lanes": to_rows(tile)}
+        lanes = {}
+        if tile.lanes is not None:
+            lanes = to_arrays(tile.lanes, tile.form.placement, len(tile.trials))
         segments = np.array([tuple(s) for s in tile.segments], float)
         (self.directory / LANES).mkdir(exist_ok=True)
         path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
         told = {"format": np.array(LANES_FORMAT), "t": np.array(tile.t), "segments": segments}
-        write_arrays(path, {**told, **rows, **lanes})
+        stream = {"stream": text_array(position)}
+        if jax.process_index() == 0 or tile.form.placement.mesh is None:
+            write_arrays(path, {**told, **stream, **rows, **lanes})
         self._written[stage, i] = time.perf_counter()
 
     def read_lanes(
         self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
-    ) -> None:
-        """Sets tiles to where they were; where they are not needed, those that are there."""
-        read = []
+    ) -> Position:
+        """Sets tiles to where they were; where they are not needed, those that are there.
+
+        Returns where the stream is to go on.
+        """
+        read, position = [], Position()
         for i, tile in tiles:
             path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
             if not needed and not path.exists():
@@ -130,14 +143,15 @@ class Store:
             with readable(path):
                 rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
                 tile.segments = [_segment(s) for s in found["segments"]]
+                position = Position(*from_text_array(found["stream"]))
                 record.put_rows(tile, rows)
-                tile.t = int(found["t"])
-                if "lanes" in found:
-                    put_lanes(tile, found["lanes"], tile.t)
-                tile.reasons = rows["reasons"]
-                tile.died = np.where(rows["reasons"] == ALIVE, 0, rows["steps"])
+                tile.t, tile.status = int(found["t"]), rows["status"]
+                tile.ended = np.where(rows["status"] == Status.RUNNING, 0, rows["steps"])
+                if any(name.startswith("lanes") for name in found):
+                    tile.lanes = from_arrays(found, tile.of.lanes, tile.width)
             read.append(tile)
         record.put_segments(read)
+        return position
 
 
 def _about(batch: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Study:
     timeline: an entry for each segment of a tile: the worker, start and end in seconds, its first
         step, steps, width, lanes alive at its end, structure, and the useful lane-steps in it.
     moves: (step, Copy) for each trial that took over the state of another.
-    diverge_above: as in `sweep`.
+    diverge_above, patience: as in `sweep`. streamed: whether it was trained on a stream.
     """
 
     space: Any
@@ -64,6 +64,8 @@ class Study:
     moves: tuple[tuple[int, Copy], ...] = ()
     diverge_above: float = 1e4
     rank_by: str = "last"
+    patience: int | None = None
+    streamed: bool = False
 
     def __len__(self) -> int:
         return len(self.columns["status"])

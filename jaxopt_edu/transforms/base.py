@@ -4,7 +4,17 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_edu.core import ClockState, EmptyState, Rule, Transform, spread, start
+from jaxopt_edu.core import (
+    ClockState,
+    EmptyState,
+    Rule,
+    Transform,
+    eval_params,
+    needs,
+    spread,
+    start,
+    wants,
+)
 from jaxopt_edu.lengths import SCALE, Form, learning_rates, lengths
 from jaxopt_edu.tree import zeros_like
 from jaxopt_edu.value import pytree, recipe
@@ -77,9 +87,20 @@ class InnerState(NamedTuple):
 
 
 class Wrapper:
-    """A transform around another one, its field `inner`; the learning rate is that of the other."""
+    """A transform around another one, its field `inner`, that asks and answers for the other."""
 
     inner: Transform
+
+    @property
+    def wants(self):
+        return wants(self.inner)
+
+    @property
+    def needs(self):
+        return needs(self.inner)
+
+    def eval_params(self, state, params):
+        return eval_params(self.inner, state.inner_state, params)
 
     def learning_rates(self, state):
         return learning_rates(self.inner, state.inner_state)
@@ -94,6 +115,30 @@ def lengths_of_marked(
     found = lengths(transform, own, states[0], states[1], keep(params, structure, marks))
     each = iter(spread(found, jax.tree.structure(own)))
     return [next(each) if marked else other for marked, other in zip(marks, others, strict=True)]
+
+
+def extra_of_marked(extra: dict, structure: Any, marks: list, params: Any) -> dict:
+    """The extra arguments as functions and gradients of the marked leaves alone."""
+    own = dict(extra)
+    grad, value_fn = extra.get("grad"), extra.get("value_fn")
+    if jax.tree.structure(grad) == structure:
+        own["grad"] = keep(grad, structure, marks)
+    if value_fn is not None and params is not None:
+        own["value_fn"] = lambda p: value_fn(put_back(p, structure, marks, params))
+    return own
+
+
+def eval_params_of_marked(transform: Any, marks: list, state: Any, params: Any) -> Any:
+    """The params to read at where the transform acts on the marked leaves only."""
+    structure = jax.tree.structure(params)
+    own = eval_params(transform, state, keep(params, structure, marks))
+    return put_back(own, structure, marks, params)
+
+
+def put_back(own: Any, structure: Any, marks: list, params: Any) -> Any:
+    """The params with these marked leaves: the inverse of `keep`."""
+    rows = zip(structure.flatten_up_to(own), structure.flatten_up_to(params), marks, strict=True)
+    return structure.unflatten([x if marked else p for x, p, marked in rows])
 
 
 def wants_params(transform: Any, params: Any) -> None:

@@ -83,8 +83,10 @@ class ApplyIfFinite(Wrapper):
 
     def update(self, updates, state, params=None, **extra):
         finite = tree.all_finite(updates)
-        g = tree.map(lambda g: jnp.where(finite, g, 0), updates)  # no NaN in any derivative
-        u, inner = self.inner.update(g, state.inner_state, params, **extra)
+        g = _zero_unless(finite, updates)  # no NaN in any derivative
+        told = {"value": extra.get("value"), "grad": extra.get("grad")}
+        told = {name: _zero_unless(finite, x) for name, x in told.items() if name in extra}
+        u, inner = self.inner.update(g, state.inner_state, params, **extra | told)
         good = finite & tree.all_finite(u) & _stays_finite(state.inner_state, inner)
         row = jnp.where(good, 0, next_step(state.notfinite_count))
         total = jnp.where(good, state.total_notfinite, next_step(state.total_notfinite))
@@ -104,6 +106,10 @@ class ApplyIfFinite(Wrapper):
 
 
 apply_if_finite = recipe("apply_if_finite", ApplyIfFinite)
+
+
+def _zero_unless(finite: Array, x: Any) -> Any:
+    return tree.map(lambda x: jnp.where(finite, x, 0), x)
 
 
 def _stays_finite(old: Any, new: Any) -> Array:

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_edu.core import Mask, Transform, spread
+from jaxopt_edu.core import Mask, Transform, needs, spread, told_link, wants
 from jaxopt_edu.lengths import GRADIENT, SCALE, Form, form_of, learning_rates
 from jaxopt_edu.transforms.base import (
     Identity,
     InnerState,
     SetToZero,
     Wrapper,
+    eval_params_of_marked,
+    extra_of_marked,
     keep,
     lengths_of_marked,
 )
@@ -26,9 +28,8 @@ def update_marked(
 ) -> tuple[list, Any]:
     """(updates, state) of the transform for the marked leaves; the other updates are `others`."""
     structure: Any = jax.tree.structure(updates)
-    new, state = transform.update(
-        keep(updates, structure, marks), state, keep(params, structure, marks), **extra
-    )
+    own = keep(updates, structure, marks), state, keep(params, structure, marks)
+    new, state = transform.update(*own, **extra_of_marked(extra, structure, marks, params))
     rows = zip(marks, structure.flatten_up_to(new), others, strict=True)
     return [u if marked else other for marked, u, other in rows], state
 
@@ -48,7 +49,8 @@ class Masked(Wrapper):
     So after masked(adam(...), mask) the left-out parameters would move by plus their gradient. That
     is what a brick wants (decay only the weights); for an optimizer see `freeze` and `partition`.
     mask: True where inner acts; a prefix tree of bools, or a function from params to one.
-    mask_compatible_extra_args: whether extra arguments in the shape of the params are masked too.
+    mask_compatible_extra_args: whether extra arguments in the shape of the params are masked too;
+        `grad` is in any case, and `value_fn` becomes a function of inner's leaves.
     Inner keeps state for its own leaves only.
     Agrees with: optax.masked, exactly.
 
@@ -87,6 +89,9 @@ class Masked(Wrapper):
         ones = [1.0] * len(marks)
         found = lengths_of_marked(self.inner, marks, updates, states, params, ones)
         return jax.tree.unflatten(jax.tree.structure(updates), found)
+
+    def eval_params(self, state, params):
+        return eval_params_of_marked(self.inner, self._marks(params), state.inner_state, params)
 
     def _marks(self, params):
         return spread(self.mask, jax.tree.structure(params), params)
@@ -138,6 +143,9 @@ class Freeze(Wrapper):
         zeros = [0.0] * len(marks)
         found = lengths_of_marked(self.inner, marks, updates, states, params, zeros)
         return jax.tree.unflatten(jax.tree.structure(updates), found)
+
+    def eval_params(self, state, params):
+        return eval_params_of_marked(self.inner, self._trained(params), state.inner_state, params)
 
     def _trained(self, params):
         return [not frozen for frozen in spread(self.mask, jax.tree.structure(params), params)]
@@ -197,9 +205,10 @@ class Partition:
     def update(self, updates, state, params=None, **extra):
         new, structure = jax.tree.flatten(updates)
         labels, states = self._labels(updates), {}
-        for name, transform in self.transforms.items():
+        for i, (name, transform) in enumerate(self.transforms.items()):
             marks, s = [label == name for label in labels], state.inner_states[name]
-            own = keep_extra(extra, structure, marks) if self.mask_compatible_extra_args else extra
+            own = told_link(transform, i, extra)
+            own = keep_extra(own, structure, marks) if self.mask_compatible_extra_args else own
             new, states[name] = update_marked(transform, marks, updates, s, params, own, new)
         return jax.tree.unflatten(structure, new), PartitionState(states)
 
@@ -220,6 +229,21 @@ class Partition:
             states = state.inner_states[name], new.inner_states[name]
             found = lengths_of_marked(transform, marks, updates, states, params, found)
         return jax.tree.unflatten(structure, found)
+
+    @property
+    def wants(self):
+        return wants(*self.transforms.values())
+
+    @property
+    def needs(self):
+        return needs(*self.transforms.values())
+
+    def eval_params(self, state, params):
+        labels = self._labels(params)
+        for name, transform in self.transforms.items():
+            marks = [label == name for label in labels]
+            params = eval_params_of_marked(transform, marks, state.inner_states[name], params)
+        return params
 
     def learning_rates(self, state):
         return [

@@ -3,13 +3,24 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from jaxopt_edu import tree
-from jaxopt_edu.core import Hyper, Rule, Transform, next_step, now, start
+from jaxopt_edu.branches import when
+from jaxopt_edu.core import (
+    Hyper,
+    Rule,
+    Transform,
+    eval_params,
+    needs,
+    next_step,
+    now,
+    start,
+    wants,
+)
 from jaxopt_edu.lengths import DESCENT, form_of, learning_rates, lengths
 from jaxopt_edu.tree import wide, zeros_like
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import number, pytree, recipe, show, static
 
 
 class TraceState(NamedTuple):
@@ -94,6 +105,7 @@ class MultiStepsState(NamedTuple):
     gradient_step: Array
     inner_state: Any
     acc_grads: Any
+    acc_value: Any = None  # where opt wants the value
 
 
 @pytree
@@ -104,12 +116,15 @@ class MultiSteps:
         u_n = 0 for n < k;  u_k = opt's update for a_k; then n and a start again
     use_grad_mean=False:  the sum, a_n = a_{n-1} + g_n
     every_k_schedule: k, or a function from the number of opt's steps so far to k.
-    Between its steps opt's state stays as it is, and its update is not computed (but under vmap it
-    is computed and dropped). A NaN is gone with the step it spoils. A proximal or decoupled
+    Between its steps opt's state stays as it is, and its update is not computed (under vmap: not
+    where no lane takes a step). A NaN is gone with the step it spoils. A proximal or decoupled
     regularizer acts with opt's steps only.
+    What opt wants to be told belongs to the mean (or sum) too: value and grad are a_n of the
+    values and the gradients. value_fn is that of the last step alone, which does for a curvature.
     Shapes: any; a has the shapes of the params, in accumulator_dtype, or in theirs, but at least
         in float32.
-    Errors: ValueError where k < 1.
+    Errors: ValueError where k < 1; TypeError at `init` where opt is a line search, which wants
+        both the value and the function: `Training` has parts of a batch for that, see `InParts`.
     Agrees with: optax.MultiSteps, 1e-12 in float64, given finite gradients and the same
         accumulator_dtype (float32 by default there, where a NaN also stays for ever);
         should_skip_update_fn is left to `apply_if_finite`.
@@ -128,31 +143,55 @@ class MultiSteps:
     accumulator_dtype: Any = static(default=None, kw_only=True)
 
     def init(self, params):
+        asked = wants(self.opt)
+        if "value" in asked and "value_fn" in asked:
+            raise TypeError(
+                f"opt = {show(self.opt)} wants the value of value_fn, the mean over all steps that "
+                "are accumulated, of which the function is not kept; wanted an optimizer without a "
+                "line search"
+            )
         acc = zeros_like(tree.map(wide, params), self.accumulator_dtype)
-        return MultiStepsState(start(), start(), self.opt.init(params), acc)
+        value = jnp.zeros((), tree.norm(acc).dtype) if "value" in asked else None
+        return MultiStepsState(start(), start(), self.opt.init(params), acc, value)
 
     def update(self, updates, state, params=None, **extra):
-        last, n, acc = self._is_last(state), state.mini_step + 1, self._added(state, updates)
+        last, n = self._is_last(state), state.mini_step + 1
+        acc = self._added(n, state.acc_grads, updates)
+        mean, value = _like(acc, updates), state.acc_value
+        if "grad" in extra:
+            extra = extra | {"grad": mean}
+        if value is not None and "value" in extra:
+            value = self._added(n, value, extra["value"])
+            extra = extra | {"value": value}
 
         def step():
-            return self.opt.update(_like(acc, updates), state.inner_state, params, **extra)
+            return self.opt.update(mean, state.inner_state, params, **extra)
 
         def wait():
             return zeros_like(updates), state.inner_state
 
-        updates, inner = lax.cond(last, step, wait)
+        updates, inner = when(last, step, wait)
         steps = jnp.where(last, next_step(state.gradient_step), state.gradient_step)
-        acc = tree.map(lambda a: jnp.where(last, 0, a), acc)
-        return updates, MultiStepsState(jnp.where(last, 0, n), steps, inner, acc)
+        acc, value = tree.map(lambda a: jnp.where(last, 0, a), (acc, value))
+        return updates, MultiStepsState(jnp.where(last, 0, n), steps, inner, acc, value)
 
-    def _added(self, state, updates):
-        n = state.mini_step + 1
-
+    def _added(self, n, acc, new):
         def add(a, g):
             g = wide(g)
             return (a + (g - a) / n if self.use_grad_mean else a + g).astype(a.dtype)
 
-        return tree.map(add, state.acc_grads, updates)
+        return tree.map(add, acc, new)
+
+    @property
+    def wants(self):
+        return wants(self.opt)
+
+    @property
+    def needs(self):
+        return needs(self.opt)
+
+    def eval_params(self, state, params):
+        return eval_params(self.opt, state.inner_state, params)
 
     @property
     def form(self):
@@ -160,7 +199,7 @@ class MultiSteps:
         return opt if opt is not None and opt.kind == DESCENT and self.use_grad_mean else None
 
     def lengths(self, updates, state, new, params):
-        mean = _like(self._added(state, updates), updates)
+        mean = _like(self._added(state.mini_step + 1, state.acc_grads, updates), updates)
         found = lengths(self.opt, mean, state.inner_state, new.inner_state, params)
         return tree.map(lambda d: jnp.where(self._is_last(state), d, 0), found)
 

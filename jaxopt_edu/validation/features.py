@@ -13,15 +13,17 @@ from jax.typing import ArrayLike
 from jaxopt_edu import tree
 from jaxopt_edu.checks import check_numbers, check_run, evaluations
 from jaxopt_edu.data.dataset import counted
-from jaxopt_edu.engine import Settings, Structure, as_numbers, run_tiles
+from jaxopt_edu.engine import run_tiles
 from jaxopt_edu.explain import permutation_importance
 from jaxopt_edu.history import Run
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import SGD
-from jaxopt_edu.programs import ALIVE, REASONS, named_numbers
+from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.regularizers import L1, proximal
 from jaxopt_edu.scores import resolve_mode
 from jaxopt_edu.shapes import weighted_mean
+from jaxopt_edu.status import Status, diverged
+from jaxopt_edu.tiles import Settings, Structure, as_numbers
 from jaxopt_edu.value import check_seed, nearest
 from jaxopt_edu.widths import tile_width
 
@@ -113,11 +115,11 @@ def l1_path(
     tiles = structure.tiles(numbers, np.arange(n), seed=seed)
     for _ in run_tiles(tiles, settings):
         pass
-    reasons = np.concatenate([one.reasons for one in tiles])
-    if (reasons != ALIVE).any():
-        i = int(np.argmax(reasons != ALIVE))
+    status = np.concatenate([one.status for one in tiles])
+    if diverged(status).any():
+        i = int(np.argmax(diverged(status)))
         raise ArithmeticError(
-            f"at penalty {penalties[i]} the training diverged ({REASONS[reasons[i]]}): "
+            f"at penalty {penalties[i]} the training diverged ({Status(status[i]).reason}): "
             "lower the learning rate"
         )
     found = [(one.read(one.lanes.state.params), one.final[split]) for one in tiles]

@@ -1,87 +1,33 @@
-"""To and from optax.
-
-Ours go where optax's go as they are: into `optax.chain`, Flax's TrainState, nnx.Optimizer and
-Equinox's loops, for init and update have optax's signatures. `to_optax` is for numbers that change
-or are arrays there; `from_optax` makes a value of what optax has and this library has not.
-"""
+"""Optax's as ours: `from_optax`."""
 
 import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.core import Transform
-from jaxopt_edu.names import hyperparameters
+from jaxopt_edu.core import KNOWN
+from jaxopt_edu.interop.objectives import (
+    gradient_of,
+    objective_at,
+    parts_of,
+    read_at,
+    strong,
+    widened,
+)
+from jaxopt_edu.interop.signatures import MADE_OF, Asked, asked_by
 from jaxopt_edu.space import Distribution
-from jaxopt_edu.tree import is_float, wide
 from jaxopt_edu.value import nearest, number, pytree, show, static
 
-if TYPE_CHECKING:
-    import optax
-
-__all__ = ["FromOptax", "from_optax", "to_optax"]
-
-
-# ------------------------------------------------------------------------------------- to optax
-
-
-class OptaxState(NamedTuple):
-    """The numbers of an optimizer by name, and its own state, named as optax names them."""
-
-    hyperparams: dict[str, Any]
-    inner_state: Any
-
-
-def to_optax(optimizer: Transform) -> "optax.GradientTransformationExtraArgs":
-    """The optimizer as optax's pair of functions, its numbers in the state.
-
-    The state is (hyperparams, inner_state), as that of optax.inject_hyperparams. So the numbers
-    are data: they change without a new trace, by `optax.tree.set(state, learning_rate=0.1)` or
-    `state.hyperparams["learning_rate"] = 0.1`, are saved with the state, and a vmap over states
-    maps over them. `tx.init` puts the optimizer's own numbers there; nothing else reads them.
-    Where it is needed: nnx.Optimizer refuses arrays outside the state; TrainState and optax.chain
-        make the numbers part of the program, which is compiled anew for new ones; optax.chain
-        keeps value= and other extra arguments from ours unless they come by `to_optax`.
-    Make tx once: two of them are different structures to jax.jit, even of equal optimizers.
-    Errors: TypeError at `tx.init` where a distribution stands in the place of a number.
-    Agrees with: the optimizer itself, 1e-12 in float64; the numbers have the precision of arrays.
-
-    >>> import jaxopt_edu as jo
-    >>> tx = jo.to_optax(jo.sgd(0.5))
-    >>> state = tx.init(params=jnp.ones(2))
-    >>> state.hyperparams["learning_rate"] = 0.25
-    >>> tx.update(jnp.ones(2), state)[0]
-    Array([-0.25, -0.25], dtype=float32)
-    """
-    import optax
-
-    names = list(hyperparameters(optimizer))
-    structure = jax.tree.structure(optimizer)
-
-    def init(params):
-        numbers = map(_strong, jax.tree.leaves(optimizer))
-        return OptaxState(dict(zip(names, numbers, strict=True)), optimizer.init(params))
-
-    def update(updates, state, params=None, **extra):
-        ours = jax.tree.unflatten(structure, [state.hyperparams[name] for name in names])
-        updates, inner = ours.update(updates, state.inner_state, params, **extra)
-        return updates, OptaxState(dict(state.hyperparams), inner)
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _strong(x: Any) -> Any:
-    """x as an array of the dtype it has, which a Python number has only weakly."""
-    x = jnp.asarray(x)
-    return jnp.asarray(x, x.dtype)
-
-
-# ----------------------------------------------------------------------------------- from optax
+_ASKED: dict[Any, Asked] = {}  # what optimizers of a structure ask for
+_CAN_BE_TOLD = (
+    "a `Training` tells value, grad, value_fn, key and t, a private one nothing of its objective; "
+    "a loop of one's own tells them as keyword arguments of update"
+)
 
 
 @jax.tree_util.register_static
@@ -112,26 +58,72 @@ class FromOptax:
         return {name: _unmark(self.arguments[name]) for name in names if name in self.arguments}
 
     def init(self, params):
-        return jax.tree.map(_strong, self.factory(**self.given()).init(params))
+        import optax.contrib
+
+        state = self.factory(**self.given()).init(params)
+        per_example = optax.contrib.DifferentiallyPrivateAggregateState
+        if parts_of(state, per_example):
+            raise TypeError(
+                f"{self.__name__} wants the gradients of all examples apart, and is given their "
+                "mean; for differential privacy see jo.privacy"
+            )
+        return jax.tree.map(strong, state)
 
     def update(self, updates, state, params=None, **extra):
         import optax
 
         optimizer = optax.with_extra_args_support(self.factory(**self.given()))
         old = updates, state
+        told = self._told(extra, params)
         try:
-            new = optimizer.update(*jax.tree.map(_wide, (*old, params)), **extra)
+            new = optimizer.update(*jax.tree.map(widened, (*old, params)), **told)
         except TypeError as error:
             if "required keyword-only argument" not in str(error):
                 raise
-            wanted = str(error).partition("argument")[2].partition(":")[2].lstrip("s: ") or str(
-                error
-            )
-            raise TypeError(
-                f"{self.__name__}: its update wants more than it was told: {wanted}. A `Training` "
-                "tells its optimizer value=, the loss, and nothing else"
-            ) from error
+            raise TypeError(f"{self.__name__}: {error}; {_CAN_BE_TOLD}") from error
         return jax.tree.map(lambda x, old: jnp.asarray(x, jnp.result_type(old)), new, old)
+
+    def _told(self, extra: dict[str, Any], params: Any) -> dict[str, Any]:
+        """The extra arguments as its update wants them, by optax's names."""
+        asked = self._asked()
+        known = {name: x for name, x in extra.items() if name in asked.wanted}
+        for name in asked.wanted - known.keys():
+            if MADE_OF[name] in extra:
+                known[name] = extra[MADE_OF[name]]
+                if name == "grad_fn":
+                    known[name] = gradient_of(extra["value_fn"], params)
+        if missing := sorted(asked.needed - known.keys()):
+            raise TypeError(
+                f"{self.__name__}: its update wants {', '.join(missing)} and was not told; "
+                f"{_CAN_BE_TOLD}"
+            )
+        for name in {"value_fn", "obj_fn"} & known.keys():
+            known[name] = objective_at(known[name], params)
+        others = {name: x for name, x in extra.items() if name not in MADE_OF}
+        return others | {name: widened(x) if name == "value" else x for name, x in known.items()}
+
+    def _asked(self) -> Asked:
+        """What its update asks for, by optax's names, which its structure decides."""
+        import optax
+
+        structure = jax.tree.structure(self)
+        if structure not in _ASKED:
+            if len(_ASKED) > 1000:
+                _ASKED.clear()
+            optimizer = optax.with_extra_args_support(self.factory(**self.given()))
+            _ASKED[structure] = asked_by(optimizer)
+        return _ASKED[structure]
+
+    @property
+    def wants(self):
+        return tuple(name for name in KNOWN if name in map(MADE_OF.get, self._asked().wanted))
+
+    @property
+    def needs(self):
+        return tuple(name for name in KNOWN if name in map(MADE_OF.get, self._asked().needed))
+
+    def eval_params(self, state, params):
+        return read_at(state, params)
 
     def learning_rates(self, state: Any) -> list:
         """The learning rate at this state, where one was given: what `learning_rate_of` wants."""
@@ -141,8 +133,7 @@ class FromOptax:
         if not callable(rate):
             return [] if rate is None else [rate]
         clock = optax.ScaleByScheduleState
-        parts = jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, clock))
-        return [rate(part.count) for part in parts if isinstance(part, clock)][:1]
+        return [rate(part.count) for part in parts_of(state, clock)][:1]
 
     @property
     def __name__(self):
@@ -165,9 +156,15 @@ def from_optax(factory: Callable, *args: Any, **arguments: Any) -> FromOptax:
     Dtypes: as ours: updates and state keep the dtypes of the gradients and of `init`, so that
         lax.scan can carry them, and bfloat16 and float16 are computed with as float32. optax alone
         computes in bfloat16, or changes the state to float32 where a number is a float32 array.
-    Extra arguments of update (value=, grad=, value_fn=) reach the optimizers that take them.
+    Extra arguments: its update is told what it asks for and nothing else (see `Transform`): value,
+        grad, value_fn (also as optax's obj_fn, and its gradient as grad_fn) and key. So L-BFGS,
+        Sophia, SAM, Polyak's step size, Momo and reduce_on_plateau train in a `Training`. Under
+        vmap the line search of L-BFGS goes on until that of the slowest lane is done; it has no
+        derivative by the hyperparameters, as no loop without a fixed end has.
+    Params to read at: of schedule_free its averages, of sam those before the adversarial step.
     Errors: TypeError for an unknown or missing argument, for an optimizer in the place of the
-        function, for a distribution in the place of an int. Bounds are not checked.
+        function, for a distribution in the place of an int; at `update`, where it wants more than
+        it is told; at `init`, where it wants the gradients of examples. Bounds are not checked.
     Agrees with: the same optax optimizer, called with the same arrays, to rounding.
 
     >>> import jaxopt_edu as jo
@@ -192,11 +189,6 @@ def from_optax(factory: Callable, *args: Any, **arguments: Any) -> FromOptax:
         return FromOptax(factory, dict(signature.bind(*args, **arguments).arguments))
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
-
-
-def _wide(x: Any) -> Any:
-    """x in at least float32 if it holds floats."""
-    return wide(x) if is_float(x) else x
 
 
 def _mark(name: str, x: Any, size: bool) -> Any:

@@ -1,0 +1,99 @@
+"""Deprecated names: for one version the old name works and warns, in the next it is gone.
+
+CHANGELOG.md names each of them. `renamed` is for names that are read as strings, such as those of
+hyperparameters; functions, arguments and attributes of modules have theirs below.
+"""
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+RENAMED: list["Renamed"] = []
+INNER = {"jaxopt_edu", "jax", "importlib"}  # theirs is no line of a user's
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An old name and its new one; since: the version that has both."""
+
+    old: str
+    new: str
+    since: str
+
+    @property
+    def gone(self) -> str:
+        """The version that has the new name only: the next minor one."""
+        major, minor, *_ = self.since.split(".")
+        return f"{major}.{int(minor) + 1}.0"
+
+    def warn(self) -> None:
+        """A DeprecationWarning at the line, outside this package, that uses the old name."""
+        frame = sys._getframe(1)
+        while str(frame.f_globals.get("__name__")).split(".")[0] in INNER and frame.f_back:
+            frame = frame.f_back
+        said = f"{self.old} is called {self.new} now; the old name goes away in {self.gone}"
+        names = frame.f_globals
+        place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__")
+        seen = names.setdefault("__warningregistry__", {})
+        warnings.warn_explicit(said, DeprecationWarning, *place, seen)
+
+
+def renamed(old: str, new: str, since: str) -> Renamed:
+    """A name that has changed; where the old one is read, call its `warn`."""
+    RENAMED.append(Renamed(old, new, since))
+    return RENAMED[-1]
+
+
+def renamed_function(old: str, call: Callable[P, T], since: str) -> Callable[P, T]:
+    """The function under its old name: `fedavg = renamed_function("fedavg", fed_avg, "0.2.0")`."""
+    name = renamed(old, call.__name__, since)
+
+    @functools.wraps(call)
+    def under_old_name(*args: P.args, **arguments: P.kwargs) -> T:
+        name.warn()
+        return call(*args, **arguments)
+
+    return under_old_name
+
+
+def renamed_argument(old: str, new: str, since: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorates a function, or the `__init__` of a class, whose argument old is called new now."""
+
+    def decorate(call: Callable[P, T]) -> Callable[P, T]:
+        owner = call.__qualname__.split("<locals>.")[-1].removesuffix(".__init__")
+        name = renamed(f"{owner}({old}=)", f"{new}=", since)
+
+        @functools.wraps(call)
+        def under_both_names(*args: P.args, **arguments: P.kwargs) -> T:
+            if old in arguments and new in arguments:
+                raise TypeError(f"{owner}: {old}= and {new}= are one argument; give {new}=")
+            if old in arguments:
+                name.warn()
+                arguments[new] = arguments.pop(old)
+            return call(*args, **arguments)
+
+        return under_both_names
+
+    return decorate
+
+
+def renamed_attributes(module: str, since: str, **names: str) -> Callable[[str], Any]:
+    """A module's `__getattr__`, for old=new: `__getattr__ = renamed_attributes(__name__, ...)`.
+
+    Write it under `if not TYPE_CHECKING:`, or type checkers take every attribute for one.
+    """
+    known = {old: renamed(f"{module}.{old}", new, since) for old, new in names.items()}
+
+    def attribute(name: str) -> Any:
+        if name not in known:
+            message = f"module {module!r} has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=sys.modules[module])
+        known[name].warn()
+        return getattr(sys.modules[module], known[name].new)
+
+    return attribute
