@@ -15,6 +15,7 @@ from jaxopt_edu import core, monitor
 from jaxopt_edu.augment.base import Augmentation
 from jaxopt_edu.augment.images import OfImages
 from jaxopt_edu.cli import main
+from jaxopt_edu.labels import labels
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.named import CHAPTERS
 from jaxopt_edu.names import inlined
@@ -187,6 +188,18 @@ def test_a_class_is_stored_by_a_name_that_one_class_has():
             if isinstance(getattr(module, name), type):
                 assert found.setdefault(name, getattr(module, name)) is getattr(module, name), name
     assert len(found) > 50
+
+
+def test_a_partition_is_labelled_by_its_optimizers():
+    """Not by the names of its groups, a+b."""
+
+    def parted(optimizer):
+        return jo.partition({"a": optimizer, "b": jo.sgd(0.1)}, {"w": "a", "x": "b"})
+
+    assert jo.space.label(parted(jo.sgd(0.1))) == "partition"
+    assert labels([parted(jo.sgd(0.1)), parted(jo.adam(0.1))]) == [
+        "partition(a=sgd)", "partition(a=adam)",
+    ]  # fmt: skip
 
 
 def test_what_is_inlined_is_asked_of_one_function():
