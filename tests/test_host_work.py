@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
+from jaxopt_edu import exchange
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.labels import labels
 from jaxopt_edu.space import Distribution, groups
@@ -493,3 +494,21 @@ def test_rounds_that_are_over_are_filed_until_all_are(tmp_path, monkeypatch):
     sweeps.same(swept(20, tmp_path / "store"), whole)
     sweeps.same(jo.load_study(tmp_path / "store"), whole)
     assert not (tmp_path / "store" / "rounds").exists()
+
+
+def test_processes_share_what_is_new(monkeypatch):
+    """At each stage a round's rows and segments, not those of the rounds before."""
+
+    def shared(n):
+        sent = []
+        monkeypatch.setattr(exchange, "merged", lambda x, owned: sent.append(x.size) or x)
+        monkeypatch.setattr(exchange, "united", lambda rows: sent.append(9 * len(rows)) or rows)
+        made = record(n)
+        for first in range(0, n, 8):
+            made.segments += [(first,) * 9]
+            made.share([SimpleNamespace(trials=np.arange(first, first + 8), repeat=0)], first + 8)
+            made.over = first + 8
+        assert made.segments == [(first,) * 9 for first in range(0, n, 8)]
+        return sum(sent)
+
+    grows_in_proportion(shared, 64)
