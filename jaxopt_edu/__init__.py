@@ -3,7 +3,7 @@
 Read the modules in the order in which they are imported here; none imports a later one.
 """
 
-from jaxopt_edu.value import Constant, number, pytree, recipe, static
+from jaxopt_edu.value import Constant, mask, number, pytree, recipe, static
 from jaxopt_edu.names import hyperparameters, replace
 from jaxopt_edu import tree
 from jaxopt_edu.extra_args import eval_params
@@ -68,8 +68,8 @@ __all__ = [
     "find_learning_rate", "fingerprint", "fit", "from_distribution", "from_optax", "functions",
     "halving", "hyperband", "hypergradient", "hyperparameters", "importances", "int_uniform",
     "latin_hypercube", "load_experiment", "load_model", "load_study", "log_uniform", "losses",
-    "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna", "plot",
-    "population", "prior", "privacy", "pytree", "race", "recipe", "regularizers", "replace",
+    "mask", "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna",
+    "plot", "population", "prior", "privacy", "pytree", "race", "recipe", "regularizers", "replace",
     "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
     "to_distribution", "to_optax", "to_optuna", "train", "transforms", "tree", "tune",
     "uniform", "validation",

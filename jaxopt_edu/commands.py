@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxopt_edu import data, functions, losses, plot, report, schedules
+from jaxopt_edu import data, functions, plot, report, schedules
 from jaxopt_edu.build import MODELS, build, rungs_of, sampler_of
 from jaxopt_edu.describe import write_text
 from jaxopt_edu.fit import fit
-from jaxopt_edu.ingredients import OPTIMIZERS
+from jaxopt_edu.ingredients import LOSSES, OPTIMIZERS
 from jaxopt_edu.leaderboard import cell, leaderboard, summary, table, told
 from jaxopt_edu.names import hyperparameters, recipes
 from jaxopt_edu.options import check_picture, names_of, undone
@@ -37,7 +37,7 @@ LISTS = {
     "models": lambda: tuple(MODELS),
     "optimizers": lambda: tuple(OPTIMIZERS),
     "schedules": lambda: tuple(recipes(schedules)),
-    "losses": lambda: tuple(recipes(losses)),
+    "losses": lambda: tuple(LOSSES),  # those that a training takes by name
     "datasets": data.datasets,
     "functions": lambda: tuple(functions.FUNCTIONS),
 }
@@ -57,9 +57,10 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     space = build(options, sampled=True)
     if options.confirm:
         check_count("--confirm", options.confirm, least=2)
-    replaced = options.out or (options.store if options.overwrite else None)
+    named = ("--out", options.out) if options.out else ("--store", options.store)
+    replaced = named[1] if options.out or options.overwrite else None
     if replaced is not None:
-        check_directory(replaced, options.overwrite)
+        check_directory(replaced, options.overwrite, named[0])
     directory = Path(options.store or options.out or new_directory("runs", options.data))
     writing = beside(directory) if options.overwrite else directory
     status, confirmed, note = 0, None, ""

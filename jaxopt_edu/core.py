@@ -4,6 +4,8 @@ Signatures and conventions are optax's, so that ours go where optax's go.
 """
 
 import dataclasses
+import warnings
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
@@ -42,6 +44,12 @@ class Transform(Protocol):
 
 class EmptyState(NamedTuple):
     """The state of a transform that remembers nothing."""
+
+
+class ClockState(NamedTuple):
+    """The state of a transform that remembers nothing but the step, for its schedules."""
+
+    t: Array
 
 
 def at(x: Any, t: Array) -> Any:
@@ -86,7 +94,12 @@ def spread(prefix: Any, structure: Any, params: Any = None) -> list:
 # ------------------------------------------------------------------------- rules for one array
 
 
-class Rule:
+def decayed(u: Any, rate: Any, p: Any, marked: Any) -> Any:
+    """u + rate p where the mask marks the parameter, else u: weight decay, of one array."""
+    return u + rate * p if marked else u
+
+
+class Rule(ABC):
     """An optimizer given by its rule for one array; `update` lifts it over the tree.
 
     A subclass gives `init(params)`, a NamedTuple whose first field t counts the steps, and
@@ -101,11 +114,12 @@ class Rule:
     without a memory of g's direction, may say so (`form`, `length`): then it takes proximal steps.
     """
 
-    needs_params = False  # whether rule reads p
+    needs_params = False  # whether `update` must get params, as rule reads p
     form: Any = None  # for u = -D g (see `lengths`), where `length` is D of one array
 
+    @abstractmethod
     def init(self, params: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} does not say what its state is")
+        """The state before the first step."""
 
     def length(self, t: Any, p: Any, g: Any, *slots: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has steps of no length")
@@ -171,7 +185,7 @@ def _per_leaf(rule: Any, structure: Any, params: Any) -> list:
     """The rule for each leaf: the same one, unless a field or its mask is a tree."""
     trees = {}
     for f in dataclasses.fields(rule):
-        value, mask = getattr(rule, f.name), f.name.endswith("mask")
+        value, mask = getattr(rule, f.name), _is_mask(f)
         if mask or (not f.metadata.get("static") and isinstance(value, dict | list | tuple)):
             try:
                 trees[f.name] = spread(True if mask and value is None else value, structure, params)
@@ -184,6 +198,18 @@ def _per_leaf(rule: Any, structure: Any, params: Any) -> list:
         return [rule] * structure.num_leaves
     rows = [dict(zip(trees, row, strict=True)) for row in zip(*trees.values(), strict=True)]
     return [dataclasses.replace(rule, **row) for row in rows]
+
+
+def _is_mask(f: dataclasses.Field) -> bool:
+    """Whether a field is declared `mask()`; until version 0.3 also a static one named so."""
+    if "mask" in f.metadata or not (f.metadata.get("static") and f.name.endswith("mask")):
+        return "mask" in f.metadata
+    warnings.warn(
+        f"{f.name} is taken for a mask by its name: declare it, {f.name}: Mask = jo.mask()",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return True
 
 
 # --------------------------------------------------------------------------------- combination

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.names import children
+from jaxopt_edu.names import children, inlined
 from jaxopt_edu.value import RECIPES, Constant, StandIn, same, show
 
 __all__ = ["distinct", "label", "labels"]
@@ -75,7 +75,7 @@ def distinct(names: Sequence[Any], places: Sequence[int] | None = None) -> list[
 
 def _links(value: Any) -> Any:
     """What a chain is made of; None for what is no chain."""
-    links = getattr(value, getattr(type(value), "inlined", ""), None)
+    links = getattr(value, inlined(value) or "", None)
     return links if isinstance(links, tuple) and "weights" not in children(value) else None
 
 
@@ -175,9 +175,9 @@ def _arguments(x: Any) -> dict[str, Any]:
         return told | {"sha256": str(told.get("sha256", ""))[:8], "folds": _count(x)}
     if inspect.isroutine(x) or isinstance(x, type | str):
         return {}
-    inlined = getattr(type(x), "inlined", None)
-    told = {k: y for k, y in children(x).items() if k != inlined or not isinstance(y, dict)}
-    return told | (getattr(x, inlined) if inlined is not None and inlined not in told else {})
+    own = inlined(x)
+    told = {k: y for k, y in children(x).items() if k != own or not isinstance(y, dict)}
+    return told | (getattr(x, own) if own is not None and own not in told else {})
 
 
 def _count(x: Any) -> Any:

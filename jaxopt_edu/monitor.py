@@ -1,6 +1,7 @@
 """What JAX says of itself: compilations counted from its own events, versions, devices."""
 
 import functools
+import inspect
 import platform
 import threading
 from importlib import metadata
@@ -8,7 +9,10 @@ from typing import Any
 
 import jax
 
-ENGINE = ("init_lanes", "advance_lanes", "score_lanes")
+from jaxopt_edu import programs
+
+PROGRAMS = (programs.init_lanes, programs.advance_lanes, programs.score_lanes)
+ENGINE = {inspect.unwrap(program).__name__ for program in PROGRAMS}
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _counters: list["Compilations"] = []
 _lock = threading.Lock()
@@ -48,11 +52,11 @@ def _listen() -> None:
 def _heard(event: str, duration_secs: float, **kwargs: Any) -> None:
     if event != _COMPILED:
         return
-    name = str(kwargs.get("fun_name", ""))
+    name = str(kwargs.get("fun_name", "")).removeprefix("jit(").removesuffix(")")
     with _lock:
         for counter in _counters:
             counter.seconds += duration_secs
-            if any(engine in name for engine in ENGINE):
+            if name in ENGINE:
                 counter.engine += 1
             else:
                 counter.other += 1

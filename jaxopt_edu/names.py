@@ -92,8 +92,8 @@ def parts(x: Any) -> list[str]:
     if isinstance(x, StandIn):
         return []
     named = children(x)
-    inlined = getattr(type(x), "inlined", None)  # a chain's links are named by number
-    first = parts(named.pop(inlined)) if inlined in named else []
+    own = inlined(x)  # a chain's links are named by number
+    first = parts(named.pop(own)) if own in named else []
     below = [p for name, y in named.items() for p in (name, *(f"{name}.{q}" for q in parts(y)))]
     return [*first, *(p for p in below if p not in first)]
 
@@ -114,6 +114,16 @@ def children(x: Any) -> dict[str, Any]:
     return {_name(path): part for path, part in inner}
 
 
+def inlined(x: Any) -> str | None:
+    """The field of a value's class whose parts are named as parts of the value itself, if any.
+
+    A class says so by `inlined = "<field>"`: a chain's numbers are `0.learning_rate`, not
+    `transforms.0.learning_rate`.
+    """
+    found: str | None = getattr(x if isinstance(x, type) else type(x), "inlined", None)
+    return found
+
+
 def vectors(x: Any, path: tuple[str, ...] = (), declared: bool = False) -> Iterator[tuple]:
     """(name, vector) of every vector in a field declared `number()`: what a batch is made of."""
     if isinstance(x, jax.Array | np.ndarray):
@@ -127,7 +137,7 @@ def vectors(x: Any, path: tuple[str, ...] = (), declared: bool = False) -> Itera
     else:
         fields = {}
     for name, part in children(x).items():
-        inner = path if name == getattr(type(x), "inlined", None) else (*path, name)
+        inner = path if name == inlined(x) else (*path, name)
         yield from vectors(part, inner, fields.get(name, declared and not fields))
 
 
@@ -142,7 +152,7 @@ def _put(x: Any, name: str, value: Any) -> Any:
                 return _with(x, key, _put(part, name[len(key) + 1 :], value))
             except LookupError:
                 continue
-    only = getattr(type(x), "inlined", None)  # a chain is named by its links' numbers
+    only = inlined(x)  # a chain is named by its links' numbers
     if only is None or only not in named:
         raise LookupError(name)
     return _with(x, only, _put(named[only], name, value))

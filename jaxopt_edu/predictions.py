@@ -77,7 +77,7 @@ def keep(run: Run, answer: dict[str, Any], options: Any) -> dict[str, Any]:
 def check_out(options: Any) -> None:
     """ValueError where the directory of --out holds something to be kept."""
     if options.out is not None:
-        check_directory(options.out, options.overwrite)
+        check_directory(options.out, options.overwrite, "--out")
     elif options.overwrite:
         raise ValueError("--overwrite: there is no --out to replace")
 

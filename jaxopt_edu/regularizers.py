@@ -21,7 +21,7 @@ from jax import Array
 from jaxopt_edu.core import Mask, Scalar, spread
 from jaxopt_edu.lengths import learning_rate_of, step_lengths
 from jaxopt_edu.tree import conjugate, root, sign, squared, wide
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import mask, number, pytree, recipe
 
 __all__ = [
     "Decoupled", "ElasticNet", "L1", "L2", "Proximal", "Regularizer", "decoupled",
@@ -135,7 +135,7 @@ class L1(Regularizer):
     """
 
     weight: Scalar = number(low=0)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     separable = True
 
     def of(self, w):
@@ -165,7 +165,7 @@ class L2(Regularizer):
     """
 
     weight: Scalar = number(low=0)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     separable = True
 
     def of(self, w):
@@ -194,7 +194,7 @@ class ElasticNet(Regularizer):
 
     weight: Scalar = number(low=0)
     l1_ratio: Scalar = number(0, 1, default=0.5, closed=True)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     separable = True
 
     def of(self, w):

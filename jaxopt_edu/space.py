@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.labels import distinct, label, labels
-from jaxopt_edu.names import children, hyperparameters, replace
+from jaxopt_edu.names import children, hyperparameters, inlined, replace
 from jaxopt_edu.value import StandIn, same, show
 
 __all__ = [
@@ -21,16 +22,16 @@ __all__ = [
 MOST_PROGRAMS = 16  # that an int_uniform may stand for in the place of a size
 
 
-class Distribution(StandIn):
+class Distribution(StandIn, ABC):
     """Stands in for a number. An opaque leaf: it can be sampled, and nothing else."""
 
     def bounds(self) -> tuple[float, float]:
         """The smallest and largest number it may give."""
         raise TypeError(f"{type(self).__name__} does not say its bounds")
 
+    @abstractmethod
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """The numbers below which the share u of it lies."""
-        raise TypeError(f"{type(self).__name__} has no quantile")
 
     def levels(self, n: int) -> np.ndarray:
         """n numbers (or all, if it has fewer) evenly spread over it, for a grid."""
@@ -284,7 +285,7 @@ def structural(
     fields = dataclasses.fields(x) if dataclasses.is_dataclass(x) else ()
     fixed = {f.name for f in fields if f.metadata.get("static")}
     for name, part in children(x).items():
-        inner = path if name == getattr(x, "inlined", None) else (*path, name)
+        inner = path if name == inlined(x) else (*path, name)
         yield from structural(part, inner, static or name in fixed)
 
 

@@ -40,6 +40,15 @@ def static(
     return dataclasses.field(default=default, kw_only=kw_only, metadata=metadata)
 
 
+def mask(*, default: Any = dataclasses.MISSING) -> Any:
+    """A field that marks parameters: structure, a prefix tree of bools or params -> such a tree.
+
+    Inside a rule for one array (`core.Rule`) it is one bool, that of the array's parameter; where
+    the field is None, True.
+    """
+    return dataclasses.field(default=default, metadata={"static": True, "mask": True})
+
+
 def aside(*, default: Any = dataclasses.MISSING) -> Any:
     """A field for the host only: no leaf, and no compiled program depends on it or may read it."""
     return dataclasses.field(default=default, metadata={"static": True, "aside": True})
@@ -105,7 +114,7 @@ def _unwrap(child: Any) -> Any:
 @dataclass_transform(
     frozen_default=True,
     eq_default=False,
-    field_specifiers=(static, aside, number, dataclasses.field),
+    field_specifiers=(static, mask, aside, number, dataclasses.field),
 )
 def pytree(cls: type[T]) -> type[T]:
     """Make cls a frozen dataclass and a pytree; `static` fields and functions are structure.

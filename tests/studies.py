@@ -100,7 +100,8 @@ def timeline(study, steps, evaluations, width=8):
                 worker = int(np.argmin(clock))
                 began = clock[worker]
                 clock[worker] += 0.01 * (last - first) * (1 + 0.5 * structure)
+                useful = np.sum(np.minimum(steps[trials[start : start + width]], last) - first)
                 rows.append((worker, began, clock[worker] - 0.002, first, last - first, width,
-                             alive, structure))  # fmt: skip
-    names = ("worker", "start", "end", "first", "steps", "width", "alive", "structure")
+                             alive, structure, useful))  # fmt: skip
+    names = ("worker", "start", "end", "first", "steps", "width", "alive", "structure", "useful")
     return {name: np.array(x) for name, x in zip(names, zip(*rows, strict=True), strict=True)}

@@ -131,6 +131,17 @@ def test_list_names_things(what, member, capsys):
     assert member in capsys.readouterr().out.split()
 
 
+def test_what_is_listed_as_a_loss_is_one(capsys):
+    """What makes losses of others, or one number of several, is none."""
+    assert main(["list", "losses"]) == 0
+    names = capsys.readouterr().out.split()
+    assert len(names) > 10
+    for name in names:
+        small = {"model": jo.models.Linear(1), "optimizer": "sgd", "data": jo.data.load("linear")}
+        assert callable(jo.Training(loss=name, **small).loss)
+    assert not {"class_weighted", "smooth_labels", "weighted_mean", "with_numbers"} & {*names}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

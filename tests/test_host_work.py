@@ -16,15 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
+from jaxopt_edu import exchange
 from jaxopt_edu.engine import Settings
 from jaxopt_edu.labels import labels
 from jaxopt_edu.space import Distribution, groups
+from jaxopt_edu.status import Status
 from jaxopt_edu.sweep import Study, optuna_space, samplers
 from jaxopt_edu.sweep.course import Course
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
-from jaxopt_edu.sweep.store import Store
 from jaxopt_edu.value import same
 
 
@@ -248,6 +249,9 @@ class Even(Distribution):
     def __init__(self, most=10**9):
         self.most = most
 
+    def quantile(self, u):
+        return np.floor(u * self.most)
+
     def levels(self, n):
         Even.made += min(n, self.most)
         return np.arange(min(n, self.most))
@@ -356,7 +360,7 @@ def record(n, evaluations=4, moves=()):
     made.arrays["curve/loss"] = draw.random((n, 2, evaluations))
     made.arrays["final/validation_loss"] = draw.random((n, 2))
     made.arrays["steps"][:] = draw.integers(1, evaluations + 1, (n, 2))
-    made.arrays["reasons"][:] = draw.random((n, 2)) < 0.1
+    made.arrays["status"][draw.random((n, 2)) < 0.1] = Status.LOSS_NOT_FINITE
     made.arrays["going"][:] = draw.random(n) < 0.9
     made.moves = list(moves)
     return made
@@ -403,19 +407,15 @@ class Hashed(float):
         return float.__hash__(self)
 
 
-def test_lanes_that_are_read_bring_their_segments_once(tmp_path):
+def test_lanes_that_are_read_bring_their_segments_once():
     def read(n):
-        made, store = record(n), Store(tmp_path)
-        tiles = []
-        for i in range(n):
-            tile = SimpleNamespace(trials=np.array([i]), repeat=0, lanes=None, t=1)
-            tile.segments = [(i,) * 9, (i + 0.5,) * 9]
-            store.write_lanes(0, i, tile, made)
-            tiles.append((i, tile))
+        made = record(n)
+        tiles = [SimpleNamespace(segments=[(i,) * 9, (i + 0.5,) * 9]) for i in range(n)]
         made.segments = [(Hashed(i),) * 9 for i in range(n)]  # half of them are known
         Hashed.asked = 0
-        store.read_lanes(0, tiles, made, needed=True)
+        made.put_segments(tiles)
         assert len(made.segments) == 2 * n == len(set(made.segments))
+        assert all(tile.noted == 2 for tile in tiles)
         return Hashed.asked
 
     grows_in_proportion(read, 10)
@@ -475,8 +475,8 @@ def test_rounds_that_are_over_are_filed_until_all_are(tmp_path, monkeypatch):
 
     from jaxopt_edu.sweep import course
 
-    def interrupted(tiles, settings, until):
-        for tile in run_tiles(tiles, settings, until):
+    def interrupted(tiles, settings, until, **more):
+        for tile in run_tiles(tiles, settings, until, **more):
             yield tile
             rounds.append(tile.t)
             if rounds.count(settings.steps) == 3:
@@ -494,3 +494,21 @@ def test_rounds_that_are_over_are_filed_until_all_are(tmp_path, monkeypatch):
     sweeps.same(swept(20, tmp_path / "store"), whole)
     sweeps.same(jo.load_study(tmp_path / "store"), whole)
     assert not (tmp_path / "store" / "rounds").exists()
+
+
+def test_processes_share_what_is_new(monkeypatch):
+    """At each stage a round's rows and segments, not those of the rounds before."""
+
+    def shared(n):
+        sent = []
+        monkeypatch.setattr(exchange, "merged", lambda x, owned: sent.append(x.size) or x)
+        monkeypatch.setattr(exchange, "united", lambda rows: sent.append(9 * len(rows)) or rows)
+        made = record(n)
+        for first in range(0, n, 8):
+            made.segments += [(first,) * 9]
+            made.share([SimpleNamespace(trials=np.arange(first, first + 8), repeat=0)], first + 8)
+            made.over = first + 8
+        assert made.segments == [(first,) * 9 for first in range(0, n, 8)]
+        return sum(sent)
+
+    grows_in_proportion(shared, 64)

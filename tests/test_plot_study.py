@@ -2,11 +2,14 @@
 
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from studies import halved, made_up
 from test_plot import pixels, words
 
+import jaxopt_edu as jo
 from jaxopt_edu import plot
 from jaxopt_edu.plot.axis import Axis, axis_of, pair
 from jaxopt_edu.plot.contour import smooth
@@ -262,15 +265,29 @@ def test_a_front_is_drawn_for_any_two_columns():
 def test_boxes_of_the_timeline_are_as_large_as_the_work():
     study = halved(made_up(50, choices=(2,)))
     boxes = segments(study)
-    corners = box_corners(boxes, boxes["useful"])
+    corners = box_corners(boxes, boxes["share"])
     wide = corners[:, 1, 0] - corners[:, 0, 0]
     high = corners[:, 1, 1] - corners[:, 2, 1]
-    share = study.timeline["alive"] / study.timeline["width"]
+    share = study.timeline["useful"] / (study.timeline["width"] * study.timeline["steps"])
     np.testing.assert_allclose(wide, study.timeline["end"] - study.timeline["start"])
     np.testing.assert_allclose(high, 0.8 * share)
     text = words(plot.plot_timeline(study))
     assert "2 workers" in text and "1.03 for each one of use" in text
     assert "no timeline was recorded" in words(plot.plot_timeline(made_up(2)))
+
+
+def test_what_is_full_in_the_timeline_is_what_was_of_use():
+    """A lane that dies within a segment counts up to there: in the picture as in the numbers."""
+    space = jo.Training(
+        model=jo.models.Linear(1), loss=jo.losses.squared_error, data=jo.data.load("linear"),
+        optimizer=jax.vmap(jo.sgd)(jnp.array([0.1, 0.1, 3.0])),
+    )  # fmt: skip
+    study = jo.sweep(space, steps=64, eval_every=32, tile=2)
+    boxes = segments(study)
+    full = boxes["share"] * boxes["width"] * boxes["steps"]
+    assert study.diverged == 1
+    assert full.sum() == pytest.approx(study.info["useful_lane_steps"])
+    assert full.sum() == pytest.approx(study.columns["steps"].sum())
 
 
 def test_pictures_and_studies_agree_on_the_best():

@@ -1,5 +1,6 @@
 """What augmentations are: the protocol, mixed targets and their loss, chains."""
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from jax import Array, random
@@ -36,7 +37,7 @@ def losses_of(loss: Any, predictions: Any, targets: Any) -> Array:
     return share * first + (1 - share) * second
 
 
-class Augmentation:
+class Augmentation(ABC):
     """Base of the augmentations."""
 
     @property
@@ -44,8 +45,9 @@ class Augmentation:
         """Whether an example depends on others of the batch."""
         return False
 
+    @abstractmethod
     def __call__(self, key: Array, x: Any, y: Any) -> tuple[Array, Any]:
-        raise TypeError(f"{type(self).__name__} does not say what it does to a batch")
+        """The augmented batch."""
 
 
 @pytree

@@ -1,6 +1,7 @@
 """Augmentation of images: one image's rule each, lifted over the batch."""
 
 import math
+from abc import abstractmethod
 
 import jax
 import jax.numpy as jnp
@@ -27,9 +28,9 @@ class OfImages(Augmentation):
                 f"shape = {self.shape!r}: wanted (height, width) or (height, width, channels)"
             )
 
+    @abstractmethod
     def image(self, key: Array, image: Array) -> Array:
         """The augmented image."""
-        raise TypeError(f"{type(self).__name__} does not say what it does to an image")
 
     def __call__(self, key, x, y):
         x = jnp.asarray(x)

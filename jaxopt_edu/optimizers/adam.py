@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from jaxopt_edu.core import Hyper, Mask, Rule, start
+from jaxopt_edu.core import Hyper, Mask, Rule, decayed, start
 from jaxopt_edu.tree import root, squared, squares_like, zeros_like
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import mask, number, pytree, recipe, static
 
 
 class AdamState(NamedTuple):
@@ -105,12 +105,12 @@ class AdamW(Adam):
     """
 
     weight_decay: Hyper = number(0, default=1e-4)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     needs_params = True
 
     def rule(self, t, p, g, m, v):
         u, m, v = super().rule(t, p, g, m, v)
-        return u - self.learning_rate * self.weight_decay * p if self.mask else u, m, v
+        return decayed(u, -self.learning_rate * self.weight_decay, p, self.mask), m, v
 
 
 adamw = recipe("adamw", AdamW)

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxopt_edu.core import Hyper, Mask, Rule, full_like, start
+from jaxopt_edu.core import Hyper, Mask, Rule, decayed, full_like, start
 from jaxopt_edu.lengths import DESCENT, Form
 from jaxopt_edu.tree import root, squared, squares_like, zeros_like
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import mask, number, pytree, recipe, static
 
 
 class AdaGradState(NamedTuple):
@@ -176,7 +176,7 @@ class Adadelta(Rule):
     rho: Hyper = number(0, 1, default=0.9)
     eps: Hyper = number(0, default=1e-6)
     weight_decay: Hyper = number(0, default=0.0)
-    weight_decay_mask: Mask = static(default=None)
+    weight_decay_mask: Mask = mask(default=None)
     needs_params = True
 
     def init(self, params):
@@ -185,7 +185,7 @@ class Adadelta(Rule):
     def rule(self, t, p, g, v, x):
         eta = 1 if self.learning_rate is None else self.learning_rate
         rho, eps = self.rho, self.eps
-        g = g + self.weight_decay * p if self.weight_decay_mask else g
+        g = decayed(g, self.weight_decay, p, self.weight_decay_mask)
         v = rho * v + (1 - rho) * squared(g)
         d = root(x + eps) / root(v + eps) * g
         x = rho * x + (1 - rho) * squared(d)

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu import tree
-from jaxopt_edu.core import Hyper, Mask, Rule, full_like, start
+from jaxopt_edu.core import Hyper, Mask, Rule, decayed, full_like, start
 from jaxopt_edu.tree import root, squared, squares_like, zeros_like
-from jaxopt_edu.value import number, pytree, recipe, static
+from jaxopt_edu.value import mask, number, pytree, recipe, static
 
 
 class MomentsState(NamedTuple):
@@ -127,12 +127,12 @@ class AdaMaxW(AdaMax):
     """
 
     weight_decay: Hyper = number(0, default=1e-4)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     needs_params = True
 
     def rule(self, t, p, g, m, v):
         u, m, v = super().rule(t, p, g, m, v)
-        return u - self.learning_rate * self.weight_decay * p if self.mask else u, m, v
+        return decayed(u, -self.learning_rate * self.weight_decay, p, self.mask), m, v
 
 
 adamaxw = recipe("adamaxw", AdaMaxW)

@@ -4,13 +4,9 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from jaxopt_edu.core import Hyper, Mask, Rule, start
+from jaxopt_edu.core import ClockState, Hyper, Mask, Rule, decayed, start
 from jaxopt_edu.tree import sign, zeros_like
-from jaxopt_edu.value import number, pytree, recipe, static
-
-
-class ClockState(NamedTuple):
-    t: Array
+from jaxopt_edu.value import mask, number, pytree, recipe, static
 
 
 class SignState(NamedTuple):
@@ -105,7 +101,7 @@ class Lion(Rule):
     b2: Hyper = number(0, 1, default=0.99, smooth=False)
     mu_dtype: Any = static(default=None)
     weight_decay: Hyper = number(0, default=1e-3)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     needs_params = True
 
     def init(self, params):
@@ -115,8 +111,7 @@ class Lion(Rule):
         b1, b2 = self.b1, self.b2
         c = b1 * m + (1 - b1) * g
         m = b2 * m + (1 - b2) * g
-        decay = self.weight_decay * p if self.mask else 0
-        return -self.learning_rate * (sign(c) + decay), m
+        return -self.learning_rate * decayed(sign(c), self.weight_decay, p, self.mask), m
 
 
 lion = recipe("lion", Lion)

@@ -19,7 +19,8 @@ MOST_NAMED = 8
 def plot_timeline(study: Study) -> "Figure":
     """A row for each worker, a box for each segment it ran: pale is executed, full is of use.
 
-    The full part of a box is as high as the share of its lanes that were alive at its end.
+    The full part of a box is as high as the share of its lane-steps that were of use: made while
+    their trial lived. Over all boxes they are `info["useful_lane_steps"]`.
     """
     figure = new_figure()
     headline(figure, timeline_title(study))
@@ -33,7 +34,7 @@ def plot_timeline(study: Study) -> "Figure":
         colour, mine = COLOURS[k % len(COLOURS)], boxes["structure"] == k
         spans = {name: x[mine] for name, x in boxes.items()}
         _boxes(axes, spans, np.ones(mine.sum()), color=colour, alpha=0.25)
-        _boxes(axes, spans, spans["useful"], color=colour, alpha=0.9)
+        _boxes(axes, spans, spans["share"], color=colour, alpha=0.9)
     workers = np.unique(boxes["worker"])
     labels = [f"worker {w}" for w in workers] if len(workers) <= 40 else None
     axes.set_yticks(workers if labels else workers[:: len(workers) // 10], labels)
@@ -46,9 +47,9 @@ def plot_timeline(study: Study) -> "Figure":
 
 
 def segments(study: Study) -> dict[str, np.ndarray]:
-    """The timeline with `useful`, the share of the lanes of a segment that was alive at its end."""
+    """The timeline with `share`, that of the lane-steps of a segment that were of use."""
     line = {name: np.asarray(x) for name, x in study.timeline.items()}
-    return line | {"useful": line["alive"] / np.maximum(line["width"], 1)}
+    return line | {"share": line["useful"] / np.maximum(line["width"] * line["steps"], 1)}
 
 
 def structure_names(study: Study) -> list[str]:

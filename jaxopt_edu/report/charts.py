@@ -157,7 +157,7 @@ def timeline(study: Study) -> Chart:
         mine = {name: x[boxes["structure"] == k] for name, x in boxes.items()}
         colour = f"$colour{k % COLOURS}"
         data.append(_boxes(mine, np.ones(len(mine["start"])), colour, "", opacity=0.3))
-        data.append(_boxes(mine, mine["useful"], colour, names[k]))
+        data.append(_boxes(mine, mine["share"], colour, names[k]))
     few = thinned(np.arange(len(boxes["start"])), MOST_POINTS)
     middle = (boxes["start"] + boxes["end"])[few] / 2
     data.append({

@@ -1,5 +1,6 @@
 """The basic curves from one value to another, and what all schedules are made of."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import jax
@@ -25,15 +26,16 @@ __all__ = [
 TINY = 2.0**-126  # the smallest normal float32: the lower bound of what must be positive
 
 
-class Schedule:
+class Schedule(ABC):
     """A schedule given by its formula.
 
     A subclass gives `eta(t)`. There t, the 0-based step, and the numbers of self are floats in the
     widest dtype: float64 under x64, else float32. t may be one step or an array of them.
     """
 
+    @abstractmethod
     def eta(self, t: Array) -> Array:
-        raise TypeError(f"{type(self).__name__} has no formula")
+        """The number at step t."""
 
     def __call__(self, t: Scalar) -> Array:
         return jax.tree.map(widest, self).eta(widest(t))

@@ -223,13 +223,8 @@ class Course:
 
     def _merge(self) -> None:
         """Scores of all processes, in all of them."""
-        if exchange.processes() == 1 or self._together:
-            return
-        owned = np.zeros((self.record.trials, self.record.repeats), bool)
-        for _, tile in self._mine():
-            owned[tile.trials, tile.repeat] = True
-        self.record.merge(lambda x: exchange.merged(x, owned))
-        self.record.segments = exchange.united(self.record.segments)
+        if exchange.processes() > 1 and not self._together:
+            self.record.share([tile for _, tile in self._mine()], self.asked)
 
     def _close(self, batches: list[Batch], end: int) -> list[Batch]:
         """Judges at a rung, packs what goes on, and stores it."""

@@ -196,13 +196,16 @@ def take_place(new: Path, old: Path) -> None:
     shutil.rmtree(aside)
 
 
-def check_directory(path: str | Path, overwrite: bool) -> None:
-    """ValueError where a directory a user named is a file, or holds something to be kept."""
+def check_directory(path: str | Path, overwrite: bool, name: str) -> None:
+    """ValueError where a directory is a file, or holds something to be kept.
+
+    name: the argument by which the user gave it.
+    """
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise ValueError(f"--out {path} is a file: wanted a directory")
+        raise ValueError(f"{name} {path} is a file: wanted a directory")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise ValueError(f"--out {path} holds something already; --overwrite replaces it")
+        raise ValueError(f"{name} {path} holds something already; --overwrite replaces it")
     foreign = [p.name for p in path.iterdir() if p.name not in OURS] if path.is_dir() else []
     if foreign:
         raise ValueError(

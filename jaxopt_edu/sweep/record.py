@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu import exchange
 from jaxopt_edu.engine import loss_first
 from jaxopt_edu.scores import TRAINING_LOSS
 from jaxopt_edu.status import Status, diverged
@@ -57,6 +58,7 @@ class Record:
         self.segments: list[tuple] = []
         self.over = 0  # trials of rounds that are over
         self.filed = Filed()  # what a store has of those
+        self.shared = 0  # segments that all processes know
         self.best = np.inf
 
     def note(self, tile: Tile) -> Segment:
@@ -88,15 +90,33 @@ class Record:
             for name, values in scores.items():
                 self._array(f"{FINAL}{split}_{name}")[at] = np.where(dead, np.nan, values)
 
-    def merge(self, merged: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Takes over what other processes have noted."""
+    def share(self, tiles: list[Tile], count: int) -> None:
+        """Makes what this process has noted of its tiles, and the others of theirs, known to all.
+
+        Rounds that are over are known to all already, and the trials from `count` are yet to be.
+        """
+        first = self.over
+        owned = np.zeros((count - first, self.repeats), bool)
+        for tile in tiles:
+            owned[tile.trials - first, tile.repeat] = True
+        self.merge(lambda x: exchange.merged(x, owned), first, count)
+        self.segments[self.shared :] = exchange.united(self.segments[self.shared :])
+        self.shared = len(self.segments)
+
+    def merge(
+        self,
+        merged: Callable[[np.ndarray], np.ndarray],
+        first: int = 0,
+        count: int | None = None,
+    ) -> None:
+        """Takes over what other processes have noted of the trials from first to before count."""
         for name in self.settings.names:
             self._array(CURVE + name, len(self.settings.stops))
             for split in self.settings.splits if name != TRAINING_LOSS else ():
                 self._array(f"{FINAL}{split}_{name}")
         for name in sorted(self.arrays):
             if self.arrays[name].ndim > 1:
-                self.arrays[name] = merged(self.arrays[name])
+                self.arrays[name][first:count] = merged(self.arrays[name][first:count])
 
     def rows(self, tile: Tile) -> dict[str, np.ndarray]:
         """What is known of the lanes of a tile."""

@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 ROUNDS = "rounds"  # the directory
-NEW = {"going": True, "packed": True, "steps": 0, "status": 0}  # of trials yet to be; else NaN
+NEW = {"b": True, "i": 0, "f": np.nan}  # of trials yet to be, by the kind of an array: they go on
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _padded(name: str, parts: list[dict[str, np.ndarray]], trials: int) -> np.nd
     """An array over all trials, of what parts of them hold: also of those that are yet to be."""
     lengths = [len(part["record/going"]) for part in parts]
     like = next(part[f"record/{name}"] for part in parts if f"record/{name}" in part)
-    out = np.full((trials, *like.shape[1:]), NEW.get(name, np.nan), like.dtype)
+    out = np.full((trials, *like.shape[1:]), NEW[like.dtype.kind], like.dtype)
     for part, first, n in zip(parts, np.cumsum([0, *lengths[:-1]]), lengths, strict=True):
         if f"record/{name}" in part:
             out[first : first + n] = part[f"record/{name}"]

@@ -6,6 +6,7 @@ alternative for a `one_of`. Where an axis is absent from a trial's structure its
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,11 +68,12 @@ class _Given:
         """Nothing is learned from scores."""
 
 
-class _Cube:
+class _Cube(ABC):
     """Samplers of the unit cube, pushed through the distributions."""
 
+    @abstractmethod
     def points(self, n: int, d: int, seed: int) -> ndarray:
-        raise TypeError(f"{type(self).__name__} gives no points")
+        """n points of the cube of d dimensions: (n, d)."""
 
     def start(self, groups, trials, seed, mode):
         found = axes(groups)

@@ -3,18 +3,21 @@
 from typing import Any, NamedTuple
 
 import jax
-from jax import Array
 
-from jaxopt_edu.core import EmptyState, Rule, Transform, eval_params, needs, spread, start, wants
+from jaxopt_edu.core import (
+    ClockState,
+    EmptyState,
+    Rule,
+    Transform,
+    eval_params,
+    needs,
+    spread,
+    start,
+    wants,
+)
 from jaxopt_edu.lengths import SCALE, Form, learning_rates, lengths
 from jaxopt_edu.tree import zeros_like
 from jaxopt_edu.value import pytree, recipe
-
-
-class ClockState(NamedTuple):
-    """The state of a transform that remembers nothing but the step, for its schedules."""
-
-    t: Array
 
 
 class Brick(Rule):

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxopt_edu import tree
-from jaxopt_edu.core import Hyper, Scalar, at, next_step
+from jaxopt_edu.core import ClockState, Hyper, Scalar, at, next_step
 from jaxopt_edu.lengths import SCALE, Form
-from jaxopt_edu.transforms.base import Brick, ClockState
+from jaxopt_edu.transforms.base import Brick
 from jaxopt_edu.tree import root, squared
 from jaxopt_edu.value import check, number, pytree, recipe, static
 

@@ -20,7 +20,7 @@ from jaxopt_edu.transforms.base import (
     keep,
     lengths_of_marked,
 )
-from jaxopt_edu.value import nearest, pytree, recipe, static
+from jaxopt_edu.value import mask, nearest, pytree, recipe, static
 
 
 def update_marked(
@@ -44,7 +44,7 @@ def keep_extra(extra: dict, structure: Any, marks: list) -> dict:
 
 @pytree
 class Masked(Wrapper):
-    """Applies inner to some leaves only; the others' RAW GRADIENTS pass as they are.
+    """Applies inner to some leaves only; the gradients of the others pass as they are.
 
     So after masked(adam(...), mask) the left-out parameters would move by plus their gradient. That
     is what a brick wants (decay only the weights); for an optimizer see `freeze` and `partition`.
@@ -62,7 +62,7 @@ class Masked(Wrapper):
     """
 
     inner: Transform
-    mask: Mask = static()
+    mask: Mask = mask()
     mask_compatible_extra_args: bool = static(default=False, kw_only=True)
 
     def init(self, params):
@@ -102,7 +102,7 @@ masked = recipe("masked", Masked)
 
 @pytree
 class Freeze(Wrapper):
-    """Leaves the marked parameters where they are: a ZERO UPDATE for them, and no state.
+    """Leaves the marked parameters where they are: an update of 0 for them, and no state.
 
     mask: True where a leaf is frozen; a prefix tree of bools, or a function from params to one.
     inner: what acts on the others, and keeps state for them only; by default nothing does, so that
@@ -118,7 +118,7 @@ class Freeze(Wrapper):
     {'body': Array([0.], dtype=float32), 'head': Array([-4.], dtype=float32)}
     """
 
-    mask: Mask = static()
+    mask: Mask = mask()
     inner: Transform = Identity()
 
     def init(self, params):

@@ -8,11 +8,11 @@ import numpy as np
 from jax import Array, random
 
 from jaxopt_edu import tree
-from jaxopt_edu.core import Hyper, Mask, Scalar, at, next_step, start
+from jaxopt_edu.core import ClockState, Hyper, Mask, Scalar, at, decayed, next_step, start
 from jaxopt_edu.lengths import DESCENT, GRADIENT, SCALE, Form
-from jaxopt_edu.transforms.base import Brick, ClockState, Stateless, wants_params
+from jaxopt_edu.transforms.base import Brick, Stateless, wants_params
 from jaxopt_edu.tree import root, wide
-from jaxopt_edu.value import check, check_seed, number, pytree, recipe, static
+from jaxopt_edu.value import check, check_seed, mask, number, pytree, recipe, static
 
 
 @pytree
@@ -124,12 +124,12 @@ class AddDecayedWeights(Brick):
     """
 
     weight_decay: Hyper = number(0, default=0.0)
-    mask: Mask = static(default=None)
+    mask: Mask = mask(default=None)
     needs_params = True
     form = Form(GRADIENT)
 
     def rule(self, t, p, g):
-        return (g + self.weight_decay * p if self.mask else g,)
+        return (decayed(g, self.weight_decay, p, self.mask),)
 
 
 add_decayed_weights = recipe("add_decayed_weights", AddDecayedWeights)
