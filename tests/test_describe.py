@@ -60,10 +60,13 @@ def test_what_every_public_name_makes_comes_back_from_json(name):
     thing = functools.reduce(getattr, name.split("."), jo)
     arguments = inspect.signature(thing).parameters.values()
     needed = [p.name for p in arguments if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
-    value = thing(**{argument: GIVEN[argument] for argument in needed})
-    described = describe(value)
-    again = rebuild(json.loads(json.dumps(described)))
-    assert type(again) is type(value) and again == value and unnamed(described) == {}
+    given = {argument: GIVEN[argument] for argument in needed}
+    other = {p.name: not p.default for p in arguments if isinstance(p.default, bool)}
+    other |= {p.name: p.default * 0.9 for p in arguments if isinstance(p.default, float)}
+    for value in (thing(**given), thing(**given, **other)):
+        described = describe(value)
+        again = rebuild(json.loads(json.dumps(described)))
+        assert type(again) is type(value) and again == value and unnamed(described) == {}
 
 
 def my_loss(prediction, target):
