@@ -114,7 +114,7 @@ def test_alternatives_private_and_federated_parts_have_names_too():
         model=TRAINING.model, loss="l2_loss", data=IRIS, optimizer="sgd", server="adam",
         clients=jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
     )  # fmt: skip
-    assert federated.loss is jo.losses.l2_loss and type(federated.server).__name__ == "Adam"
+    assert federated.loss is jo.losses.l2_loss and type(federated.optimizer).__name__ == "Adam"
     again = jax.tree.map(lambda x: x, federated)
     assert again == federated
 
@@ -210,17 +210,19 @@ def test_parts_that_are_none_are_named(changes, message):
 
 
 def test_optax_is_named_wherever_it_stands():
-    federated = jo.federated.fed_avg(
-        model=TRAINING.model, loss=TRAINING.loss, data=IRIS, optimizer=jo.sgd(0.1),
-        server=optax.adam(1e-2),
-        clients=jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
-    )  # fmt: skip
+    parts = {
+        "model": TRAINING.model, "loss": TRAINING.loss, "data": IRIS, "optimizer": jo.sgd(0.1),
+        "clients": jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
+    }  # fmt: skip
+    local = jo.Federated(parts["clients"], optax.sgd(0.1))
     private = jo.privacy.PrivateTraining(
         TRAINING.model, TRAINING.loss, optax.sgd(0.1), IRIS, max_norm=1.0, noise_multiplier=1.0
     )
     several = jo.replace(TRAINING, optimizer=jo.one_of(jo.adam(1e-2), optax.adam(1e-2)))
     for call, name in (
-        (lambda: jo.fit(federated, 2), "server"),
+        (lambda: jo.federated.fed_avg(**parts, server=optax.adam(1e-2)), "server"),
+        (lambda: jo.federated.fed_avg(**parts | {"optimizer": optax.adam(1e-2)}), "optimizer"),
+        (lambda: jo.fit(dataclasses.replace(TRAINING, estimator=local), 2), "local"),
         (lambda: jo.fit(private, 2), "optimizer"),
         (lambda: jo.sweep(several, 2, steps=2), "optimizer"),
         (lambda: jo.sweep([TRAINING, dataclasses.replace(TRAINING, optimizer=optax.sgd(0.1))],
