@@ -74,6 +74,15 @@ class Named(jo.Experiment):
         return {"loss": jnp.sum(state)}
 
 
+def watchful():
+    """An optimizer that wants what nobody tells."""
+
+    def update(updates, state, params=None, *, weather, **extra):
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(optax.identity().init, update)
+
+
 def normed():
     return nn.Sequential([nn.Dense(8), nn.BatchNorm(use_running_average=True), nn.Dense(3)])
 
@@ -159,7 +168,7 @@ def test_unknown_names_are_refused_with_the_nearest(changes, message):
         ({"optimizer": optax.adam}, r"optimizer = adam makes optimizers|wanted an optimizer"),
         ({"optimizer": 1e-3}, r"optimizer = 0.001: wanted an optimizer, such as jo.adam\(1e-3\)"),
         ({"optimizer": None}, "optimizer = None: wanted an optimizer"),
-        ({"optimizer": jo.from_optax(optax.lbfgs)}, "optax.lbfgs: its update wants .*'value_fn'"),
+        ({"optimizer": jo.from_optax(watchful)}, "watchful: .*'weather'; a `Training` tells value"),
         ({"loss": jo.metrics.accuracy}, "loss = accuracy is a metric: wanted a loss"),
         (
             {"loss": lambda p, y: p.mean()},
