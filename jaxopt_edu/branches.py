@@ -32,6 +32,17 @@ def _any_of_lanes(size: int, batched: Any, p: Array) -> tuple[Array, bool]:
     return any_lane(jnp.any(p, axis=0)), False
 
 
+@jax.custom_batching.custom_vmap
+def _is_own(p: Array) -> Array:
+    """Where any lane's p is true, this lane's: true without lanes, when the only p must be."""
+    return jnp.ones_like(p)
+
+
+@_is_own.def_vmap
+def _own_of_lanes(size: int, batched: Any, p: Array) -> tuple[Array, bool]:
+    return p, True
+
+
 def when(p: Array, work: Callable[[], Any], rest: Callable[[], Any]) -> Any:
     """work() where the bool p is true, rest() where it is not: `lax.cond` that vmap leaves one.
 
@@ -45,6 +56,7 @@ def when(p: Array, work: Callable[[], Any], rest: Callable[[], Any]) -> Any:
     """
 
     def chosen():
-        return jax.tree.map(lambda x, y: jnp.where(p, x, y), work(), rest())
+        own = _is_own(p)  # a constant without lanes: then XLA sees no select
+        return jax.tree.map(lambda x, y: jnp.where(own, x, y), work(), rest())
 
     return lax.cond(any_lane(p), chosen, rest)

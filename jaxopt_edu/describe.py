@@ -44,7 +44,7 @@ def load_experiment(path: str | os.PathLike, **parts_given: Any) -> Any:
     late = {}
     for name, value in parts_given.items():
         if name in unnamed(description):
-            description = put(description, name, None)
+            description = put(description, name, None if isinstance(value, dict) else value)
         late[name] = value
     experiment = rebuild(description)
     known = parts(experiment)

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from jaxopt_edu.fingerprint import fingerprint
+from jaxopt_edu.models.adapters.outlines import forget
 from jaxopt_edu.value import Constant
 
 _known: dict[Any, str] = {}  # the structure of an experiment -> what its functions were
@@ -20,12 +21,14 @@ _lock = threading.Lock()
 def forget_edited(experiment: Any) -> None:
     """Clears JAX's caches where functions of an experiment are not what they were when it last ran.
 
-    Its numbers and its data are arguments of a program and are not looked at.
+    So are those of adapters, of how modules are built. Numbers and data of an experiment are
+    arguments of a program and are not looked at.
     """
     bare = jax.tree.map(lambda _: 0.0, experiment, is_leaf=lambda x: isinstance(x, Constant))
     structure, found = jax.tree.structure(bare), fingerprint(bare).digest
     with _lock:
         if _known.setdefault(structure, found) != found:
             jax.clear_caches()
+            forget()
             _known.clear()
             _known[structure] = found

@@ -59,6 +59,8 @@ def told(transform: Any, **known: Any) -> dict[str, Any]:
 
 def told_link(transform: Any, place: int, extra: dict[str, Any]) -> dict[str, Any]:
     """Of a chain's extra arguments those that this link takes; a key becomes the link's own."""
+    if not extra:
+        return extra
     named = _arguments(transform)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in named.values())
     own = {name: x for name, x in extra.items() if takes_all or name in named}

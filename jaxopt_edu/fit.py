@@ -175,6 +175,7 @@ class Course:
                     files.write(tile, self.history, feed.position if feed else Position())
                 self.bar.advance(tile.t - first, self.history.last)
                 first = tile.t
+                tile.stopped = tile.status[0] != Status.RUNNING
         except KeyboardInterrupt:
             if exchange.processes() > 1:
                 raise

@@ -158,15 +158,27 @@ def check_optimizer(name: str, optimizer: Any) -> None:
         raise TypeError(f"{name} = {_short(optimizer)}: wanted an optimizer, such as jo.adam(1e-3)")
 
 
+ADAPTERS = {
+    "flax": "jo.models.Linen(module, x[:1]) or jo.models.NNX(make, x[:1])",
+    "equinox": "jo.models.Equinox(make)",
+    "haiku": "jo.models.Haiku(function, x[:1])",
+}
+_SUCH_AS = (
+    "such as jo.models.MLP((64, 10)), or an adapter with init(key) and apply(params, x, key=None), "
+    "as docs/experiments.md has them"
+)
+
+
 def check_model(model: Any) -> None:
     """TypeError unless it has init(key) and apply(params, x, key=None)."""
-    library = type(model).__module__.partition(".")[0]
-    if library in ("flax", "equinox", "haiku") or isinstance(model, type):
-        what = "a class" if isinstance(model, type) else f"a module of {library}"
+    if isinstance(model, type):
+        raise TypeError(f"model = {_short(model)} is a class: wanted a model, {_SUCH_AS}")
+    bases = [(c.__module__.partition(".")[0], c.__name__) for c in type(model).__mro__]
+    library = next((name for name, kind in bases if name in ADAPTERS and kind == "Module"), None)
+    if library == "flax" or (library and not hasattr(model, "apply")):
         raise TypeError(
-            f"model = {_short(model)} is {what}: wanted a model, such as jo.models.MLP((64, 10)), "
-            "or an adapter with init(key) and apply(params, x, key=None), as docs/experiments.md "
-            "has them"
+            f"model = {_short(model)} is a module of {library}: wanted a model, such as "
+            f"{ADAPTERS[library]}, as docs/experiments.md has them"
         )
     for method in ("init", "apply"):
         if not callable(getattr(model, method, None)):
@@ -186,7 +198,7 @@ def check_params(params: Any) -> None:
         raise ValueError(
             f"model: its init gives variables of other collections than params: "
             f"{', '.join(sorted(map(str, others)))}. A training would take them for parameters: "
-            "wanted a model without, such as one with LayerNorm in the place of BatchNorm"
+            "wanted jo.models.Linen or jo.models.NNX, which keep them apart"
         )
 
 

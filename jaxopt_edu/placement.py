@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_edu import tree
 
-__all__ = ["Placement", "shares", "split_rows", "whole_shares"]
+__all__ = ["Placement", "shares", "split_rows"]
 
 
 def shares() -> int:
@@ -33,11 +33,6 @@ def split_rows(x: Any) -> Any:
         return x
     spec = PartitionSpec(mesh.axis_names)
     return tree.map(lambda leaf: lax.with_sharding_constraint(leaf, spec), x)
-
-
-def whole_shares(rows: int) -> int:
-    """The number of rows, rounded up so that each device has as many."""
-    return -(-rows // shares()) * shares()
 
 
 @dataclass(frozen=True)

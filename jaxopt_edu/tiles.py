@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxopt_edu.placement import Placement
 from jaxopt_edu.programs import Form, Rule, Which, init_lanes, take_apart
-from jaxopt_edu.status import Status
+from jaxopt_edu.status import Status, diverged
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,11 @@ class Tile:
         return jax.tree.map(lambda x: np.asarray(x)[: len(self.trials)], arrays)
 
     def finished(self, until: int) -> bool:
-        """Whether it went as far as that, was stopped, or has no lane left that runs."""
-        return self.stopped or self.t >= until or not self.running
+        """Whether it went as far as that, was stopped, or all its lanes have diverged.
 
-    @property
-    def running(self) -> bool:
-        """Whether one of its lanes runs; all do before the first segment."""
-        return bool(np.any(self.status == Status.RUNNING)) or self.t == 0
+        Lanes that ended otherwise are frozen, and scored like any other.
+        """
+        return self.stopped or self.t >= until or (self.t > 0 and bool(all(diverged(self.status))))
 
     def on(self, device: Any) -> Which:
         """What its programs are called with."""

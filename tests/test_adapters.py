@@ -17,8 +17,13 @@ from flax import nnx
 
 import jaxopt_edu as jo
 from jaxopt_edu import tree
-from jaxopt_edu.describe import describe, rebuild, unnamed
+from jaxopt_edu.describe import describe, rebuild, to_json, unnamed
+from jaxopt_edu.edited import forget_edited
+from jaxopt_edu.formats import EXPERIMENT
 from jaxopt_edu.models import NNX, Equinox, Haiku, Linen
+from jaxopt_edu.models.mixing import mixes_examples
+
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 KEY = jax.random.key(3)
 X = jax.random.normal(jax.random.key(1), (12, 4)) * jnp.arange(1.0, 5) + 2
@@ -200,7 +205,9 @@ def test_nnx_is_its_own_loop():
     for _ in range(STEPS):
         step(module)
     params, model_state = end("nnx")
-    assert_close(params["layers"][1], {n: module.layers[1].__dict__[n][...] for n in ("kernel", "bias")})
+    assert_close(
+        params["layers"][1], {n: module.layers[1].__dict__[n][...] for n in ("kernel", "bias")}
+    )
     assert_close(params["norm"], {n: getattr(module.norm, n)[...] for n in ("scale", "bias")})
     assert_close(model_state["norm"], {n: getattr(module.norm, n)[...] for n in ("mean", "var")})
     module.eval()
@@ -229,7 +236,7 @@ def test_equinox_is_its_own_loop():
     assert_close(params["layers"][0]["weight"], module.layers[0].weight)
     assert_close(params["norm"]["bias"], module.norm.bias)
     assert_close(jax.tree.leaves(model_state["state"]), jax.tree.leaves(state))
-    assert model_state["buffers"]["order"].dtype == jnp.int32
+    assert jnp.issubdtype(model_state["buffers"]["order"].dtype, jnp.integer)
     assert_close(model_state["buffers"]["order"], module.order)
     quiet = eqx.nn.inference_mode(module)
     out, _ = jax.vmap(quiet, axis_name="batch", in_axes=(0, None, None), out_axes=(0, None))(
@@ -438,6 +445,24 @@ def test_linen_modules_without_train_and_with_streams_of_their_own():
     assert not differ(after, model_state)
 
 
+class HalfMean(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        mean = self.variable("statistics", "mean", lambda: jnp.zeros(4, jnp.bfloat16))
+        if train:
+            mean.value = 0.5 * mean.value + 0.5 * jnp.mean(x, 0)  # which is of float32
+        return x - mean.value
+
+
+def test_a_state_keeps_its_dtype():
+    model = Linen(HalfMean(), EXAMPLE)
+    _, model_state = model.init(KEY)
+    _, after = model.apply({}, model_state, X, KEY)
+    mean = after["statistics"]["mean"]
+    assert mean.dtype == jnp.bfloat16
+    np.testing.assert_allclose(mean.astype(float), X.mean(0) / 2, 1e-2)
+
+
 def test_integers_go_into_an_embedding():
     tokens = jax.random.randint(KEY, (6, 5), 0, 9)
     model = Linen(nn.Embed(9, 2), tokens[:1])
@@ -460,12 +485,129 @@ def test_a_module_of_ones_own_is_found_by_its_name():
         rebuild(describe(PLAIN["equinox"]))
 
 
+@pytest.mark.parametrize("name", ["nnx", "equinox", "haiku"])
+def test_a_function_is_given_again(name, tmp_path):
+    model = WITH_DROPOUT[name](0.25)
+    training = jo.Training(model, "squared_error", jo.sgd(0.1), jo.data.load("linear"))
+    path, part = tmp_path / "best.json", "function" if name == "haiku" else "make"
+    path.write_text(to_json({"format": EXPERIMENT, "experiment": describe(training)}))
+    with pytest.raises(ValueError, match=f"model.{part} was"):
+        jo.load_experiment(path)
+    found = jo.load_experiment(path, **{f"model.{part}": getattr(model, part)})
+    assert found.model == model
+
+
 def test_alternatives_open_groups():
     modules = jo.one_of(LinenNet(0.0), LinenNet(0.5))
     space = Linen(modules, EXAMPLE)
     assert space.module is modules and jo.hyperparameters(space) == {}
     assert Equinox(jo.one_of(EquinoxNet, EquinoxNet), {"rate": jo.uniform(0.0, 0.5)})
     assert NNX(jo.one_of(NNXNet, NNXNet), EXAMPLE) and Haiku(jo.one_of(haiku_net), EXAMPLE)
+
+
+def test_a_module_is_shown_as_the_call_that_makes_it():
+    assert repr(linen_dropout(0.25)) == "Linen(module=LinenNet(rate=0.25), example=(1, 4))"
+    net = nn.Sequential([nn.Dense(5), nn.relu])
+    for model in (linen_dropout(0.25), Linen(net, EXAMPLE, "int32"), *PLAIN.values()):
+        names = {**vars(jo.models), **globals(), **vars(nn)}
+        assert eval(repr(model), names) == model
+    several = Linen(jo.one_of(LinenNet(0.25), LinenNet()), EXAMPLE)
+    assert "one_of(LinenNet(rate=0.25), LinenNet())" in repr(several)
+
+
+SIZE = {0: 5}
+
+
+def make_of_size(key):
+    return eqx.nn.Linear(4, SIZE[0], key=key)
+
+
+def nnx_of_size(rngs):
+    return nnx.Linear(4, SIZE[0], rngs=rngs)
+
+
+@pytest.mark.parametrize("model", [Equinox(make_of_size), NNX(nnx_of_size, EXAMPLE)])
+def test_a_function_that_was_edited_is_called_anew(model, monkeypatch):
+    forget_edited(model)
+    assert model.apply(*model.init(KEY), X)[0].shape == (12, 5)
+    monkeypatch.setitem(SIZE, 0, 2)
+    forget_edited(model)
+    assert model.apply(*model.init(KEY), X)[0].shape == (12, 2)
+
+
+# ---------------------------------------------------------------------------- examples in a batch
+
+
+class Normed(nn.Module):
+    norm: str = "none"
+    first_scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.Embed(9, 4)(x) if x.dtype == jnp.int32 else nn.Dense(4)(x)
+        x = x.mean(tuple(range(1, x.ndim - 1))) if x.ndim > 2 else x
+        scale = nn.initializers.constant(self.first_scale)
+        if self.norm == "batch":
+            x = nn.BatchNorm(use_running_average=not train, scale_init=scale)(x)
+        if self.norm == "layer":
+            x = nn.GroupNorm(2)(nn.LayerNorm()(x))
+        if self.norm == "largest" and train:
+            x = x - 0.1 * jnp.max(x, axis=0)  # which most examples do not change
+        return nn.Dropout(0.5, deterministic=not train)(nn.relu(x))
+
+
+TOKENS = jax.random.randint(KEY, (4, 3), 0, 9)
+
+
+@pytest.mark.parametrize(
+    ("module", "x", "mixes"),
+    [
+        (Normed(), X, False),
+        (Normed("layer"), X, False),
+        (Normed("batch"), X, True),
+        (Normed("batch"), X[:2], True),
+        (Normed("batch", 0.0), X, True),
+        (Normed("largest"), X, True),
+        (Normed("batch"), TOKENS, True),
+        (Normed("layer"), TOKENS, False),
+        (Normed("batch"), X > 2, True),
+        (Normed("batch"), X.at[0, 0].set(jnp.nan), True),
+        (Normed("layer"), X.at[0, 0].set(jnp.nan), False),
+    ],
+)
+def test_what_mixes_examples_is_found(module, x, mixes):
+    model = Linen(module, x[:1])
+    assert mixes_examples(model, *model.init(KEY), x) is mixes
+
+
+@each
+def test_batch_normalization_mixes_in_every_framework(name):
+    assert mixes_examples(PLAIN[name], *start(name), X)
+
+
+def test_our_own_models_do_not_mix():
+    model = jo.models.MLP((4, 3, 2), dropout=0.5)
+    assert not mixes_examples(model, model.init(KEY), None, X)
+    with pytest.raises(ValueError, match=r"x has shape \(1, 4\): wanted at least two examples"):
+        mixes_examples(model, model.init(KEY), None, X[:1])
+
+
+@jo.pytree
+class Remembers:
+    """A model whose outputs are each example's own, but whose state remembers the mean."""
+
+    stateful = True
+
+    def init(self, key):
+        return {"w": jnp.ones(4)}, jnp.zeros(())
+
+    def apply(self, params, model_state, x, key=None):
+        out = x @ params["w"]
+        return out, model_state if key is None else 0.9 * model_state + jnp.mean(out)
+
+
+def test_a_state_that_remembers_the_examples_counts():
+    assert mixes_examples(Remembers(), *Remembers().init(KEY), X)
 
 
 # ------------------------------------------------------------------------------- what is refused
@@ -548,6 +690,11 @@ class ForgetsState(eqx.Module):
         return x
 
 
+def of_two_structures(key, rate):
+    layer = eqx.nn.Linear(4, 3, key=key)
+    return layer if isinstance(rate, float) else eqx.nn.Sequential([layer, eqx.nn.Dropout(rate)])
+
+
 def integer_haiku(x):
     return x + hk.get_parameter("shift", (4,), jnp.int32, jnp.zeros)
 
@@ -557,7 +704,7 @@ def always_random(x):
 
 
 def begin(model):
-    return model.apply(*jax.jit(model.init)(KEY), X, KEY)
+    return jax.jit(lambda model: model.apply(*model.init(KEY), X, KEY))(model)
 
 
 REFUSED = {
@@ -565,9 +712,15 @@ REFUSED = {
     "no call": (lambda: Linen(NoCall(), EXAMPLE), "wanted one with a __call__"),
     "training": (lambda: Linen(WithTraining(), EXAMPLE), "takes training=: wanted train="),
     "running": (lambda: Linen(nn.BatchNorm(), EXAMPLE), "takes use_running_average=: wanted train"),
-    "integers": (lambda: begin(Linen(IntegerParameter(), EXAMPLE)), r"'shift'\] holds int32.*cons"),
-    "sow": (lambda: begin(Linen(Sowing(), EXAMPLE)), r"state\['losses'\]\['size'\].*from nothing t"),
-    "no example": (lambda: Linen(LinenNet(), 4), r"example = 4: wanted an array of one example.*x\["),
+    "integers": (lambda: begin(Linen(IntegerParameter(), EXAMPLE)), r"'shift'\] holds int.*cons"),
+    "sow": (
+        lambda: begin(Linen(Sowing(), EXAMPLE)),
+        r"state\['losses'\]\['size'\].*from nothing t",
+    ),
+    "no example": (
+        lambda: Linen(LinenNet(), 4),
+        r"example = 4: wanted an array of one example.*x\[",
+    ),
     "no axis": (lambda: NNX(NNXNet, X[0]), r"example has shape \(4,\): wanted .*leading axis"),
     "batch": (lambda: Haiku(haiku_net, X), r"example has shape \(12, 4\): wanted .*leading axis"),
     "dtype": (lambda: Linen(LinenNet(), EXAMPLE, "floaty"), "dtype = 'floaty': wanted the name"),
@@ -575,19 +728,23 @@ REFUSED = {
     "no make": (lambda: NNX(3, EXAMPLE), "make = 3: wanted a function of rngs"),
     "no nnx": (lambda: begin(NNX(lambda rngs: 3, EXAMPLE)), "gives 3: wanted an nnx.Module"),
     "static": (lambda: begin(NNX(StaticArray, EXAMPLE)), r"StaticArray.table .*nnx.data\(...\)"),
-    "int nnx": (lambda: begin(NNX(IntegerParam, EXAMPLE)), r"'table'\] holds int32.*nnx.Variable"),
-    "grows": (lambda: begin(NNX(Growing, EXAMPLE)), "keeps its structure"),
+    "int nnx": (lambda: begin(NNX(IntegerParam, EXAMPLE)), r"'table'\] holds int.*nnx.Variable"),
+    "grows": (lambda: begin(NNX(Growing, EXAMPLE)), r"places: \['last'\].*keeps its str"),
     "no eqx": (lambda: begin(Equinox(lambda key: 3)), "gives 3: wanted a module"),
-    "call": (lambda: begin(Equinox(lambda key: TwoInputs())), r"called as \(x, y\): wanted \(x\), "),
+    "call": (
+        lambda: begin(Equinox(lambda key: TwoInputs())),
+        r"called as \(x, y\): wanted \(x\), ",
+    ),
     "lost": (lambda: begin(Equinox(Counting)), r"called as \(x\) though it has a state: wanted"),
     "pair": (lambda: begin(Equinox(lambda key: ForgetsState())), r"must give \(prediction, state"),
     "axis": (lambda: begin(Equinox(OtherAxis)), "the axis of the batch is called 'batch'"),
     "unknown": (lambda: Equinox(EquinoxNet, {"rat": 0.1}), "takes no 'rat'; did you mean 'rate'"),
+    "structures": (lambda: begin(Equinox(of_two_structures, {"rate": 0.1})), "another structure"),
     "schedule": (lambda: equinox_dropout(jo.cosine_decay_schedule(0.1, 3)), "rate = .*a number"),
     "no dict": (lambda: Equinox(EquinoxNet, 0.1), "numbers = 0.1: wanted a dict by name"),
     "no haiku": (lambda: Haiku("net", EXAMPLE), "function = 'net': wanted a function of x"),
     "train": (lambda: Haiku(lambda x, train: x, EXAMPLE), "takes train=: wanted is_training="),
-    "int hk": (lambda: begin(Haiku(integer_haiku, EXAMPLE)), r"'shift'\] holds int32.*get_state"),
+    "int hk": (lambda: begin(Haiku(integer_haiku, EXAMPLE)), r"'shift'\] holds int.*get_state"),
 }
 
 

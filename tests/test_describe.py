@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import functools
+import inspect
 import io
 import json
 import os
@@ -31,16 +33,40 @@ def test_an_experiment_survives_json():
     assert again == EXPERIMENT
 
 
-@pytest.mark.parametrize("name", jo.optimizers.__all__ + jo.schedules.__all__)
-def test_every_public_class_has_a_name_in_json(name):
-    thing = getattr(jo, name)
-    if isinstance(thing, type) and all(
-        f.default is not dataclasses.MISSING or f.name == "learning_rate"
-        for f in dataclasses.fields(thing)
-    ):
-        fields = {f.name for f in dataclasses.fields(thing)}
-        value = thing(0.5) if "learning_rate" in fields else thing()
-        assert rebuild(json.loads(json.dumps(describe(value)))) == value
+CHAPTERS = (jo.optimizers, jo.schedules, jo.transforms, jo.regularizers, jo.models, jo.augment)
+GIVEN = {  # what the arguments without a default are given
+    "alpha": 0.3, "boundaries": [5], "clipping": 0.2, "cosine_kwargs": ({"init_value": 0.1,
+    "peak_value": 0.4, "decay_steps": 9, "warmup_steps": 3},), "decay": 0.8, "decay_rate": 0.7,
+    "decay_steps": 20, "end_value": 0.02, "eta": 0.1, "every_k_schedule": 3, "freeze_mask":
+    {"w": True}, "gamma": 0.55, "init_value": 0.3, "inner": jo.trace(0.7), "inputs": 6,
+    "interpolate_type": "linear", "learning_rate": 0.5, "mask": {"w": True, "b": False},
+    "max_delta": 0.4, "max_norm": 1.5, "opt": jo.sgd(0.2), "optimizer": jo.sgd(0.2),
+    "param_labels": {"w": "a", "b": "c"}, "peak_value": 0.6, "power": 2, "regularizer": jo.L1(0.1),
+    "scale": 0.2, "schedules": [jo.constant_schedule(0.1), jo.linear_schedule(1.0, 0.0, 9)],
+    "shape": (8, 8), "sizes": (6, 4, 3), "step_size": 0.9,
+    "step_size_fn": jo.constant_schedule(2.0), "parts": (jo.augment.noise(0.1),),
+    "threshold": 0.6, "tokens": 3, "transforms": {"a": jo.sgd(0.1), "c": jo.adam(0.2)},
+    "transition_steps": 11, "value": 0.05, "warmup_steps": 4, "weight": 0.01,
+}  # fmt: skip
+NO_VALUES = {"Augmentation", "Brick", "Regularizer"}  # bases; then what a training calls
+NO_VALUES |= {"learning_rate_of", "losses_of", "step_lengths", "weights_only", "Mixed"}
+NAMES = [
+    f"{c.__name__.split('.')[1]}.{n}" for c in CHAPTERS for n in c.__all__ if n not in NO_VALUES
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_every_public_name_makes_comes_back_from_json(name):
+    thing = functools.reduce(getattr, name.split("."), jo)
+    arguments = inspect.signature(thing).parameters.values()
+    needed = [p.name for p in arguments if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    given = {argument: GIVEN[argument] for argument in needed}
+    other = {p.name: not p.default for p in arguments if isinstance(p.default, bool)}
+    other |= {p.name: p.default * 0.9 for p in arguments if isinstance(p.default, float)}
+    for value in (thing(**given), thing(**given, **other)):
+        described = describe(value)
+        again = rebuild(json.loads(json.dumps(described)))
+        assert type(again) is type(value) and again == value and unnamed(described) == {}
 
 
 def my_loss(prediction, target):

@@ -21,8 +21,9 @@ def test_blocks_run_and_learn():
     space: dict = {}
     for block in blocks:
         exec(compile(block, "experiments.md", "exec"), space)
-    for name in ("flax", "equinox", "own"):
-        assert space[f"{name}_study"].scores()["test_accuracy"] > 0.9, name
+    for name in ("linen", "nnx", "equinox", "haiku"):
+        assert space["models"][name].stateful, name
+    assert space["own_study"].scores()["test_accuracy"] > 0.9
     assert space["optax_study"].scores()["test_loss"] < 0.11  # the noise of the data: 0.1
     balance, best = space["balance"], space["control_study"].scores()["validation_loss"]
     wanted = float(balance.cost(lqr(), np.array([0.5, 0.0])))

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+from test_public import public
 
 import jaxopt_edu
 from jaxopt_edu.optimizers.adam import Adam, AdamState
@@ -126,6 +128,28 @@ def test_adam_is_read_in_sixty_lines_of_one_file():
     assert lines.count("\n") <= 60
 
 
+def test_what_a_step_of_adam_runs_is_read_in_eighty_lines_of_four_files():
+    run, params = set(), {"w": jax.numpy.ones(3), "b": jax.numpy.ones(())}
+
+    def note(frame, event, _):
+        path = Path(frame.f_code.co_filename)
+        if not path.is_relative_to(ROOT):
+            return None
+        if event == "line":
+            run.add((path.relative_to(ROOT), frame.f_lineno))
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        optimizer = jaxopt_edu.adam(1e-3)
+        updates, _ = optimizer.update(params, optimizer.init(params), params)
+        jaxopt_edu.apply_updates(params, updates)
+    finally:
+        sys.settrace(before)
+    assert 50 < len(run) <= 80 and len({path for path, _ in run}) <= 4, len(run)
+
+
 def test_import_is_light():
     code = (
         "import sys, jax, jax.numpy; before = set(sys.modules); import jaxopt_edu;"
@@ -138,7 +162,7 @@ def test_import_is_light():
 
 
 def test_everything_public_says_what_it_does():
-    for name in jaxopt_edu.__all__:
-        thing = getattr(jaxopt_edu, name)
+    for name, thing in public(jaxopt_edu):
         if inspect.isclass(thing) or inspect.isfunction(thing):
-            assert (thing.__doc__ or "").strip(), name
+            said = (thing.__doc__ or "").strip()
+            assert said and not said.startswith(f"{thing.__name__}("), name  # not by dataclass

@@ -19,7 +19,7 @@ from flax import nnx
 from flax.training.train_state import TrainState
 
 from jaxopt_edu import data, losses, models
-from jaxopt_edu.core import chain
+from jaxopt_edu.core import chain, told
 from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
 from jaxopt_edu.interop import from_optax, to_optax
@@ -43,17 +43,24 @@ def start(dtype=float):
     return jax.tree.map(lambda x: jnp.asarray(x, dtype), START)
 
 
-def run(optimizer, params, **extra):
-    """The params after some steps in lax.scan."""
+def run(optimizer, params, extra=None):
+    """The params after some steps in lax.scan; extra: what optax's update is to be told.
 
-    def body(carry, _):
+    Ours is told what it asks for.
+    """
+
+    def body(carry, t):
         params, state = carry
         value, grads = jax.value_and_grad(loss_of)(params)
-        known = {name: {"value": value, "grad": grads}.get(name, x) for name, x in extra.items()}
+        known = {"value": value, "grad": grads, "value_fn": loss_of, "obj_fn": loss_of}
+        if extra is None:
+            known = told(optimizer, value=value, grad=grads, value_fn=loss_of, t=t)
+        else:
+            known = {name: known[name] for name in extra}
         updates, state = optimizer.update(grads, state, params, **known)
         return (optax.apply_updates(params, updates), state), None
 
-    (params, _), _ = jax.lax.scan(body, (params, optimizer.init(params)), length=STEPS)
+    (params, _), _ = jax.lax.scan(body, (params, optimizer.init(params)), jnp.arange(STEPS))
     return params
 
 
@@ -102,8 +109,8 @@ def test_to_optax_hands_extra_arguments_on():
     """optax.chain asks the type whether a transformation takes them."""
     optimizer = to_optax(from_optax(optax.polyak_sgd))
     with jax.enable_x64(True):
-        theirs = run(optax.chain(optax.polyak_sgd()), start(), value=None)
-        assert_close(run(optax.chain(optimizer), start(), value=None), theirs)
+        theirs = run(optax.chain(optax.polyak_sgd()), start(), {"value"})
+        assert_close(run(optax.chain(optimizer), start(), {"value"}), theirs)
 
 
 def test_the_numbers_of_to_optax_are_state():
@@ -238,15 +245,12 @@ def factories():
                 yield pytest.param(factory, given, id=f"{module.__name__}.{name}")
 
 
-def extra_for(factory):
-    """What update wants besides the gradient; value and grad are put in by `run`."""
+def accepted(factory, optimizer):
+    """What optax's own update is to be told, besides the gradient."""
     if factory is optax.contrib.sophia:
-        return {"obj_fn": loss_of}
-    return {"value": None, "grad": None, "value_fn": loss_of}
-
-
-def accepted(optimizer, extra):
-    return extra if isinstance(optimizer, optax.GradientTransformationExtraArgs) else {}
+        return {"obj_fn"}
+    takes = isinstance(optimizer, optax.GradientTransformationExtraArgs)
+    return {"value", "grad", "value_fn"} if takes else set()
 
 
 every_factory = pytest.mark.parametrize(("factory", "given"), list(factories()))
@@ -258,17 +262,16 @@ pytestmark = [
 
 @every_factory
 def test_from_optax_equals_optax(factory, given):
-    """A vmap over the learning rate, in lax.scan, equals a loop of optax's own."""
-    extra = extra_for(factory)
+    """A vmap over the learning rate, told what it asks for, equals a loop of optax's own."""
 
     @jax.jit
     def ours_and_theirs(rates, params):
         def theirs(rate):
             optimizer = factory(learning_rate=rate, **given)
-            return run(optimizer, params, **accepted(optimizer, extra))
+            return run(optimizer, params, accepted(factory, optimizer))
 
         optimizers = jax.vmap(lambda rate: from_optax(factory, learning_rate=rate, **given))(rates)
-        lanes = jax.vmap(lambda optimizer: run(optimizer, params, **extra))(optimizers)
+        lanes = jax.vmap(lambda optimizer: run(optimizer, params))(optimizers)
         return lanes, jax.lax.map(theirs, rates)
 
     # on a GPU the singular vectors of many matrices are found to less than those of one
@@ -285,7 +288,7 @@ def test_from_optax_keeps_dtypes(factory, given):
     numbers = jax.tree.map(jnp.float32, {"learning_rate": 0.1} | floats)
     optimizer, params = from_optax(factory, **numbers, **given), start(jnp.bfloat16)
     assert hyperparameters(optimizer).keys() == (numbers | given).keys()
-    new = jax.eval_shape(lambda optimizer: run(optimizer, params, **extra_for(factory)), optimizer)
+    new = jax.eval_shape(lambda optimizer: run(optimizer, params), optimizer)
     assert {x.dtype for x in jax.tree.leaves(new)} == {jnp.dtype(jnp.bfloat16)}
 
 
@@ -329,7 +332,7 @@ def test_from_optax_holds_ours():
     assert learning_rate_of(from_optax(optax.sgd, 0.3), None) == 0.3
     with jax.enable_x64(True):
         theirs = optax.apply_if_finite(optax.lion(schedule, weight_decay=0.1), 3)
-        assert_close(run(outer, start()), run(theirs, start()))
+        assert_close(run(outer, start()), run(theirs, start(), set()))
 
 
 def test_one_trace_and_gradients():

@@ -58,7 +58,7 @@ class Normed(nnx.Module):
 
 
 @jo.pytree
-class Named:
+class Named(jo.Experiment):
     """An experiment with a name, which is no number."""
 
     name: str
@@ -68,7 +68,7 @@ class Named:
         return jnp.zeros(3)
 
     def step(self, state, t, key):
-        return state + self.size
+        return state + self.size, jo.Step()
 
     def score(self, state, split):
         return {"loss": jnp.sum(state)}

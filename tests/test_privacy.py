@@ -385,17 +385,20 @@ def test_a_step_divides_by_the_expected_batch():
 
 
 def test_an_empty_batch_steps_along_the_noise_alone():
-    x = np.random.default_rng(0).standard_normal((4000, 3))
-    data = jo.data.from_arrays(x, x @ np.ones(3), prepare=None, validation=0.0, test=0.0)
+    x = np.random.default_rng(0).standard_normal((4000, 50))
+    data = jo.data.from_arrays(x, x @ np.ones(50), prepare=None, validation=0.0, test=0.0)
     experiment = private(
-        model=jo.models.Linear(3), loss=jo.losses.squared_error, data=data, batch_size=1
-    )
+        model=jo.models.Linear(50), loss=jo.losses.squared_error, data=data, batch_size=1,
+        max_norm=0.5, noise_multiplier=3.0,
+    )  # fmt: skip
     step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0)))
     state = experiment.init(jax.random.key(0))._replace(loss=jnp.float32(123.0))
     new = [step(experiment, state, t) for t in range(20)]
     empty = [s for s in new if s.loss == 123.0]
     assert 0 < len(empty) < 20
-    assert all(np.isfinite(s.params["w"]).all() and s.params["w"].any() for s in empty)
+    noise = np.stack([s.params["w"] for s in empty]) / (0.1 * 3.0 * 0.5)  # rate, deviation
+    assert abs(noise.std() - 1) < 0.2 and abs(noise.mean()) < 0.2, noise
+    assert len(np.unique(noise)) == noise.size
 
 
 def test_one_program_sweeps_noise_clip_and_rate():

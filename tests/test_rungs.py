@@ -1,15 +1,16 @@
 """Laws of rungs, folds, seeds, samplers and populations: who goes on, and how nobody else does."""
 
 import dataclasses
+import heapq
 
 import jax
 import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu import widths
 from jaxopt_edu.sweep.intervals import interval
 from jaxopt_edu.sweep.rungs import Standing
-from jaxopt_edu.widths import OVERHEAD, makespan
 
 WINE = jo.data.load("wine", seed=0)
 BASE = jo.Training(
@@ -222,10 +223,42 @@ def test_a_hypercube_has_one_point_in_each_interval():
         )
 
 
-def test_widths_follow_the_work():
-    assert makespan(4, [(1, 16, 10)], 2) == 2 * 10 * (4 + OVERHEAD)
-    assert makespan(8, [(1, 16, 10)], 2) == 1 * 10 * (8 + OVERHEAD)
-    assert makespan(8, [(5, 3, 10)], 2) == 3 * 10 * (8 + OVERHEAD)
+def played(width, work, workers):
+    """How long the workers take, tile by tile, each taken by the one who is free first."""
+    now = 0.0
+    for groups, lanes, steps in work:
+        free = [now] * workers
+        for _ in range(groups):
+            left = lanes
+            while left > 0:
+                left -= width
+                heapq.heappush(free, heapq.heappop(free) + steps * (width + widths.OVERHEAD))
+        now = max(free)  # a rung waits for all
+    return now
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_the_width_of_a_tile_is_the_one_whose_work_is_done_first(workers, monkeypatch):
+    monkeypatch.setattr(widths, "worker_devices", lambda: [None] * workers)
+    rng = np.random.default_rng(workers)
+    for _ in range(20):
+        work = [tuple(rng.integers(1, (6, 99, 50)).tolist()) for _ in range(rng.integers(1, 4))]
+        times = {2**k: played(2**k, work, workers) for k in range(9)}
+        for width, time in times.items():
+            np.testing.assert_allclose(widths.makespan(width, work, workers), time)
+        width = widths.tile_width(jo.sgd(0.1), work)  # has no params: as wide as any
+        assert times[width] <= min(times.values()) * (1 + 1e-9), work
+
+
+def test_the_states_of_a_tile_fit_the_cache_of_a_core(monkeypatch):
+    experiment = dataclasses.replace(BASE, model=jo.models.Linear(13, 300), optimizer=jo.sgd(0.1))
+    lane = 4 * 300 * (13 + 1)  # bytes of its params
+    width = widths.tile_width(experiment)
+    assert width * lane <= widths.CPU_BYTES < 2 * width * 1.01 * lane
+    monkeypatch.setattr(widths, "CPU_BYTES", 4 * widths.CPU_BYTES)
+    assert widths.tile_width(experiment) == 4 * width
+    monkeypatch.setattr(widths, "CPU_BYTES", 1)
+    assert widths.tile_width(experiment) == 1
 
 
 @pytest.mark.parametrize(
@@ -251,10 +284,12 @@ def test_bad_input_is_named(call, error, message):
 def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
     from jaxopt_edu.sweep import course
 
-    assert jo.sweep(BASE, 8, steps=8).tiles == (4,)
-    monkeypatch.setattr(course, "program_memory", lambda: 0)
-    assert jo.sweep(BASE, 8, steps=8).tiles == (1,)
-    monkeypatch.undo()
+    with monkeypatch.context() as one:
+        one.setattr(widths, "worker_devices", lambda: jax.local_devices() * 2)
+        assert jo.sweep(BASE, 8, steps=8).tiles == (4,)
+        one.setattr(course, "program_memory", lambda: 0)
+        assert jo.sweep(BASE, 8, steps=8).tiles == (1,)
+    monkeypatch.setattr(widths, "worker_devices", lambda: jax.local_devices() * 2)
 
     def exhausted(tiles, settings, until):
         for tile in run_tiles(tiles, settings, until):

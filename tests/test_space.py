@@ -22,10 +22,16 @@ def test_quantiles_are_monotone_and_within_bounds(d):
     x = d.quantile(U)
     low, high = d.bounds()
     assert np.all(np.diff(x) >= 0) and x.min() >= low and x.max() <= high
-    assert (
-        set(np.round(d.levels(5), 12)) <= set(np.round(d.quantile(np.linspace(0, 1, 9999)), 12))
-        or len(d.levels(5)) == 5
-    )
+
+
+def test_levels_are_spread_evenly():
+    uniform, log, integer, choice = DISTRIBUTIONS
+    for d in (uniform, log):  # each in the middle of a fifth
+        below = np.searchsorted(d.quantile(U), d.levels(5)) / len(U)
+        np.testing.assert_allclose(below, [0.1, 0.3, 0.5, 0.7, 0.9], atol=2e-3)
+    assert [integer.levels(n).tolist() for n in (2, 3, 5)] == [[3, 7], [3, 5, 7], [3, 4, 5, 6, 7]]
+    assert integer.levels(99).tolist() == [3, 4, 5, 6, 7]
+    assert choice.levels(2).tolist() == choice.levels(9).tolist() == [0.1, 0.2, 0.4]
 
 
 def test_distributions_have_their_shape():

@@ -59,6 +59,14 @@ def files_of(tree):
     }  # fmt: skip
 
 
+def test_ci_tries_the_wheel_away_from_the_checkout():
+    assert "\n.ci/wheel .venv/bin/python\n" in (ROOT.parent / ".ci" / "run").read_text()
+    script = (ROOT.parent / ".ci" / "wheel").read_text()
+    away = script.index('cd "$there"\n')
+    for trial in ('install "$wheel"', "trains.py", "block.py", "--pyargs jaxopt_edu"):
+        assert script.index(trial) > away, trial
+
+
 @pytest.mark.slow
 def test_wheel_and_source_hold_what_they_should(built):
     [wheel], [source] = built.glob("*.whl"), built.glob("*.tar.gz")
@@ -68,7 +76,13 @@ def test_wheel_and_source_hold_what_they_should(built):
         packed = {name.split("/", 1)[1] for name in archive.getnames()}
     for tree in ("jaxopt_edu", "tests", "docs"):
         assert files_of(tree) <= packed
-    assert {"README.md", "LICENSE", "pyproject.toml", "benchmarks/step.py"} <= packed
+    assert {
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "pyproject.toml",
+        "benchmarks/step.py",
+    } <= packed
 
 
 @pytest.mark.slow

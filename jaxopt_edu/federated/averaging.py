@@ -13,7 +13,7 @@ from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.federated.clients import Clients
 from jaxopt_edu.ingredients import check_optimizer, optimizer_named
 from jaxopt_edu.optimizers import sgd
-from jaxopt_edu.placement import split_rows, whole_shares
+from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
 from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, Training, TrainingState
@@ -124,7 +124,7 @@ class Federated(Estimator):
         """How many clients are trained at a time."""
         n, m = len(self.clients), self.clients_per_round or len(self.clients)
         usual = m if m == n or self.max_norm is None else chunk_size(m, n)
-        return whole_shares(self.at_a_time or usual)
+        return self.at_a_time or usual
 
     def _add_up(
         self, f: Objective, p_t: Any, chosen: Array, present: Array, random_keys: Any

@@ -19,7 +19,8 @@ from jaxopt_edu.interop.objectives import (
     strong,
     widened,
 )
-from jaxopt_edu.interop.signatures import MADE_OF, Asked, asked_by
+from jaxopt_edu.interop.rebranched import rebranched
+from jaxopt_edu.interop.signatures import MADE_OF, Asked, asked_by, takes_all
 from jaxopt_edu.space import Distribution
 from jaxopt_edu.value import nearest, number, pytree, show, static
 
@@ -70,21 +71,19 @@ class FromOptax:
         return jax.tree.map(strong, state)
 
     def update(self, updates, state, params=None, **extra):
-        import optax
-
-        optimizer = optax.with_extra_args_support(self.factory(**self.given()))
-        old = updates, state
-        told = self._told(extra, params)
+        optimizer, old = self.factory(**self.given()), (updates, state)
+        told = self._told(optimizer.update, extra, params)
         try:
-            new = optimizer.update(*jax.tree.map(widened, (*old, params)), **told)
+            update = functools.partial(optimizer.update, **told)
+            new = rebranched(update, *jax.tree.map(widened, (*old, params)))
         except TypeError as error:
             if "required keyword-only argument" not in str(error):
                 raise
             raise TypeError(f"{self.__name__}: {error}; {_CAN_BE_TOLD}") from error
         return jax.tree.map(lambda x, old: jnp.asarray(x, jnp.result_type(old)), new, old)
 
-    def _told(self, extra: dict[str, Any], params: Any) -> dict[str, Any]:
-        """The extra arguments as its update wants them, by optax's names."""
+    def _told(self, update: Callable, extra: dict[str, Any], params: Any) -> dict[str, Any]:
+        """The extra arguments as optax's update wants them, by its names."""
         asked = self._asked()
         known = {name: x for name, x in extra.items() if name in asked.wanted}
         for name in asked.wanted - known.keys():
@@ -99,19 +98,17 @@ class FromOptax:
             )
         for name in {"value_fn", "obj_fn"} & known.keys():
             known[name] = objective_at(known[name], params)
-        others = {name: x for name, x in extra.items() if name not in MADE_OF}
+        takes_others = takes_all(inspect.signature(update))
+        others = {name: x for name, x in extra.items() if takes_others and name not in MADE_OF}
         return others | {name: widened(x) if name == "value" else x for name, x in known.items()}
 
     def _asked(self) -> Asked:
         """What its update asks for, by optax's names, which its structure decides."""
-        import optax
-
         structure = jax.tree.structure(self)
         if structure not in _ASKED:
             if len(_ASKED) > 1000:
                 _ASKED.clear()
-            optimizer = optax.with_extra_args_support(self.factory(**self.given()))
-            _ASKED[structure] = asked_by(optimizer)
+            _ASKED[structure] = asked_by(self.factory(**self.given()))
         return _ASKED[structure]
 
     @property
@@ -217,5 +214,6 @@ def _public_name(factory: Callable) -> str:
     import optax.contrib
 
     public = {"optax": optax, "optax.contrib": optax.contrib}
-    names = (f"{m}.{n}" for m in public for n, x in vars(public[m]).items() if x is factory)
+    named = ((m, name, x) for m in public for name, x in vars(public[m]).items())
+    names = (f"{m}.{name}" for m, name, x in named if x is factory and not name.startswith("_"))
     return next(names, show(factory))

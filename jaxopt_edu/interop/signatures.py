@@ -37,8 +37,8 @@ def asked_by(optimizer: Any) -> Asked:
     named = _named_by(optimizer.update, set())
     if _runs(optimizer, frozenset()):
         return Asked(named.wanted)
-    takes_all = _takes_all(inspect.signature(optimizer.update))
-    everything = frozenset(MADE_OF) if takes_all else named.wanted
+    anything = takes_all(inspect.signature(optimizer.update))
+    everything = frozenset(MADE_OF) if anything else named.wanted
     for offered in (named.wanted, everything):
         if _runs(optimizer, offered):
             needed = _least(optimizer, offered)
@@ -67,7 +67,7 @@ def _named_by(x: Any, seen: set[int]) -> Asked:
     named = [p for i, p in enumerate(signature.parameters.values()) if _is_extra(i, p)]
     own = frozenset(p.name for p in named)
     needed = frozenset(p.name for p in named if p.default is p.empty)
-    return Asked(own, needed) | (_union(_held(x), seen) if _takes_all(signature) else Asked())
+    return Asked(own, needed) | (_union(_held(x), seen) if takes_all(signature) else Asked())
 
 
 def _union(things: Any, seen: set[int]) -> Asked:
@@ -83,7 +83,8 @@ def _is_extra(i: int, p: inspect.Parameter) -> bool:
     return p.name in MADE_OF and (i > 2 or p.kind is p.KEYWORD_ONLY)
 
 
-def _takes_all(signature: inspect.Signature) -> bool:
+def takes_all(signature: inspect.Signature) -> bool:
+    """Whether a function takes, or hands on, keyword arguments that it does not name."""
     return any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
 
 

@@ -20,15 +20,16 @@ SIZES = (0.0, -1.0, 1e2, -1e4)  # by which one is multiplied
 def mixes_examples(model: Any, params: Any, model_state: Any, x: Any) -> bool:
     """Whether in training the output of an example depends on the others, as by BatchNorm.
 
-    Formula: for examples i, and x' that differs from x in row i only: True where f(x')_j is not
-        f(x)_j for some j != i, or the state after the pass not the same; f is the model with a
-        key, the same for all. Numbers are compared bit for bit; NaN is the same as NaN.
-    model_state: None for a model without one. x (n, ...): of more than eight rows the first.
-    Row i becomes 0, -x_i, 100 x_i + 100 and -10^4 x_i - 10^4, and where x holds integers or bools
-    other values that there are in x; with the params as they are, and with others nearby, for what
-    a weight of 0 hides at the start (the last scale of a residual block).
-    A state that depends on the examples counts, whatever the outputs do: it remembers them without
-    noise.
+    Formula: True where f(x')_j != f(x)_j for an x' that differs from x in row i alone and some
+        j != i, or where the state after the pass is another one; f is the model in training, with
+        the same key for all. Numbers are compared bit for bit; NaN is the same as NaN.
+    x: (n, ...), of more than eight rows the first; numbers that are not finite count as 0. Three
+        rows are changed, one at a time: to 0, -x_i, 100 x_i + 100 and -10^4 x_i - 10^4; where x
+        holds integers or bools, to other values among those of x.
+    params: as they are, and moved a little, for what a weight of 0 hides at the start (the last
+        scale of a residual block). model_state: None for a model without one.
+    A state that depends on the examples counts, whatever the outputs do: it would remember them
+    without noise.
     Errors: ValueError for fewer than two examples.
 
     >>> import jaxopt_edu as jo
@@ -39,6 +40,7 @@ def mixes_examples(model: Any, params: Any, model_state: Any, x: Any) -> bool:
     if jnp.ndim(x) == 0 or len(x) < 2:
         raise ValueError(f"x has shape {jnp.shape(x)}: wanted at least two examples")
     x = np.asarray(x)[:MOST]
+    x = np.where(np.isfinite(x), x, 0).astype(x.dtype) if is_float(x) else x
     rows = sorted({int(i) for i in np.linspace(0, len(x) - 1, CHANGED)})
     changed = [(i, other) for i in rows for other in _others(x, i)]
     batches = np.stack([x, *(np.concatenate([x[:i], [y], x[i + 1 :]]) for i, y in changed)])

@@ -9,7 +9,7 @@ from jax import Array, random
 
 from jaxopt_edu import keys, tree
 from jaxopt_edu.models.mixing import mixes_examples
-from jaxopt_edu.placement import split_rows, whole_shares
+from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
@@ -105,7 +105,7 @@ class Private(Estimator):
         """How many examples are differentiated at a time."""
         train, b = training.data.train, training.batch_size
         usual = train.size if b is None else chunk_size(b, train.size)
-        return whole_shares(self.microbatch or usual)
+        return self.microbatch or usual
 
     def sample_rate(self, training: Any) -> float:
         """The probability with which a record is drawn at a step."""

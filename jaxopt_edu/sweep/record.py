@@ -75,9 +75,7 @@ class Record:
         gone = dead[:, None] & (tile.ended[:, None] <= np.array(tile.stops))
         for name, values in tile.scores.items():
             curve = self._array(CURVE + name, len(self.settings.stops))
-            curve[where] = values = np.where(gone, np.nan, values)
-            if not tile.running:  # frozen lanes keep their scores
-                curve[(*at, slice(first + len(tile.stops), None))] = values[:, -1:]
+            curve[where] = np.where(gone, np.nan, values)
         self.finish(tile)
         if self.repeats == 1:
             scores = self.sign * self.arrays[CURVE + self.metric][where]

@@ -12,6 +12,7 @@ from jaxopt_edu.fit import as_run
 from jaxopt_edu.history import History, Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.programs import named_numbers
+from jaxopt_edu.status import Status
 from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
 from jaxopt_edu.tree import all_finite
 
@@ -69,6 +70,7 @@ def _walked(
         tile.numbers = [np.repeat(x, structure.form.width) for x in _numbers(experiment)]
         for _ in run_tiles([tile], settings, min(until, end), most=1):
             history.note_tile(tile)
+            tile.stopped = tile.status[0] != Status.RUNNING
     return tile, history
 
 

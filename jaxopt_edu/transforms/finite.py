@@ -58,8 +58,9 @@ class ApplyIfFiniteState(NamedTuple):
 class ApplyIfFinite(Wrapper):
     """Skips every update that would bring a NaN or an infinity into params or state.
 
-    It is skipped where the gradient, the inner transform's update, or a number of its state that
-    was finite, is not finite: then the update is zero and the inner state stays as it was.
+    It is skipped where the gradient, a value that the inner transform wants, its update, or a
+    number of its state that was finite, is not finite: then the update is zero, and the inner
+    state stays as it was.
     max_consecutive_errors: more skipped in a row raise the flag `too_many` in the state, for the
         training loop to act on. None never does.
     Shapes: any.
@@ -82,10 +83,9 @@ class ApplyIfFinite(Wrapper):
         return ApplyIfFiniteState(start(), ~no, start(), no, self.inner.init(params))
 
     def update(self, updates, state, params=None, **extra):
-        finite = tree.all_finite(updates)
-        g = _zero_unless(finite, updates)  # no NaN in any derivative
-        told = {"value": extra.get("value"), "grad": extra.get("grad")}
-        told = {name: _zero_unless(finite, x) for name, x in told.items() if name in extra}
+        told = {name: extra[name] for name in {"value", "grad"} & extra.keys() & set(self.wants)}
+        finite = tree.all_finite((updates, told))
+        g, told = _zero_unless(finite, (updates, told))  # no NaN in any derivative
         u, inner = self.inner.update(g, state.inner_state, params, **extra | told)
         good = finite & tree.all_finite(u) & _stays_finite(state.inner_state, inner)
         row = jnp.where(good, 0, next_step(state.notfinite_count))

@@ -144,23 +144,30 @@ def check_params(params: Any, instead: str) -> None:
             )
 
 
-def check_kept(old: Any, new: Any, adapter: str) -> None:
-    """ValueError where a step gave the state another structure, shape or dtype."""
+def kept(old: Any, new: Any, adapter: str) -> Any:
+    """The state after a training pass, in the dtypes that it had.
+
+    Errors: ValueError where it has another structure, other shapes, or other kinds of numbers.
+    """
     shapes = [
-        {
-            jax.tree_util.keystr(path): (jnp.shape(x), jnp.result_type(x))
-            for path, x in jax.tree_util.tree_leaves_with_path(tree)
-        }
-        for tree in (old, new)
+        {jax.tree_util.keystr(path): _told(x) for path, x in jax.tree_util.tree_leaves_with_path(s)}
+        for s in (old, new)
     ]
     for place in sorted(shapes[0] | shapes[1]):
-        was, now = (_told(found.get(place)) for found in shapes)
+        was, now = (found.get(place, "nothing") for found in shapes)
         if was != now:
             raise ValueError(
                 f"jo.models.{adapter}: a training pass changes the state{place} from {was} to "
                 f"{now}: wanted one that keeps its structure, shapes and dtypes"
             )
+    leaves = zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
+    cast = [x.astype(was.dtype) if is_float(was) else x for was, x in leaves]
+    return jax.tree.unflatten(jax.tree.structure(old), cast)
 
 
-def _told(found: Any) -> str:
-    return "nothing" if found is None else f"{found[1]}{list(found[0])}"
+def _told(x: Any) -> str:
+    """Shape and kind of an array: floats of all sizes are of one."""
+    dtype = jnp.result_type(x)
+    kinds = {"float": jnp.floating, "complex": jnp.complexfloating}
+    kind = next((word for word, of in kinds.items() if jnp.issubdtype(dtype, of)), dtype)
+    return f"{kind}{list(jnp.shape(x))}"

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import random
 
-from jaxopt_edu.models.adapters.common import check_function, check_numbers, library
-from jaxopt_edu.models.adapters.outlines import Outline, outline
+from jaxopt_edu.models.adapters.common import check_function, check_numbers, kept, library
+from jaxopt_edu.models.adapters.outlines import Outline, outline, remembered
 from jaxopt_edu.tree import is_float
 from jaxopt_edu.value import check, number, pytree, show, static
 
@@ -85,7 +85,7 @@ class Equinox:
         found = self._outline
         groups = found.split(jax.tree.leaves((module, new)))
         groups.pop("params", None)
-        return prediction, groups
+        return prediction, kept(model_state, groups, "Equinox")
 
     def build(self, params: Any, model_state: Any) -> Any:
         """The module with these arrays, in evaluation, and its eqx.nn.State."""
@@ -116,7 +116,7 @@ class Equinox:
         return _outline(self.make, tuple(kinds.items()))
 
 
-@functools.lru_cache(maxsize=128)
+@remembered
 def _outline(make: Callable, kinds: tuple[tuple[str, bool | None], ...]) -> Outline:
     """How the modules of a function are built: found once, with plain numbers for the others.
 

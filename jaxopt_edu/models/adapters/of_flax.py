@@ -1,20 +1,21 @@
 """Modules of Flax Linen."""
 
+import dataclasses
 from typing import Any
 
 from jax import random
 
 from jaxopt_edu.models.adapters.common import (
     check_input,
-    check_kept,
     check_params,
     flag,
+    kept,
     library,
     read_example,
     settled,
     zeros,
 )
-from jaxopt_edu.value import check, pytree, show, static
+from jaxopt_edu.value import StandIn, check, pytree, show, static
 
 __all__ = ["Linen"]
 
@@ -76,8 +77,26 @@ class Linen:
             return self.module.apply(variables, x, **told), model_state
         rngs = {"dropout": key, "params": random.fold_in(key, 1)}  # the others come from the last
         out, new = self.module.apply(variables, x, **told, rngs=rngs, mutable=list(model_state))
-        check_kept(model_state, dict(new), "Linen")
-        return out, {name: new[name] for name in model_state}
+        return out, kept(model_state, {name: new[name] for name in model_state}, "Linen")
+
+    def __repr__(self):
+        dtype = "" if self.dtype is None else f", dtype={self.dtype!r}"
+        return f"Linen(module={_shown(self.module)}, example={self.example}{dtype})"
+
+
+def _shown(x: Any) -> str:
+    """A module as the call that makes it: its own repr is a table."""
+    if isinstance(x, list | tuple) and type(x) in (list, tuple):
+        inner = ", ".join(map(_shown, x))
+        return f"[{inner}]" if type(x) is list else f"({inner}{',' * (len(x) == 1)})"
+    if isinstance(x, StandIn) and settled(x):
+        return f"one_of({', '.join(map(_shown, settled(x)))})"
+    if not isinstance(x, library("flax.linen", "Linen").Module):
+        return show(x)
+    fields = [f for f in dataclasses.fields(x) if f.repr and f.init and f.name != "parent"]
+    told = [(f.name, getattr(x, f.name), f.default) for f in fields]
+    given = [f"{name}={_shown(y)}" for name, y, default in told if y is not default]
+    return f"{type(x).__name__}({', '.join(given)})"
 
 
 def _told(module: Any) -> bool:

@@ -5,10 +5,10 @@ from typing import Any
 from jaxopt_edu.models.adapters.common import (
     check_function,
     check_input,
-    check_kept,
     check_numbers,
     check_params,
     flag,
+    kept,
     library,
     read_example,
     settled,
@@ -71,10 +71,7 @@ class Haiku:
         check_input(self, x)
         training = key is not None
         out, new = self._pair.apply(params, model_state, key, x, **self._told(training))
-        if not training:
-            return out, model_state
-        check_kept(model_state, new, "Haiku")
-        return out, new
+        return out, kept(model_state, new, "Haiku") if training else model_state
 
     @property
     def _pair(self) -> Any:

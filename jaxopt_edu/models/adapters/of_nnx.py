@@ -1,6 +1,5 @@
 """Modules of Flax NNX."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,12 +10,12 @@ from jax import random
 from jaxopt_edu.models.adapters.common import (
     check_function,
     check_input,
-    check_kept,
     check_params,
+    kept,
     library,
     read_example,
 )
-from jaxopt_edu.models.adapters.outlines import Outline, outline
+from jaxopt_edu.models.adapters.outlines import Outline, outline, remembered
 from jaxopt_edu.value import check, pytree, show, static
 
 __all__ = ["NNX"]
@@ -78,21 +77,26 @@ class NNX:
         module = nnx.merge(form.training, jax.tree.unflatten(form.outline.structure, seeded))
         prediction = module(x)
         nnx.pop(module, nnx.Intermediate)
-        leaves = jax.tree.leaves(nnx.state(module))
-        if len(leaves) != len(seeded):
+        after = nnx.state(module)
+        if _paths(after) != _paths(arrays):
             raise ValueError(
-                f"jo.models.NNX: a training pass of {show(self.make)} leaves {len(leaves)} arrays "
-                f"where there were {len(seeded)}: wanted a module that keeps its structure"
+                f"jo.models.NNX: a training pass of {show(self.make)} leaves arrays in other "
+                f"places: {sorted(_paths(after) ^ _paths(arrays))[0]}: wanted a module that keeps "
+                "its structure"
             )
-        new = form.outline.split(form.with_streams(leaves, jax.tree.leaves(arrays)))
-        check_kept(model_state, new.get("state", {}), "NNX")
-        return prediction, new.get("state", {})
+        leaves = form.with_streams(jax.tree.leaves(after), jax.tree.leaves(arrays))
+        return prediction, kept(model_state, form.outline.split(leaves).get("state", {}), "NNX")
 
     def build(self, params: Any, model_state: Any) -> Any:
         """The module with these arrays, in evaluation."""
         form = _form(self.make)
         arrays = form.outline.join({"params": params, "state": model_state})
         return library("flax.nnx", "NNX").merge(form.evaluation, arrays)
+
+
+def _paths(state: Any) -> set[str]:
+    """Where there are arrays."""
+    return {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)}
 
 
 class Form(NamedTuple):
@@ -120,7 +124,7 @@ class Form(NamedTuple):
         return [new if kind is None else was for kind, new, was in rows]
 
 
-@functools.lru_cache(maxsize=128)
+@remembered
 def _form(make: Callable) -> Form:
     """Made once, from shapes alone."""
     nnx = library("flax.nnx", "NNX")

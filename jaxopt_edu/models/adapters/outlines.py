@@ -1,13 +1,30 @@
 """Objects of other libraries as dicts of arrays, and back."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
-__all__ = ["Outline", "outline"]
+__all__ = ["Outline", "forget", "outline", "remembered"]
 
+T = TypeVar("T")
 ABSENT = object()
+_caches: list[Any] = []
+
+
+def remembered(f: Callable[..., T]) -> Callable[..., T]:
+    """f, which keeps its results for the functions that it was called with, until `forget`."""
+    cached = functools.lru_cache(maxsize=128)(f)
+    _caches.append(cached)
+    return cached
+
+
+def forget() -> None:
+    """Forgets how objects are built: functions that make them may have been edited."""
+    for cached in _caches:
+        cached.cache_clear()
 
 
 @dataclass(frozen=True)
