@@ -4,7 +4,10 @@ import enum
 
 import numpy as np
 
-__all__ = ["DIVERGED", "Status", "diverged"]
+__all__ = [
+    "COMPLETE", "DIVERGED", "FATAL", "FINISHED", "INTERRUPTED", "REASONS", "STOPPED", "Status",
+    "WORDS", "diverged",
+]  # fmt: skip
 
 
 class Status(enum.IntEnum):
@@ -33,9 +36,19 @@ class Status(enum.IntEnum):
     INTERRUPTED = 8, "interrupted"
 
 
-DIVERGED = (Status.LOSS_NOT_FINITE, Status.STATE_NOT_FINITE, Status.LOSS_ABOVE)
+FATAL = (Status.LOSS_NOT_FINITE, Status.STATE_NOT_FINITE, Status.LOSS_ABOVE)
+
+# The words of tables: how a trial has ended.
+DIVERGED = Status.LOSS_NOT_FINITE.word
+FINISHED, STOPPED = Status.FINISHED.word, Status.STOPPED.word
+INTERRUPTED = Status.INTERRUPTED.word
+COMPLETE = (FINISHED, Status.CONVERGED.word, Status.OUT_OF_PATIENCE.word)  # as far as they go
+
+# By number: the word and the reason of a lane that went all steps, or ended with this status.
+WORDS = np.array([FINISHED, *(one.word for one in Status if one)])
+REASONS = np.array([one.reason for one in Status])
 
 
 def diverged(status: np.ndarray) -> np.ndarray:
     """Which of the lanes have diverged."""
-    return np.isin(status, DIVERGED)
+    return np.isin(status, FATAL)

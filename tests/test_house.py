@@ -19,12 +19,13 @@ from jaxopt_edu.optimizers.adam import Adam, AdamState
 ROOT = Path(jaxopt_edu.__file__).parent
 ORDER = [
     "words", "deprecated", "asides", "hashing", "value", "notebook", "names", "labels", "tree",
-    "keys", "branches", "extra_args", "core",
+    "keys", "branches", "placement", "extra_args", "core",
     "schedules", "kinds", "arrays", "shapes", "link", "losses", "decisions", "metrics", "scores",
     "lengths", "regularizers", "prior", "transforms", "optimizers", "models", "data",
     "fingerprint", "edited", "augment", "space", "targets", "measures", "ingredients",
-    "experiment", "checks", "programs", "workers", "engine", "widths", "monitor", "progress",
-    "files", "lock", "plainly", "named", "exchange", "disk", "formats", "describe", "archive",
+    "train", "checks", "status", "lane", "programs", "tiles", "workers", "engine", "widths",
+    "monitor", "progress", "files", "lock", "plainly", "named", "exchange", "disk", "lane_arrays",
+    "formats", "describe", "archive",
     "saved", "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
     "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
     "diagnose", "find", "report", "parse", "options", "cache", "build", "leaderboard",

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxopt_edu.scores import modes_of
 from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
+from jaxopt_edu.status import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 
 STATUSES = (FINISHED, STOPPED, INTERRUPTED, DIVERGED)
 

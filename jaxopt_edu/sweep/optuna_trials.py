@@ -24,7 +24,7 @@ from jaxopt_edu.sweep.optuna_space import (
     quiet,
     to_distribution,
 )
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
+from jaxopt_edu.status import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 from jaxopt_edu.value import resolve_among
 
 if TYPE_CHECKING:

@@ -10,19 +10,22 @@ import numpy as np
 from jaxopt_edu import exchange
 from jaxopt_edu.engine import loss_first
 from jaxopt_edu.scores import TRAINING_LOSS
-from jaxopt_edu.status import Status, diverged
+from jaxopt_edu.status import (
+    DIVERGED,
+    FINISHED,
+    INTERRUPTED,
+    REASONS,
+    STOPPED,
+    WORDS,
+    Status,
+    diverged,
+)
 from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
 from jaxopt_edu.sweep.rounds import Filed
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
 from jaxopt_edu.tiles import Segment, Settings, Tile
 
-FINISHED, STOPPED, INTERRUPTED = (
-    one.word for one in (Status.FINISHED, Status.STOPPED, Status.INTERRUPTED)
-)
-DIVERGED = Status.LOSS_NOT_FINITE.word
-WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes that have ended
-REASONS = np.array([one.reason for one in Status])
 CURVE, FINAL = "curve/", "final/"
 
 

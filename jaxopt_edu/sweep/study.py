@@ -15,7 +15,7 @@ from jaxopt_edu.schedules import join_schedules
 from jaxopt_edu.sweep.confirm import confirm
 from jaxopt_edu.sweep.intervals import Interval, effective_folds, interval
 from jaxopt_edu.sweep.optuna_trials import to_optuna
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED
+from jaxopt_edu.status import DIVERGED, FINISHED
 from jaxopt_edu.sweep.rerun import rerun
 from jaxopt_edu.sweep.rungs import Copy
 from jaxopt_edu.value import resolve_among
