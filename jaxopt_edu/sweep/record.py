@@ -272,6 +272,11 @@ class Record:
         ranked = {name: x.mean(1) for name, x in self.ranked(count).items()}
         return columns | ranked | self.means(count) | self.ends(count)
 
+    def fates(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which trials have diverged, and which were stopped; without words for each, as `ends`."""
+        dead, whole = self._dead(0, count), self._whole(0, count).all(1)
+        return dead, ~(dead | whole | self.arrays["going"][:count])
+
     def ends(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """How each trial ended, after how many steps, and why."""
         lanes, going = self.arrays["steps"][first:count], self.arrays["going"][first:count]
