@@ -157,7 +157,7 @@ class Record:
         return self._dead(0, self.trials)
 
     def _dead(self, first: int, count: int) -> np.ndarray:
-        return diverged(self.arrays["status"][first:count]).any(1)
+        return np.any(diverged(self.arrays["status"][first:count]), axis=1)
 
     def _whole(self, first: int, count: int) -> np.ndarray:
         """The lanes that took all steps, or ended before."""
