@@ -17,10 +17,10 @@ import optax.contrib
 import pytest
 from flax import nnx
 from flax.training.train_state import TrainState
+from jaxopt_edu.train import Training
 
 from jaxopt_edu import data, losses, models
 from jaxopt_edu.core import chain, told
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
 from jaxopt_edu.interop import from_optax, to_optax
 from jaxopt_edu.names import hyperparameters, replace

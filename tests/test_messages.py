@@ -308,7 +308,7 @@ def test_other_calls_say_what_they_want(call, message, tmp_path, monkeypatch):
         (lambda: jo.data.k_fold(np.ones((9, 2)), 3), "data = ndarray: wanted a Data"),
         (lambda: jo.functions.find(3), "unknown function 3"),
         (lambda: jo.fit([TRAINING], 2), "list is no jo.Experiment.*fit takes one, sweep several"),
-        (lambda: jo.hypergradient([TRAINING], 2), "list is no jo.Experiment.* takes one, sweep several"),
+        (lambda: jo.hypergradient([TRAINING], 2), "list is no jo.Exp.* takes one, sweep several"),
         (lambda: jo.race("booth", 3), "optimizers = 3: wanted a list of names, or a dict"),
         (lambda: jo.load_study(3), "directory = 3: wanted the name of one"),
         (lambda: jo.rank_features(3), "run = int: wanted a Run"),

@@ -258,7 +258,12 @@ def test_all_that_a_step_consists_of_is_there_in_parts():
         ),
         (WITH_PRIOR, {"batches": []}, ValueError, "regularizer = Prior.*nobody knows"),
         (PRIVATE, {"accumulate": 2}, TypeError, "InParts: of = Private, which chooses"),
-        (PRIVATE, {"batches": []}, TypeError, "batches: estimator = Private.* chooses its examples"),
+        (
+            PRIVATE,
+            {"batches": []},
+            TypeError,
+            "batches: estimator = Private.* chooses its",
+        ),
     ],
 )
 def test_bad_arguments_are_named(experiment, given, error, message):

@@ -5,10 +5,10 @@ import io
 
 import numpy as np
 import pytest
+from jaxopt_edu.train import Training
 from studies import made_up
 
 from jaxopt_edu import data, losses, plot
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import sgd

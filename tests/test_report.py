@@ -11,7 +11,7 @@ import pytest
 from studies import halved, made_up
 
 from jaxopt_edu import data, losses
-from jaxopt_edu.experiment import Training
+from jaxopt_edu.train import Training
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import adam, sgd
 from jaxopt_edu.report import report_html
