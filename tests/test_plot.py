@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 import pytest
-from jaxopt_edu.train import Training
 from studies import made_up
 
 from jaxopt_edu import data, losses, plot
@@ -15,6 +14,7 @@ from jaxopt_edu.optimizers import sgd
 from jaxopt_edu.plot.figure import png, score_range, spread_in_logs
 from jaxopt_edu.space import log_uniform
 from jaxopt_edu.sweep import sweep
+from jaxopt_edu.train import Training
 
 SHAPES = {
     "usual": dict(n=40, dead=(3, 7)),
