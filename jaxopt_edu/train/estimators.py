@@ -165,7 +165,7 @@ class InParts(Around):
         if f.training.stateful and f.batch.rows % self.parts:
             raise ValueError(
                 f"InParts: parts = {self.parts}: {f.batch.rows} rows want padding, which a model "
-                f"with a state would count, {show(f.training.model)}: wanted a divisor"
+                f"with a state would count, {type(f.training.model).__name__}: wanted a divisor"
             )
         batch = f.batch.weighted().padded(self.parts)
 
