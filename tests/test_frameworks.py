@@ -220,7 +220,8 @@ def test_learning_rates_are_swept(name, tmp_path):
     close(ready(loaded.rerun(study.order[0])), ready(best), 0)
 
 
-@pytest.mark.parametrize("name", ["equinox", slow("haiku")])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["equinox", "haiku"])
 def test_dropout_is_swept_as_a_number(name):
     space = training(WITH_DROPOUT[name](jo.uniform(0.0, 0.5)))
     study = jo.sweep(space, trials=3, steps=STEPS, tile=4, progress=False)

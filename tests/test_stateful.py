@@ -75,8 +75,6 @@ def test_a_trial_of_a_sweep_is_its_fit(study):
         again = study.rerun(trial, repeat=1)
         close(ready(again), ready(alone), 1e-5)
         assert again.state.model_state["passes"] == 8
-    checked = study.rerun(0, debug=True)
-    close(ready(checked), ready(study.rerun(0)), 1e-5)
     assert np.isfinite(study.confirm(2, seeds=2).columns["validation_loss"]).all()
 
 
@@ -132,7 +130,6 @@ def test_folds_have_states_of_their_own():
     assert not np.allclose(first, second)
     with pytest.raises(ValueError, match=r"model = Normed.* mixes examples.*wants a batch_size"):
         jo.cross_validate(training(batch_size=None), folds=5, steps=2)  # 48 rows
-    assert jo.cross_validate(training(), folds=3, steps=2).scores["loss"].shape == (3,)
 
 
 def test_the_hypergradient_goes_through_the_statistics(run):
@@ -325,7 +322,10 @@ def test_what_trains_models_trains_these():
 
 
 @pytest.mark.slow
-def test_gradients_search_the_numbers_of_these_models():
+def test_more_that_trains_these_models(study):
+    checked = study.rerun(0, debug=True)
+    close(ready(checked), ready(study.rerun(0)), 1e-5)
+    assert jo.cross_validate(training(), folds=3, steps=2).scores["loss"].shape == (3,)
     tuned = jo.tune(SPACE, 4, updates=2, starts=2, progress=False)
     assert np.isfinite(tuned.best_score)
     study = jo.sweep(
