@@ -33,7 +33,7 @@ def check_federated(estimator: Any, training: Any) -> None:
         raise ValueError("regularizer: wanted a penalty, not a proximal or decoupled step")
     if training.batch_size is not None or training.balanced:
         raise ValueError(
-            "batch_size, balanced: clients draw their own batches: wanted batch_size of Federated"
+            "batch_size, balanced: clients draw their own batches: wanted them in Federated"
         )
     if training.augment is not None:
         raise ValueError("augment: clients train on their examples as they are")
