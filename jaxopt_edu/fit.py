@@ -33,6 +33,7 @@ from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.status import Status
 from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
+from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.value import check_seed
 
 
@@ -213,7 +214,7 @@ class Course:
         data, placement = experiment.data, self.tile.form.placement
         return Feed(
             source, placement, experiment.estimator.multiple, data.train, self.settings.stops,
-            ahead, position, data.n_classes,
+            ahead, position, data.n_classes, not mixes_rows(experiment),
         )  # fmt: skip
 
     def _where(self, files: Store | None) -> str:

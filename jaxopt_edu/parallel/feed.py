@@ -21,8 +21,8 @@ class Feed:
     In a job of several processes each brings its share of every batch. All shares have the rows
     of the first one, in every process; where a later one has fewer, rows of weight 0 are added.
     multiple: of which there are to be rows on each device. like: a part of the data, which says
-    what rows look like. ahead: how many batches may wait.
-    stops: the steps after which the stream's state is needed. position: where to go on.
+    what rows look like. ahead: how many batches may wait. stops: the steps after which the
+    stream's state is needed. position: where to go on. padded: whether rows may be added.
 
     Errors, from `next`: whatever the iterable raises, with a note that says at which batch; those
         of `Source`; ValueError or TypeError for a batch that is not like the others.
@@ -38,6 +38,7 @@ class Feed:
         ahead: int,
         position: Position,
         classes: int | None = None,
+        padded: bool = True,
     ):
         self.position = position
         self._source, self._placement, self._like = source, placement, like
@@ -45,7 +46,7 @@ class Feed:
         self._stops, self._rows = frozenset(stops), position.rows
         self._queue: queue.Queue = queue.Queue(maxsize=ahead)
         self._closed, self._classes = threading.Event(), classes
-        self._checked = False
+        self._checked, self._padded = False, padded
         self._x64 = jax.enable_x64.value  # JAX keeps it for each thread
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -95,6 +96,11 @@ class Feed:
         if n > self._rows:
             raise ValueError(f"batches: one of {n} rows after one of {self._rows}")
         rows = self._rows + -self._rows % self._multiple
+        if n < rows and not self._padded:
+            raise ValueError(
+                f"batches: one of {n} rows, where all are to have {rows}: the model mixes "
+                "examples, as BatchNorm does, so that padding would be mixed in"
+            )
         weights = (np.arange(rows) < n).astype(jax.dtypes.canonicalize_dtype(float))
         batch = Batch(*map(self._on_devices, (_stretched(x, rows), _stretched(y, rows), weights)))
         count = self._source.count

@@ -24,6 +24,7 @@ from jaxopt_edu.sweep.rungs import Copy, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import Store
 from jaxopt_edu.tiles import Settings, Structure, Tile
+from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.widths import program_memory, tile_width
 
 
@@ -89,9 +90,10 @@ class Course:
         estimators = [batch.template.estimator for batch in batches]
         multiple = math.lcm(*(estimator.multiple for estimator in estimators))
         data = batches[0].template.data
+        padded = not any(mixes_rows(batch.template) for batch in batches)
         return Feed(
             Source(self.batches_of), self.placement, multiple, data.train, self.settings.stops,
-            self.prefetch, self.position, data.n_classes,
+            self.prefetch, self.position, data.n_classes, padded,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------ a round
