@@ -31,12 +31,16 @@ class Renamed:
         major, minor, *_ = self.since.split(".")
         return f"{major}.{int(minor) + 1}.0"
 
-    def warn(self) -> None:
-        """A DeprecationWarning at the line, outside this package, that uses the old name."""
+    def warn(self, rest: str = "") -> None:
+        """A DeprecationWarning at the line, outside this package, that uses the old name.
+
+        rest: what follows both names, as `.learning_rate` follows that of an optimizer.
+        """
         frame = sys._getframe(1)
         while str(frame.f_globals.get("__name__")).split(".")[0] in INNER and frame.f_back:
             frame = frame.f_back
-        said = f"{self.old} is called {self.new} now; the old name goes away in {self.gone}"
+        both = f"{self.old}{rest} is called {self.new}{rest} now"
+        said = f"{both}; the old name goes away in {self.gone}"
         names = frame.f_globals
         place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__")
         seen = names.setdefault("__warningregistry__", {})
@@ -78,6 +82,21 @@ def renamed_argument(old: str, new: str, since: str) -> Callable[[Callable[P, T]
             return call(*args, **arguments)
 
         return under_both_names
+
+    return decorate
+
+
+def gone_argument(old: str, instead: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorates a function that has lost an argument: TypeError that says what to do instead."""
+
+    def decorate(call: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(call)
+        def without(*args: P.args, **arguments: P.kwargs) -> T:
+            if old in arguments:
+                raise TypeError(instead)
+            return call(*args, **arguments)
+
+        return without
 
     return decorate
 
