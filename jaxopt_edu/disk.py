@@ -37,7 +37,8 @@ class Asked:
 
     kind: of the store, in messages. format: the one that is written; older: those that can still
     be read. others: what a store may hold before it holds this file. instead: what to do with a
-    store that is not gone on with. converted: (asked, format) -> what was asked, of an older format as one of today.
+    store that is not gone on with. converted: (asked, format) -> what was asked, of an older
+    format as one of today.
     """
 
     kind: str
@@ -61,7 +62,8 @@ class Asked:
         with readable(path):
             found = from_json(path.read_text())
             version, found["asked"] = found["format"], dict(found["asked"])
-        check_format(path, version, (*self.older, self.format))
+        instead = "" if self.older else self.instead
+        check_format(path, version, (*self.older, self.format), instead)
         return found
 
     def check(
@@ -170,13 +172,13 @@ def _make(directory: Path) -> None:
         raise type(error)(error.errno, why) from error
 
 
-def check_format(path: Path, version: Any, known: tuple[int, ...]) -> None:
-    """ValueError unless this version reads that format."""
+def check_format(path: Path, version: Any, known: tuple[int, ...], instead: str = "") -> None:
+    """ValueError unless this version reads that format; instead: what to do then."""
     if version not in known:
         last = f"this version reads {max(known)}"
         if len(known) > 1:
             last = f"this version reads {', '.join(map(str, known[:-1]))} and {known[-1]}"
-        raise ValueError(f"{path} has format {version}: {last}")
+        raise ValueError(f"{path} has format {version}: {last}{instead and '; '}{instead}")
 
 
 def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:

@@ -14,7 +14,6 @@ is gone on with in the format of this version only.
 trials.csv, pictures and pages have none: nothing reads them.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from jaxopt_edu.disk import check_format

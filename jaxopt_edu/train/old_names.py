@@ -32,9 +32,7 @@ RENAMED = {
     for old, new in moved.items()
     if old != "optimizer"
 }
-NO_NORM = (
-    "track_gradient_norm is gone: tol= ends a training where the norm of its gradient is at most tol"
-)
+NO_NORM = "track_gradient_norm is gone: tol= ends a training at that norm of its gradient"
 
 
 def new_name(training: Any, name: str) -> str:
