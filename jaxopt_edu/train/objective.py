@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,6 @@ from jaxopt_edu import tree
 from jaxopt_edu.augment import losses_of
 from jaxopt_edu.placement import shares, split_rows
 from jaxopt_edu.shapes import weighted_mean
-
-if TYPE_CHECKING:
-    from jaxopt_edu.train.training import Training
 
 __all__ = ["Batch", "Estimate", "Objective", "mean_loss"]
 
@@ -66,6 +63,15 @@ class Estimate(NamedTuple):
     seen: Array | None = None
 
 
+class Trained(Protocol):
+    """What an objective asks of the training whose it is."""
+
+    @property
+    def loss(self) -> Any: ...
+    def penalty(self, params: Any) -> Any: ...
+    def predict(self, params: Any, model_state: Any, x: Any, key: Any = None) -> Any: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """f(p) = mean loss of a batch + penalty(p), where a step begins.
@@ -73,7 +79,7 @@ class Objective:
     t, key: of the step. dropout_key: of the masks of this batch.
     """
 
-    training: "Training"
+    training: Trained
     model_state: Any
     batch: Any
     t: Array
