@@ -82,8 +82,9 @@ class Axis:
 
 def column_of(study: Study, name: str | None) -> str | None:
     """The swept name that a user means, who may know it by the name that it had before."""
-    known = name is None or study.space is None or not isinstance(name, str)
-    return name if known else name_of_today(study.space, name)
+    if study.space is None or not isinstance(name, str):
+        return name
+    return name_of_today(study.space, name)
 
 
 def axis_of(study: Study, name: str, argument: str = "x") -> Axis:

@@ -39,7 +39,7 @@ def newer_results(
             "template": newer_experiment(template, version),
             "labels": {newer_name(template, name): x for name, x in told["labels"].items()},
         }
-    trials = {}
+    trials: dict[int, Any] = {}
     out = {}
     for full, x in arrays.items():
         kind, _, rest = full.partition("/")
