@@ -1,5 +1,6 @@
 """Files of version 0.1 with private and federated trainings are those of trainings of today."""
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu import plot
 from jaxopt_edu.cli import main
 from jaxopt_edu.disk import from_text_array, read_arrays
 from jaxopt_edu.formats import name_in_file, newer_experiment, newer_name, newer_places
@@ -119,6 +121,18 @@ def test_what_was_confirmed_and_saved_is_read(name, tmp_path, capsys):
     assert set(told["best"]["hyperparameters"]) <= set(SWEPT[name])
     model = jo.load_model(FILES / name / "model.jo")
     assert model.predict(np.zeros((2, 4))).shape == (2,)
+
+
+def test_a_picture_is_drawn_by_names_of_today():
+    study = jo.load_study(FILES / "federated" / "sweep")
+    names = {"x": "optimizer.learning_rate", "y": "estimator.mu"}
+    with pytest.warns(DeprecationWarning, match="^server.learning_rate is called optimizer.learn"):
+        figure = plot.plot_contour(study, **names | {"x": "server.learning_rate"})
+    wanted = plot.plot_contour(dataclasses.replace(study, space=None), **names)
+    assert figure.axes[0].get_xlabel() == wanted.axes[0].get_xlabel() != ""
+    for draw in (plot.plot_contour, plot.plot_divergence):
+        with pytest.raises(ValueError, match="'optimizer.learning_rate' was the clients'"):
+            draw(study, **names)
 
 
 @pytest.mark.parametrize(
