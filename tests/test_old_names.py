@@ -153,3 +153,10 @@ def test_the_norm_of_the_gradient_is_no_part_of_the_state():
     assert "estimator" in inspect.signature(jo.Training).parameters
     with pytest.raises(TypeError, match="positional arguments"):  # the eighth was that
         jo.Training(*PARTS.values(), jo.sgd(0.1), None, None, None, True)
+
+
+@pytest.mark.parametrize("name", ["gradient", "take_step", "dropout_key"])
+def test_a_class_that_overrides_what_nothing_calls_is_refused(name):
+    with pytest.raises(TypeError, match=rf"Mine.{name}: a Training has no {name} since 0.2.0"):
+        type("Mine", (jo.Training,), {name: lambda self: None})
+    assert issubclass(type("Mine", (jo.Training,), {"penalty": lambda self, p: 0.0}), jo.Training)

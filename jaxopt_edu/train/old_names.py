@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxopt_edu.deprecated import renamed
 
-__all__ = ["MOVED", "new_name", "old_attribute"]
+__all__ = ["MOVED", "NO_NORM", "new_name", "old_attribute", "refuse_gone_methods"]
 
 SINCE = "0.2.0"
 MOVED = {  # by the class of 0.1
@@ -33,6 +33,8 @@ RENAMED = {
     if old != "optimizer"
 }
 NO_NORM = "track_gradient_norm is gone: tol= ends a training at that norm of its gradient"
+
+GONE = ("gradient", "take_step", "dropout_key")  # methods of Training that classes could override
 
 
 def new_name(training: Any, name: str) -> str:
@@ -73,3 +75,14 @@ def old_attribute(training: Any, name: str) -> Any:
     for part in moved[name].split("."):
         training = getattr(training, part)
     return training
+
+
+def refuse_gone_methods(kind: type) -> None:
+    """TypeError where a class of a user's own overrides a method that nothing calls any more."""
+    for name in GONE:
+        if name in vars(kind):
+            raise TypeError(
+                f"{kind.__name__}.{name}: a Training has no {name} since {SINCE}, so that nothing "
+                "would call it: wanted an estimator of your own (jo.Estimator), or learn(state, "
+                "batch, t, key)"
+            )

@@ -21,7 +21,7 @@ from jaxopt_edu.train.checking import check_training
 from jaxopt_edu.train.estimators import Plain
 from jaxopt_edu.train.experiment import Experiment, Step
 from jaxopt_edu.train.objective import Batch, Objective, mean_loss
-from jaxopt_edu.train.old_names import NO_NORM, new_name, old_attribute
+from jaxopt_edu.train.old_names import NO_NORM, new_name, old_attribute, refuse_gone_methods
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import number, pytree, show, static
 
@@ -106,6 +106,10 @@ class Training(Experiment):
     def __post_init__(self):
         check_fields(self)
         resolve_parts(self)
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        refuse_gone_methods(cls)
 
     def new_name(self, name: str) -> str:
         """The name of today of a part that has had another one: see `jo.replace`."""
