@@ -18,7 +18,15 @@ from jaxopt_edu.formats import name_in_file, newer_experiment, newer_name, newer
 FIXTURES = Path(__file__).parent / "fixtures"
 FILES = FIXTURES / "renamed"
 sys.path.append(str(FIXTURES))
-from make_renamed import FEDERATED, PLAIN, POPULATION, PRIVATE, SWEEP  # noqa: E402
+from make_renamed import (  # noqa: E402
+    CHOICES,
+    FEDERATED,
+    PLAIN,
+    POPULATION,
+    PRIVATE,
+    SEVERAL,
+    SWEEP,
+)
 
 SPACES = {"private": PRIVATE, "federated": FEDERATED}
 SWEPT = {
@@ -87,6 +95,30 @@ def test_rates_of_clients_and_server_are_told_apart():
     assert [m.numbers["optimizer.learning_rate"] for _, m in study.moves] == [
         numbers["server.learning_rate"] for *_, numbers, _ in old
     ]
+
+
+def test_structures_are_found_by_their_choices():
+    store = FILES / "choices" / "sweep"
+    study, given = jo.load_study(store), jo.load_study(store, space=CHOICES)
+    assert study.swept == ("estimator.local", "optimizer", "optimizer.learning_rate")
+    columns = {name: study.columns[name].tolist() for name in ("estimator.local", "optimizer")}
+    pairs = list(zip(*columns.values(), strict=True))
+    assert {("sgd", "adam"), ("adam", "sgd")} < set(pairs)  # which change their places
+    for trial, (local, server) in enumerate(pairs):
+        experiment = study.experiment(trial)
+        assert experiment == given.experiment(trial)
+        assert type(experiment.estimator.local).__name__.lower() == local
+        assert type(experiment.optimizer).__name__.lower() == server
+
+
+def test_a_list_of_experiments_of_several_classes():
+    store = FILES / "several" / "sweep"
+    study, given = jo.load_study(store), jo.load_study(store, space=SEVERAL)
+    assert [study.experiment(i) for i in range(3)] == SEVERAL
+    assert [given.experiment(i) for i in range(3)] == SEVERAL
+    names = ("optimizer", "estimator.max_norm", "estimator.noise_multiplier")
+    assert study.swept == names
+    assert [study.hyperparameters(i).get(names[2]) for i in range(3)] == [None, 1.0, 2.0]
 
 
 def check_again(study, trial):

@@ -37,7 +37,11 @@ def newer_results(
         places[place] = template
         structures[place] = told | {
             "template": newer_experiment(template, version),
-            "labels": {newer_name(template, name): x for name, x in told["labels"].items()},
+            "labels": {
+                newer_name(template, name): x
+                for name, x in told["labels"].items()
+                if x is not None or "." in name or name in template  # else another structure's
+            },
         }
     trials: dict[int, Any] = {}
     out = {}
