@@ -12,7 +12,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu import plot
 from jaxopt_edu.cli import main
-from jaxopt_edu.disk import from_text_array, read_arrays
+from jaxopt_edu.disk import from_text_array, read_arrays, write_arrays
 from jaxopt_edu.formats import name_in_file, newer_experiment, newer_name, newer_places
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -95,6 +95,18 @@ def test_rates_of_clients_and_server_are_told_apart():
     assert [m.numbers["optimizer.learning_rate"] for _, m in study.moves] == [
         numbers["server.learning_rate"] for *_, numbers, _ in old
     ]
+
+
+def test_why_a_trial_ended_has_the_numbers_it_had(tmp_path):
+    store = shutil.copytree(FILES / "private" / "sweep", tmp_path / "sweep")
+    arrays = read_arrays(store / "results.npz")
+    arrays["record/reasons"][:, 0] = [1, 2, 3]
+    write_arrays(store / "results.npz", arrays)
+    study = jo.load_study(store)
+    assert study.columns["status"].tolist() == ["diverged"] * 3
+    assert study.columns["reason"].tolist() == [
+        "loss is not finite", "state is not finite", "loss above diverge_above"
+    ]  # fmt: skip
 
 
 def test_structures_are_found_by_their_choices():
