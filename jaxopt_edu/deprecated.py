@@ -86,17 +86,21 @@ def renamed_argument(old: str, new: str, since: str) -> Callable[[Callable[P, T]
     return decorate
 
 
-def gone_argument(old: str, instead: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorates a function that has lost an argument: TypeError that says what to do instead."""
+def gone_arguments(instead: dict[str, str]) -> Callable[[type[T]], type[T]]:
+    """Decorates a class that has lost arguments: TypeError that says what to do instead."""
 
-    def decorate(call: Callable[P, T]) -> Callable[P, T]:
+    def decorate(cls: type[T]) -> type[T]:
+        kind: Any = cls
+        call = kind.__init__
+
         @functools.wraps(call)
-        def without(*args: P.args, **arguments: P.kwargs) -> T:
-            if old in arguments:
-                raise TypeError(instead)
-            return call(*args, **arguments)
+        def without(*args: Any, **arguments: Any) -> None:
+            for old in instead.keys() & arguments.keys():
+                raise TypeError(instead[old])
+            call(*args, **arguments)
 
-        return without
+        kind.__init__ = without
+        return cls
 
     return decorate
 

@@ -106,6 +106,13 @@ def test_a_learning_rate_is_found_by_a_name_of_today():
         found("learning_rate")
 
 
+@pytest.mark.parametrize("name", ["max_norm", "microbatch", "clients", "mu", "server"])
+def test_a_field_that_a_training_had_is_refused_by_dataclasses(name):
+    new = "optimizer" if name == "server" else f"estimator.{name}"
+    with pytest.raises(TypeError, match=f"{name} is called {new} now: .*jo.replace.*{name}=..."):
+        dataclasses.replace(FEDERATED, **{name: 1})
+
+
 # --------------------------------------------------------------------------------- attributes
 
 

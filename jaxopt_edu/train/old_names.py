@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxopt_edu.deprecated import renamed
 
-__all__ = ["MOVED", "NO_NORM", "new_name", "old_attribute", "refuse_gone_methods"]
+__all__ = ["MOVED", "NO_ARGUMENTS", "new_name", "old_attribute", "refuse_gone_methods"]
 
 SINCE = "0.2.0"
 MOVED = {  # by the class of 0.1
@@ -34,6 +34,12 @@ RENAMED = {
 }
 NO_NORM = "track_gradient_norm is gone: tol= ends a training at that norm of its gradient"
 
+NO_ARGUMENTS = {"track_gradient_norm": NO_NORM} | {
+    old: f"{old} is called {name.new} now: dataclasses.replace, as Training, takes the parts of "
+    f"today; jo.replace(training, {old}=...) finds it"
+    for old, name in RENAMED.items()
+    if old != "batch_size"
+}
 GONE = ("gradient", "take_step", "dropout_key")  # methods of Training that classes could override
 
 

@@ -11,7 +11,7 @@ from jaxopt_edu import keys, metrics, scores, tree
 from jaxopt_edu.core import apply_updates, eval_params, told
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.folds import Folds, k_fold
-from jaxopt_edu.deprecated import gone_argument
+from jaxopt_edu.deprecated import gone_arguments
 from jaxopt_edu.ingredients import resolve_parts
 from jaxopt_edu.lengths import residual, step_lengths
 from jaxopt_edu.prior import among
@@ -21,7 +21,7 @@ from jaxopt_edu.train.checking import check_training
 from jaxopt_edu.train.estimators import Plain
 from jaxopt_edu.train.experiment import Experiment, Step
 from jaxopt_edu.train.objective import Batch, Objective, mean_loss
-from jaxopt_edu.train.old_names import NO_NORM, new_name, old_attribute, refuse_gone_methods
+from jaxopt_edu.train.old_names import NO_ARGUMENTS, new_name, old_attribute, refuse_gone_methods
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import number, pytree, show, static
 
@@ -40,6 +40,7 @@ class TrainingState(NamedTuple):
     loss: Array
 
 
+@gone_arguments(NO_ARGUMENTS)
 @pytree
 class Training(Experiment):
     """A model, a loss, an optimizer, a regularizer and data: a whole training as one value.
@@ -312,6 +313,3 @@ class Training(Experiment):
     def _one(self) -> "Training":
         """The training, or that on a fold."""
         return self.fold(0) if isinstance(self.data, Folds) else self
-
-
-Training.__init__ = gone_argument("track_gradient_norm", NO_NORM)(Training.__init__)  # type: ignore[method-assign]
