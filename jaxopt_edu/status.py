@@ -5,7 +5,7 @@ import enum
 import numpy as np
 
 __all__ = [
-    "COMPLETE", "DIVERGED", "FATAL", "FINISHED", "INTERRUPTED", "REASONS", "STOPPED", "Status",
+    "COMPLETE", "DIVERGED", "FATAL", "FINISHED", "INTERRUPTED", "STOPPED", "Status",
     "WORDS", "diverged",
 ]  # fmt: skip
 
@@ -54,9 +54,7 @@ FINISHED, STOPPED = Status.FINISHED.word, Status.STOPPED.word
 INTERRUPTED = Status.INTERRUPTED.word
 COMPLETE = (FINISHED, Status.CONVERGED.word, Status.OUT_OF_PATIENCE.word)  # as far as they go
 
-# By number: the word and the reason of a lane that went all steps, or ended with this status.
-WORDS = np.array([FINISHED, *(one.word for one in Status if one)])
-REASONS = np.array([one.reason for one in Status])
+WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes, by their status
 
 
 def diverged(status: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ def about(course: Any) -> dict[str, Any]:
         "metric": course.record.metric,
         "diverge_above": settings.diverge_above,
         "patience": settings.patience,
+        "why_done": settings.why_done,
         "streamed": course.batches_of is not None,
         "mode": "min" if course.record.sign == 1 else "max",
         "rank_by": course.record.rank_by,

@@ -214,7 +214,7 @@ def _course(
     stops = tuple(study.evaluations.tolist())
     sign = 1 if study.mode == "min" else -1
     settings = Settings(
-        stops, study.split, splits, names, above, study.metric, sign, study.patience
+        stops, study.split, splits, names, above, study.metric, sign, study.patience, lone.why_done
     )
     record = Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by)
     stages = tuple(

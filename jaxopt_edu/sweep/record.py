@@ -14,7 +14,6 @@ from jaxopt_edu.status import (
     DIVERGED,
     FINISHED,
     INTERRUPTED,
-    REASONS,
     STOPPED,
     WORDS,
     Status,
@@ -273,7 +272,8 @@ class Record:
         whole, same = self._whole(first, count).all(1), (status == status[:, :1]).all(1)
         ended = np.where(same, WORDS[status[:, 0]], FINISHED)
         of_dead = np.where(diverged(status), status, 0).max(1)
-        why = REASONS[np.where(dead, of_dead, np.where(same, status[:, 0], 0))]
+        reasons = np.array([self.settings.reason(one) for one in Status])
+        why = reasons[np.where(dead, of_dead, np.where(same, status[:, 0], 0))]
         status = np.select([dead, whole, ~going], [DIVERGED, ended, STOPPED], INTERRUPTED)
         rungs, which = np.unique(steps, return_inverse=True)
         rung = np.array([f"worse than others at step {t}" for t in rungs] or [""])[which]

@@ -30,7 +30,7 @@ from jaxopt_edu.sweep.ranking import check_rule
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.results import as_study
 from jaxopt_edu.sweep.rungs import Rungs
-from jaxopt_edu.sweep.sampling import Batch, Plan, plan, transform_of
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan
 from jaxopt_edu.sweep.settled import settled
 from jaxopt_edu.sweep.setup import asked_of, lane_steps_of, repeats_of, settings_of
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
@@ -100,8 +100,8 @@ def sweep(
     progress: a bar on the error stream; by default on a terminal and in a notebook only.
     tol, patience, mesh, accumulate, batches, prefetch: as in `fit`, for each of the trials, seeds
         and folds: those that have ended are frozen where they ended, or with patience at their best
-        state. All trials see the same batches of a stream, each round of a sampler that learns
-        from its beginning. On a mesh all devices work on each tile.
+        state, whose score ranks then. All trials see the same batches of a stream, from its
+        beginning in each round of a sampler. On a mesh all devices work on each tile.
 
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.
@@ -129,6 +129,8 @@ def sweep(
     check_space(space)
     folds = None if folds is None else as_folds(folds)
     check_rule(rank_by)
+    if patience is not None:
+        rank_by = "last"  # the score of the state that a trial comes to
     metrics, modes = objectives(space, metric, mode, steps)
     asked = asked_of(arguments, modes[0] if isinstance(metric, str) else modes, folds)
     repeats = repeats_of(seed, seeds, folds)
@@ -136,7 +138,7 @@ def sweep(
 
     def start(most: int | None) -> Course:
         planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
-        planned.transform = transform_of(folds, accumulate, tol)
+        planned.as_trained(folds, accumulate, tol)
         for template in planned.templates():
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:
@@ -146,7 +148,10 @@ def sweep(
             planned, steps, metrics, tile, eval_every, diverge_above, judged, folds is not None
         )
         sign = 1 if modes[0] == "min" else -1
-        settings = dataclasses.replace(settings, metric=metrics[0], sign=sign, patience=patience)
+        settings = dataclasses.replace(
+            settings, metric=metrics[0], sign=sign, patience=patience,
+            why_done=planned.templates()[0].why_done,
+        )  # fmt: skip
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
