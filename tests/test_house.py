@@ -174,7 +174,7 @@ def test_everything_public_says_what_it_does():
 
 
 def test_the_optimizer_of_a_training_is_called_in_one_place():
-    """Of a training and of a client's, which is one: race and tune drive optimizers on their own."""
+    """Also of a training that a client makes; race and tune drive optimizers on their own."""
     calls = [
         path.relative_to(ROOT).as_posix()
         for path, _ in modules()
