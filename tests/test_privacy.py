@@ -353,7 +353,7 @@ def test_without_noise_and_clipping_it_is_gradient_descent():
 def after(experiment, steps):
     key = jax.random.key(0)
     start = experiment.init(key)
-    return jax.lax.fori_loop(0, steps, lambda t, state: experiment.step(state, t, key), start)
+    return jax.lax.fori_loop(0, steps, lambda t, state: experiment.step(state, t, key)[0], start)
 
 
 def test_a_step_divides_by_the_expected_batch():
@@ -364,7 +364,7 @@ def test_a_step_divides_by_the_expected_batch():
     def both_ways(experiment):
         state = experiment.init(key)
         p = {"w": state.params["w"] + 0.01, "b": state.params["b"]}
-        new = experiment.step(state._replace(params=p), 5, key)
+        new, _ = experiment.step(state._replace(params=p), 5, key)
         drawn = jax.random.split(jax.random.fold_in(key, 5), 3)[0]
         rows, count = privacy.poisson_sample(drawn, 1078, 64 / 1078)
         x, y = DIGITS.train.take(rows)
@@ -391,7 +391,7 @@ def test_an_empty_batch_steps_along_the_noise_alone():
         model=jo.models.Linear(50), loss=jo.losses.squared_error, data=data, batch_size=1,
         max_norm=0.5, noise_multiplier=3.0,
     )  # fmt: skip
-    step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0)))
+    step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0))[0])
     state = experiment.init(jax.random.key(0))._replace(loss=jnp.float32(123.0))
     new = [step(experiment, state, t) for t in range(20)]
     empty = [s for s in new if s.loss == 123.0]
@@ -407,13 +407,17 @@ def test_one_program_sweeps_noise_clip_and_rate():
         max_norm=jo.log_uniform(0.1, 10.0), noise_multiplier=jo.uniform(0.0, 2.0),
     )  # fmt: skip
     study = jo.sweep(space, trials=3, steps=10, tile=2, progress=False)
-    assert set(study.columns) >= {"max_norm", "noise_multiplier", "optimizer.learning_rate"}
+    names = {"estimator.max_norm", "estimator.noise_multiplier", "optimizer.learning_rate"}
+    assert set(study.columns) >= names
     best = study.best
     again = jo.fit(best, 10, tile=2, progress=False)
     assert again.evaluate("test")["loss"] == study.scores()["test_loss"]
     assert rebuild(describe(best)) == best
     assert best.epsilon(10, delta=1e-4) == privacy.epsilon(
-        noise_multiplier=float(best.noise_multiplier), sample_rate=64 / 1078, steps=10, delta=1e-4
+        noise_multiplier=float(best.estimator.noise_multiplier),
+        sample_rate=64 / 1078,
+        steps=10,
+        delta=1e-4,
     )
 
 
