@@ -200,6 +200,7 @@ class Course:
             if files is not None:
                 position = files.read(self.tile, self.history, source is not None)
                 go_on(self.tile, self.history, self.settings)
+                self.tile.stopped = any(self.tile.status != Status.RUNNING)
             exchange.check_same("the step at which the store goes on", self.tile.t)
             with (
                 watched(lambda: self._where(files)),

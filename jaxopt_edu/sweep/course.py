@@ -181,8 +181,6 @@ class Course:
                 attributes=ranked | means | {k: ends[k] for k in ("steps", "reason")},
             )
 
-    # ------------------------------------------------------------------------------ a stage
-
     def _open(self, batches: list[Batch], start: int) -> None:
         """The tiles of a stage: those at hand, or made, with their lanes if the store has them."""
         if not self.tiles:
