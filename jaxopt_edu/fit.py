@@ -33,7 +33,6 @@ from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.status import Status
 from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
-from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.value import check_seed
 
 
@@ -212,11 +211,8 @@ class Course:
         """The stream where the training is to go on, while entered; None without a stream."""
         if source is None or self.tile.finished(self.settings.steps):
             return contextlib.nullcontext()
-        data, placement = experiment.data, self.tile.form.placement
-        return Feed(
-            source, placement, experiment.estimator.multiple, data.train, self.settings.stops,
-            ahead, position, data.n_classes, not mixes_rows(experiment),
-        )  # fmt: skip
+        placement, stops = self.tile.form.placement, self.settings.stops
+        return Feed(source, placement, [experiment], stops, ahead, position)
 
     def _where(self, files: Store | None) -> str:
         """Where a job was when it ended, and what to do."""

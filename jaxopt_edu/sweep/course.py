@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from jaxopt_edu.sweep.rungs import Copy, stops_of
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import Store
 from jaxopt_edu.tiles import Settings, Structure, Tile
-from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.widths import program_memory, tile_width
 
 
@@ -87,13 +85,9 @@ class Course:
 
     def _fed(self, batches: list[Batch]) -> Feed:
         """The stream where the trials of a round are to go on."""
-        estimators = [batch.template.estimator for batch in batches]
-        multiple = math.lcm(*(estimator.multiple for estimator in estimators))
-        data = batches[0].template.data
-        padded = not any(mixes_rows(batch.template) for batch in batches)
         return Feed(
-            Source(self.batches_of), self.placement, multiple, data.train, self.settings.stops,
-            self.prefetch, self.position, data.n_classes, padded,
+            Source(self.batches_of), self.placement, [batch.template for batch in batches],
+            self.settings.stops, self.prefetch, self.position,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------ a round
