@@ -69,10 +69,11 @@ def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Array, size: int, mo
     differentiated, the loop takes all its turns, and those that are not due do nothing. What a
     chunk reads becomes an argument, `known`, which a function with a rule of its own must have.
     """
+    count = jnp.asarray(count)
     traced, like = jax.make_jaxpr(chunk, return_shape=True)(jnp.int32(0), count)
 
     def add(i, total, count, known):
-        new = jax.core.eval_jaxpr(traced.jaxpr, known, i, count)
+        new = jax.core.eval_jaxpr(traced.jaxpr, known, jnp.asarray(i, jnp.int32), count)
         return tree.add(total, jax.tree.unflatten(jax.tree.structure(like), new))
 
     @jax.custom_jvp
