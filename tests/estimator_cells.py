@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jaxopt_edu as jo
@@ -33,7 +34,7 @@ def data():
 
 with jax.enable_x64(True):
     X, Y = data().train  # in the order that a training has them in
-CLIENTS = jo.federated.Clients.of([np.flatnonzero(OWNERS == k) for k in range(6)])
+CLIENTS = jo.federated.Clients.of([np.flatnonzero(k == OWNERS) for k in range(6)])
 ROUNDS = {
     "clients": CLIENTS, "local": jo.sgd(LOCAL_RATE), "epochs": EPOCHS, "batch_size": LOCAL_BATCH,
     "clients_per_round": 3, "mu": MU,
@@ -63,18 +64,42 @@ SWEPT = {  # the numbers of each estimator, or that of its optimizer where it ha
 }  # fmt: skip
 
 
+WITH_STATE = "model with state"
+
+
+@jo.pytree
+class Centered:
+    """A linear model of how far x is from its running mean, masked by keys that it keeps."""
+
+    stateful = True
+
+    def init(self, key):
+        params = {"b": jnp.zeros(2), "w": jax.random.normal(key, (2, 4))}
+        return params, {"mean": jnp.zeros(4), "seen": 0, "key": key}
+
+    def apply(self, params, state, x, key=None):
+        centered = x - state["mean"]
+        if key is not None:
+            mean = 0.9 * state["mean"] + 0.1 * x.mean(0)
+            own, mask = jax.random.split(state["key"])
+            centered *= jax.random.bernoulli(mask, 0.8, x.shape)
+            state = {"mean": mean, "seen": state["seen"] + 1, "key": own}
+        return centered @ params["w"].T + params["b"], state
+
+
 def training(name, **changes):
     """A training by the name of its estimator, in the floats that JAX computes in."""
     drawn_by_clients = name.startswith("federated")
+    network = jo.models.MLP((4, 3, 2), activation="tanh")
     parts = {
-        "model": jo.models.MLP((4, 3, 2), activation="tanh"),
+        "model": Centered() if name == WITH_STATE else network,
         "loss": jo.losses.softmax_cross_entropy_with_integer_labels,
         "optimizer": jo.sgd(RATE, momentum=MOMENTUM),
         "regularizer": jo.L2(DECAY),
         "data": data(),
         "batch_size": None if drawn_by_clients else BATCH,
     }  # fmt: skip
-    return jo.Training(**parts | changes, estimator=ESTIMATORS[name])
+    return jo.Training(**parts | changes, estimator=ESTIMATORS.get(name, jo.Plain()))
 
 
 def fit(name, experiment=None, **more):
@@ -123,6 +148,15 @@ def cells(column):
     return [name for name in ESTIMATORS if (name, column) not in REFUSED]
 
 
+def is_slow(name, column):
+    """Whether a cell is tested in the second tier: it starts processes, or compiles for long."""
+    if column in ("mesh of 4 and 8", "two processes", "kill and resume"):
+        return True
+    if column == "hypergradient":
+        return name != "plain"
+    return column != "one device" and ("federated" in name or name == "in parts")
+
+
 def test_of(name, column):
     """The test of a cell, as pytest is told it."""
     refused = (name, column) in REFUSED
@@ -161,7 +195,8 @@ def main(out, name):
             found[f"fit over {len(some)}"] = params(fit(name, mesh=mesh))
         study = sweep(name, mesh=None if count > 1 else mesh)  # processes share its tiles
         found["sweep"] = study.columns["validation_loss"]
-    found["fit in float32"] = params(fit(name, mesh=mesh))
+    if count == 1:
+        found["fit in float32"] = params(fit(name, mesh=mesh))
     if jax.process_index() == 0:
         np.savez(out, **found)
 

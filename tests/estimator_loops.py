@@ -133,7 +133,7 @@ def of_clients(private=False):
     chosen, coins, noise = drawn(draw)
 
     def moved(p, t, k):
-        start, rows = p, np.flatnonzero(OWNERS == k)
+        start, rows = p, np.flatnonzero(k == OWNERS)
         for of_epoch in coins[t, k]:
             order = rows[np.argsort(of_epoch[: len(rows)])]
             for first in range(0, len(rows), cells.LOCAL_BATCH):
