@@ -130,9 +130,9 @@ def kill(kind, name, directory):
     script, moments = ROOT / "tests" / "estimator_kills.py", map(str, KILLS[kind])
     done = subprocess.run(
         [sys.executable, script, kind, name, directory, *moments], env=os.environ | TOLD,
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        capture_output=True, text=True,
     )  # fmt: skip
-    assert done.stdout.split() == ["-9"] * len(KILLS[kind]), done.stdout
+    assert done.stdout.split() == ["-9"] * len(KILLS[kind]), done.stdout + done.stderr
 
 
 @each("kill and resume")
@@ -222,7 +222,7 @@ def test_what_cannot_go_together_is_refused(name):
             table.fit(name, training)
     with pytest.raises(TypeError, match=f"InParts: of = {kind}, which chooses"):
         table.fit(name, accumulate=2)
-    curious = table.training(name, optimizer=jo.from_optax(optax.polyak_sgd()), regularizer=None)
+    curious = table.training(name, optimizer=jo.from_optax(optax.polyak_sgd), regularizer=None)
     says = f"optimizer = .* wants to be told value, but {kind} shows it nothing but gradients"
     with pytest.raises(TypeError, match=says):
         table.fit(name, curious)
