@@ -166,6 +166,54 @@ def test_a_sum_over_rows_is_whole_however_large_the_draw():
         assert f(count, chunk) == np.arange(10)[::-1][:count].sum()
 
 
+def test_a_sum_over_rows_has_the_derivatives_of_the_sum_of_all_of_them():
+    x, own = jnp.linspace(1.0, 2.0, 10), jnp.arange(10)
+
+    def by_chunks(c, count):
+        def f(rows, present):
+            return jnp.sum(jnp.where(present, jnp.sin(c * x[rows]), 0))
+
+        return privacy.sum_over(f, own, count, size=4)
+
+    def at_once(c, count):
+        return jnp.sum(jnp.where(own < count, jnp.sin(c * x), 0))
+
+    def slopes(f):
+        """Backwards, forwards, and of a slope: for each number of rows, one of its own lanes."""
+
+        def of(count):
+            slope = jax.grad(f)
+            _, forwards = jax.jvp(lambda c: f(c, count), (0.7,), (1.0,))
+            curve = jax.grad(lambda c: jax.grad(f)(c, count) ** 2)
+            return slope(0.7, count), forwards, curve(0.7)
+
+        return jax.jit(jax.vmap(of))(jnp.arange(11)), of(jnp.int32(7))
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+        slopes(by_chunks), slopes(at_once),
+    )  # fmt: skip
+
+
+def test_a_sum_over_rows_takes_only_the_chunks_that_it_wants():
+    """Also where it is differentiated, as long as the count is one for all lanes."""
+    seen = []
+
+    def f(rows, present, c):
+        jax.debug.callback(lambda rows: seen.append(int(rows[0])), rows)
+        return jnp.sum(jnp.where(present, c * rows, 0.0))
+
+    def total(c):
+        return privacy.sum_over(lambda r, p: f(r, p, c), jnp.arange(100), jnp.int32(7), 5)
+
+    assert jax.jit(jax.vmap(total))(jnp.ones(2)).tolist() == [21.0, 21.0]
+    jax.effects_barrier()
+    assert sorted(set(seen)) == [0, 5]
+    assert jax.jit(jax.vmap(jax.grad(total)))(jnp.ones(2)).tolist() == [21.0, 21.0]
+    jax.effects_barrier()
+    assert sorted(set(seen)) == [0, 5]
+
+
 # ---------------------------------------------------------------------------------- accounting
 
 
