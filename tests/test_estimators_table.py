@@ -94,7 +94,7 @@ def job(tmp_path, capfd, monkeypatch):
         for variable, value in TOLD.items():
             monkeypatch.setenv(variable, value)
         out = tmp_path / "out.npz"
-        code = launch(["--timeout", "100", *options, table.__file__, str(out), name])
+        code = launch(["--timeout", "300", *options, table.__file__, str(out), name])
         assert code == 0, "".join(capfd.readouterr())
         return np.load(out)
 
