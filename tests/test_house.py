@@ -24,7 +24,7 @@ ORDER = [
     "lengths", "regularizers", "prior", "transforms", "optimizers", "models", "data",
     "fingerprint", "edited", "augment", "space", "targets", "measures", "ingredients",
     "experiment", "checks", "programs", "workers", "engine", "widths", "monitor", "progress",
-    "files", "lock", "plainly", "named", "exchange", "disk", "formats", "describe", "archive",
+    "files", "versions", "lock", "plainly", "named", "exchange", "disk", "formats", "describe", "archive",
     "saved", "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
     "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",
     "diagnose", "find", "report", "parse", "options", "cache", "build", "leaderboard",

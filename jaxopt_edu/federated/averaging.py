@@ -157,7 +157,7 @@ class Federated(Estimator):
 
         The loss is NaN where the params are not finite, so that a run does not go on without it.
         """
-        training = f.training
+        training: Any = f.training
         near = Near(training._regularizer, self.mu, p_t)
         alone = dataclasses.replace(
             training, optimizer=self.local, estimator=Plain(), regularizer=near, tol=None

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,28 @@ from jaxopt_edu.augment import losses_of
 from jaxopt_edu.placement import shares, split_rows
 from jaxopt_edu.shapes import weighted_mean
 
-if TYPE_CHECKING:
-    from jaxopt_edu.train.training import Training
+__all__ = ["Batch", "Estimate", "Objective", "Trainable", "mean_loss"]
 
-__all__ = ["Batch", "Estimate", "Objective", "mean_loss"]
+
+class Trainable(Protocol):
+    """What objectives and estimators ask of a training: `Training` answers it."""
+
+    @property
+    def loss(self) -> Any: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def batch_size(self) -> int | None: ...
+    @property
+    def augment(self) -> Any: ...
+    @property
+    def regularizer(self) -> Any: ...
+    @property
+    def stateful(self) -> bool: ...
+    def predict(
+        self, params: Any, model_state: Any, x: Any, key: Array | None = None
+    ) -> tuple[Any, Any]: ...
+    def penalty(self, params: Any) -> Any: ...
 
 
 class Batch(NamedTuple):
@@ -73,7 +91,7 @@ class Objective:
     t, key: of the step. dropout_key: of the masks of this batch.
     """
 
-    training: "Training"
+    training: Trainable
     model_state: Any
     batch: Any
     t: Array
