@@ -94,7 +94,7 @@ class State(NamedTuple):
 
 
 @jo.pytree
-class Pixel:
+class Pixel(jo.Experiment):
     """One training; it stands still as soon as it has escaped."""
 
     optimizer: Any
@@ -114,7 +114,8 @@ class Pixel:
         weights = jax.tree.map(lambda w, u: jnp.where(inside, w + u, w), state.weights, updates)
         left = jnp.clip(1 - jnp.log(ratio + 1e-30) / np.log(ESCAPED), 0, 1)
         recent = state.recent + RECENT * (ratio - state.recent)
-        return State(weights, memory, state.first, recent, state.total + ratio, state.held + left)
+        total, held = state.total + ratio, state.held + left
+        return State(weights, memory, state.first, recent, total, held), jo.Step()
 
     def score(self, state, split):
         return {"loss": state.recent, "total": state.total, "held": state.held}

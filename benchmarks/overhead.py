@@ -25,7 +25,7 @@ NAMES = "abcdefgh"
 
 
 @jo.pytree
-class Nothing:
+class Nothing(jo.Experiment):
     """Eight numbers, and a step that does nothing."""
 
     a: Any
@@ -41,7 +41,7 @@ class Nothing:
         return sum(getattr(self, name) for name in NAMES)
 
     def step(self, state, t, key):
-        return state
+        return state, jo.Step()
 
     def score(self, state, split):
         return {"loss": state}

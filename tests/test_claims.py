@@ -55,7 +55,7 @@ def test_the_picture_is_of_4608_trainings_in_two_programs():
 
 
 @jo.pytree
-class Witness:
+class Witness(jo.Experiment):
     """An experiment that remembers which keys it was given."""
 
     x: float = jo.number()
@@ -66,8 +66,9 @@ class Witness:
 
     def step(self, state, t, key):
         bits = jax.random.key_data(key)
-        return {"x": state["x"] + self.x, "least": jnp.minimum(state["least"], bits),
-                "most": jnp.maximum(state["most"], bits)}  # fmt: skip
+        new = {"x": state["x"] + self.x, "least": jnp.minimum(state["least"], bits),
+               "most": jnp.maximum(state["most"], bits)}  # fmt: skip
+        return new, jo.Step()
 
     def score(self, state, split):
         same = jnp.all(state["least"] == state["most"])

@@ -118,7 +118,7 @@ def test_a_population_takes_the_numbers_that_it_took():
 
 
 @jo.pytree
-class Noisy:
+class Noisy(jo.Experiment):
     """Lands beside where it aims, by its seed."""
 
     aim: float = jo.number()
@@ -127,7 +127,7 @@ class Noisy:
         return 0.1 * jax.random.normal(key)
 
     def step(self, state, t, key):
-        return state + 0.0 * t
+        return state + 0.0 * t, jo.Step()
 
     def score(self, state, split):
         return {"miss": jnp.abs(self.aim + state), "loss": (self.aim + state) ** 2}

@@ -145,8 +145,8 @@ def test_directories_are_new_or_refused(tmp_path):
     assert new_directory(tmp_path, "digits").name == "digits-8"
     (tmp_path / "digits-1" / "trials.csv").write_text("mine")
     with pytest.raises(ValueError, match="holds something already"):
-        check_directory(tmp_path / "digits-1", overwrite=False)
-    check_directory(tmp_path / "digits-1", overwrite=True)
-    check_directory(tmp_path / "digits-2", overwrite=False)
+        check_directory(tmp_path / "digits-1", overwrite=False, name="--out")
+    check_directory(tmp_path / "digits-1", overwrite=True, name="--out")
+    check_directory(tmp_path / "digits-2", overwrite=False, name="--out")
     with pytest.raises(ValueError, match="is a file"):
-        check_directory(tmp_path / "digits-1" / "trials.csv", overwrite=True)
+        check_directory(tmp_path / "digits-1" / "trials.csv", overwrite=True, name="--out")

@@ -60,7 +60,7 @@ def test_what_a_loss_reads_may_change_between_two_calls(run, monkeypatch):
 
 
 @jo.pytree
-class Slope:
+class Slope(jo.Experiment):
     """Goes down a line; what it reads may change."""
 
     rate: float = jo.number(low=0)
@@ -69,7 +69,7 @@ class Slope:
         return jnp.zeros(())
 
     def step(self, state, t, key):
-        return state - self.rate * FACTOR
+        return state - self.rate * FACTOR, jo.Step()
 
     def score(self, state, split):
         return {"loss": state}

@@ -108,6 +108,10 @@ def test_the_first_three_arguments_may_have_any_name():
     assert wants(Plain()) == ()
 
 
+def test_alternatives_that_are_not_chosen_yet_ask_for_nothing():
+    assert wants(jo.one_of(jo.adam(0.1), from_optax(optax.polyak_sgd))) == ()
+
+
 def test_an_unknown_wish_is_an_error():
     @pytree
     class Wrong(TimesValue):

@@ -29,13 +29,13 @@ def averaging(**changes):
 
 @jax.jit
 def one_round(experiment, state, t):
-    return experiment.step(state, t, jax.random.key(7))
+    return experiment.step(state, t, jax.random.key(7))[0]
 
 
 def rounds(experiment, n):
     """The state after n rounds from params of zero."""
     start = jax.tree.map(jnp.float32, ZEROS)
-    state = federated.FedState(start, experiment.server.init(start), jnp.float32(0))
+    state = jo.TrainingState(start, (), experiment.optimizer.init(start), jnp.float32(0))
     for t in range(n):
         state = one_round(experiment, state, t)
     return jax.device_get(state)
@@ -87,9 +87,10 @@ def test_one_local_step_is_centralised_gradient_descent():
     with jax.enable_x64(True):
         ours = averaging(data=jo.data.load("digits", seed=0))
         start = jax.tree.map(jnp.asarray, ZEROS)
-        mine = federated.FedState(start, ours.server.init(start), jnp.asarray(0.0))
-        plain = jo.TrainingState(start, ours.optimizer.init(start), jnp.asarray(0.0), None)
-        centralised = dataclasses.replace(ours.centralised, optimizer=ours.optimizer)
+        local = ours.estimator.local
+        mine = jo.TrainingState(start, (), ours.optimizer.init(start), jnp.asarray(0.0))
+        plain = jo.TrainingState(start, (), local.init(start), jnp.asarray(0.0))
+        centralised = dataclasses.replace(ours, optimizer=local, estimator=jo.Plain())
         for t in range(5):
             mine, plain = one_round(ours, mine, t), one_round(centralised, plain, t)
         assert_close(mine.params, plain.params, 1e-14)
@@ -147,13 +148,12 @@ def test_adam_on_the_server_is_fifteen_lines_of_numpy():
 
 def test_a_part_of_the_clients_is_drawn_each_once():
     experiment = averaging(clients_per_round=5)
-    drawn = jax.jit(lambda key: experiment.draw(key)[0])
+    drawn = jax.jit(lambda key: experiment.estimator.draw(experiment, 0, key).clients)
     chosen = [np.asarray(drawn(jax.random.key(i))) for i in range(40)]
     assert all(len(set(c)) == 5 for c in chosen)
     assert len(set(np.concatenate(chosen).tolist())) == 12
     state = rounds(experiment, 1)
-    first = jax.random.split(jax.random.fold_in(jax.random.key(7), 0), 4)[0]
-    some = [CLIENTS[k] for k in np.asarray(drawn(first))]
+    some = [CLIENTS[k] for k in np.asarray(drawn(jax.random.key(7)))]
     d = mean_update(ZEROS, some, lambda p, k, rows: trained_alone(p, rows, [slice(None)]))
     assert_close(state.params, d, 1e-6)
 
@@ -226,7 +226,8 @@ def test_rates_of_clients_and_server_are_swept_in_one_program():
         mu=jo.uniform(0.0, 1.0),
     )  # fmt: skip
     study = jo.sweep(space, trials=3, steps=5, tile=2, progress=False)
-    assert {"optimizer.learning_rate", "server.learning_rate", "mu"} <= set(study.columns)
+    names = {"optimizer.learning_rate", "estimator.local.learning_rate", "estimator.mu"}
+    assert names <= set(study.columns)
     assert rebuild(describe(study.best)) == study.best
     again = jo.fit(study.best, 5, tile=2, progress=False)
     assert again.evaluate("test")["loss"] == study.scores()["test_loss"]

@@ -238,7 +238,7 @@ def test_a_store_and_its_best_experiment_come_back_equal(tmp_path):
 
 
 @jo.pytree
-class Fall:
+class Fall(jo.Experiment):
     """Gradient descent on a parabola of the user's own."""
 
     data: Any
@@ -250,7 +250,7 @@ class Fall:
         return jnp.ones(2)
 
     def step(self, w, t, key):
-        return w - self.learning_rate * self.bend(w)
+        return w - self.learning_rate * self.bend(w), jo.Step()
 
     def score(self, w, split):
         return {"loss": jnp.sum(w**2)}

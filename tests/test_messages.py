@@ -58,7 +58,7 @@ class Normed(nnx.Module):
 
 
 @jo.pytree
-class Named:
+class Named(jo.Experiment):
     """An experiment with a name, which is no number."""
 
     name: str
@@ -68,10 +68,19 @@ class Named:
         return jnp.zeros(3)
 
     def step(self, state, t, key):
-        return state + self.size
+        return state + self.size, jo.Step()
 
     def score(self, state, split):
         return {"loss": jnp.sum(state)}
+
+
+def watchful():
+    """An optimizer that wants what nobody tells."""
+
+    def update(updates, state, params=None, *, weather, **extra):
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(optax.identity().init, update)
 
 
 def normed():
@@ -114,7 +123,7 @@ def test_alternatives_private_and_federated_parts_have_names_too():
         model=TRAINING.model, loss="l2_loss", data=IRIS, optimizer="sgd", server="adam",
         clients=jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
     )  # fmt: skip
-    assert federated.loss is jo.losses.l2_loss and type(federated.server).__name__ == "Adam"
+    assert federated.loss is jo.losses.l2_loss and type(federated.optimizer).__name__ == "Adam"
     again = jax.tree.map(lambda x: x, federated)
     assert again == federated
 
@@ -159,7 +168,7 @@ def test_unknown_names_are_refused_with_the_nearest(changes, message):
         ({"optimizer": optax.adam}, r"optimizer = adam makes optimizers|wanted an optimizer"),
         ({"optimizer": 1e-3}, r"optimizer = 0.001: wanted an optimizer, such as jo.adam\(1e-3\)"),
         ({"optimizer": None}, "optimizer = None: wanted an optimizer"),
-        ({"optimizer": jo.from_optax(optax.lbfgs)}, "optax.lbfgs: its update wants .*'value_fn'"),
+        ({"optimizer": jo.from_optax(watchful)}, "watchful: .*'weather'; a `Training` tells value"),
         ({"loss": jo.metrics.accuracy}, "loss = accuracy is a metric: wanted a loss"),
         (
             {"loss": lambda p, y: p.mean()},
@@ -210,17 +219,19 @@ def test_parts_that_are_none_are_named(changes, message):
 
 
 def test_optax_is_named_wherever_it_stands():
-    federated = jo.federated.fed_avg(
-        model=TRAINING.model, loss=TRAINING.loss, data=IRIS, optimizer=jo.sgd(0.1),
-        server=optax.adam(1e-2),
-        clients=jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
-    )  # fmt: skip
+    parts = {
+        "model": TRAINING.model, "loss": TRAINING.loss, "data": IRIS, "optimizer": jo.sgd(0.1),
+        "clients": jo.federated.dirichlet_split(IRIS.train.y, 3, alpha=1.0),
+    }  # fmt: skip
+    local = jo.Federated(parts["clients"], optax.sgd(0.1))
     private = jo.privacy.PrivateTraining(
         TRAINING.model, TRAINING.loss, optax.sgd(0.1), IRIS, max_norm=1.0, noise_multiplier=1.0
     )
     several = jo.replace(TRAINING, optimizer=jo.one_of(jo.adam(1e-2), optax.adam(1e-2)))
     for call, name in (
-        (lambda: jo.fit(federated, 2), "server"),
+        (lambda: jo.federated.fed_avg(**parts, server=optax.adam(1e-2)), "server"),
+        (lambda: jo.federated.fed_avg(**parts | {"optimizer": optax.adam(1e-2)}), "optimizer"),
+        (lambda: jo.fit(dataclasses.replace(TRAINING, estimator=local), 2), "local"),
         (lambda: jo.fit(private, 2), "optimizer"),
         (lambda: jo.sweep(several, 2, steps=2), "optimizer"),
         (lambda: jo.sweep([TRAINING, dataclasses.replace(TRAINING, optimizer=optax.sgd(0.1))],

@@ -19,6 +19,7 @@ from transform_cases import close
 import jaxopt_edu as jo
 from jaxopt_edu.core import needs, told, wants
 from jaxopt_edu.interop import from_optax, inward
+from jaxopt_edu.interop.signatures import Asked
 
 pytestmark = [
     pytest.mark.usefixtures("compiled_quickly"),
@@ -249,6 +250,45 @@ def test_what_is_wanted_is_found_inside(name):
     assert wants(optimizer) == needs(optimizer) == ("value",)
     read, _ = jax.eval_shape(functools.partial(train, optimizer, steps=2))
     assert read["w"].shape == (3,)
+
+
+def test_functions_of_all_kinds_are_looked_into():
+    """A mask of two leaves lets no small array do: here names alone count."""
+
+    def hands_on(inner, updates, state, params=None, **extra):
+        return inner(updates, state, params, **extra)
+
+    def make():
+        tx = optax.masked(optax.polyak_sgd(), {"w": True, "b": True})
+        largest = functools.partial(max, 1)
+
+        def update(updates, state, params=None, **extra):
+            return functools.partial(hands_on, tx.update)(updates, state, params, **extra)
+
+        def with_others(updates, state, params=None, **extra):
+            return (update if largest(2) == 2 else unset)(updates, state, params, **extra)
+
+        made = optax.GradientTransformationExtraArgs(tx.init, functools.partial(with_others))
+        if made is None:
+            unset = update
+        return made
+
+    assert wants(from_optax(make)) == needs(from_optax(make)) == ("value",)
+    read, _ = jax.eval_shape(functools.partial(train, from_optax(make), steps=2))
+    assert read["w"].shape == (3,)
+
+
+def test_what_is_known_of_optimizers_does_not_grow_for_ever(monkeypatch):
+    monkeypatch.setattr(inward, "_ASKED", dict.fromkeys(range(1001), Asked()))
+    assert wants(from_optax(optax.polyak_sgd)) == ("value",) and len(inward._ASKED) == 1
+
+
+def test_errors_of_an_update_itself_stay_what_they_are():
+    def wrong():
+        return optax.stateless(lambda updates, params: updates + None)
+
+    with pytest.raises(TypeError, match="unsupported operand"):
+        train(from_optax(wrong), steps=1)
 
 
 def test_a_line_search_is_not_told_what_only_others_in_its_chain_want(x64):

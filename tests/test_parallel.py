@@ -244,7 +244,6 @@ def test_all_that_a_step_consists_of_is_there_in_parts():
     ("experiment", "given", "error", "message"),
     [
         (jobs.training(jo.sgd(0.1)), {"mesh": 8}, TypeError, "mesh = 8: wanted a mesh"),
-        (jobs.training(jo.sgd(0.1)), {"mesh": MESH, "tile": 4}, ValueError, "tile = 4: with mesh"),
         (jobs.training(jo.sgd(0.1)), {"accumulate": 0}, ValueError, "accumulate = 0: wanted"),
         (jobs.training(jo.sgd(0.1)), {"accumulate": 1.5}, ValueError, "accumulate = 1.5: wanted"),
         (jobs.training(jo.sgd(0.1)), {"batches": [], "prefetch": 0}, ValueError, "prefetch = 0"),
@@ -258,19 +257,25 @@ def test_all_that_a_step_consists_of_is_there_in_parts():
             "augment = .* mixes",
         ),
         (WITH_PRIOR, {"batches": []}, ValueError, "regularizer = Prior.*nobody knows"),
-        (jobs.training(jo.sgd(0.1)), {"accumulate": 2, "train_curve": True}, ValueError, "train_c"),
-        (PRIVATE, {"mesh": MESH}, TypeError, "mesh: PrivateTraining has a step of its own"),
-        (PRIVATE, {"accumulate": 2}, TypeError, "accumulate: PrivateTraining has a step"),
-        (PRIVATE, {"batches": []}, TypeError, "batches: PrivateTraining has a step of its own"),
+        (PRIVATE, {"accumulate": 2}, TypeError, "InParts: of = Private, which chooses"),
+        (PRIVATE, {"batches": []}, TypeError, "batches: estimator = Private.* chooses its examples"),
     ],
 )
 def test_bad_arguments_are_named(experiment, given, error, message):
     with pytest.raises(error, match=message):
         jo.fit(experiment, 10, **given)
+    with pytest.raises(error, match=message):
+        jo.sweep([experiment], steps=10, **given)
+
+
+@pytest.mark.parametrize("given", [{"mesh": MESH}, {"batches": []}, {"accumulate": 2}])
+def test_a_step_of_its_own_says_not_how_its_examples_are_shared(given):
+    with pytest.raises(TypeError, match=f"{next(iter(given))}: Walk has a step of its own"):
+        jo.fit(Walk(0.1), 10, **given)
 
 
 @jo.pytree
-class Walk:
+class Walk(jo.Experiment):
     """A step of its own: a random walk."""
 
     size: float
@@ -279,7 +284,8 @@ class Walk:
         return jnp.zeros(3)
 
     def step(self, state, t, key):
-        return state + self.size * jax.random.normal(jax.random.fold_in(key, t), state.shape)
+        step = self.size * jax.random.normal(jax.random.fold_in(key, t), state.shape)
+        return state + step, jo.Step()
 
     def score(self, state, split):
         return {"loss": jnp.sum(state)}
@@ -313,16 +319,16 @@ def test_ways_to_end_over_a_mesh_are_those_of_a_fit():
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_run(tmp_path, monkeypatch):
-    from jaxopt_edu.parallel.train import Job
+    from jaxopt_edu import history
 
-    def interrupted(self, way, stop):
-        if way.t >= 30:
+    def interrupted(self, tile):
+        note(self, tile)
+        if tile.t >= 30:
             signal.raise_signal(signal.SIGINT)
-        advance(self, way, stop)
 
-    advance = Job.advance
+    note = history.History.note_tile
     given = {"mesh": MESH, "store": tmp_path, "patience": 50}
-    monkeypatch.setattr(Job, "advance", interrupted)
+    monkeypatch.setattr(history.History, "note_tile", interrupted)
     part = jobs.fit("sgd", **given)
     assert part.status == "interrupted" and 30 < part.steps < 60
     monkeypatch.undo()
@@ -332,7 +338,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_run(tmp_path, monkeypatch):
 def test_a_store_refuses_what_it_does_not_hold(tmp_path):
     jobs.fit("sgd", store=tmp_path / "fit")
     before = {p.name: p.read_bytes() for p in (tmp_path / "fit").iterdir()}
-    with pytest.raises(ValueError, match="holds a fit with other arguments: accumulate was 1, now"):
+    with pytest.raises(ValueError, match="holds a fit with other arguments: experiment.estimator"):
         jobs.fit("sgd", store=tmp_path / "fit", accumulate=2)
     changed = jo.replace(jobs.asked("sgd")[0], **{"optimizer.learning_rate": 0.2})
     with pytest.raises(ValueError, match=r"experiment.optimizer.learning_rate was 0.1, now 0.2"):

@@ -114,16 +114,27 @@ def name_of(line):
     return line.split("(")[0].split(" ")[0]
 
 
+def heir(name, lines):
+    """The line, of a public base, by which a class still has a member; None where it has not."""
+    owner, _, member = name.rpartition(".")
+    bases = lines.get(owner, "").partition(" is a ")[2].split(", ")
+    return next((lines[f"{b}.{member}"] for b in bases if f"{b}.{member}" in lines), None)
+
+
 def difference(old, new):
     """What is gone, changed and added from one list of lines to the other; nothing where equal."""
     before, after = ({name_of(line): line for line in some} for some in (old, new))
-    gone = [f"  {before[name]}" for name in before if name not in after]
+    missing = [name for name in before if name not in after]
+    gone = [f"  {before[name]}" for name in missing if not heir(name, after)]
+    moved = [
+        f"  {before[name]}\n    now {heir(name, after)}" for name in missing if heir(name, after)
+    ]
     changed = [
         f"  {before[name]}\n    now {after[name]}" for name in before
         if name in after and after[name] != before[name]
     ]  # fmt: skip
     added = [f"  {after[name]}" for name in after if name not in before]
-    parts = {"gone:": gone, "changed:": changed, "added:": added}
+    parts = {"gone:": gone, "of a base now:": moved, "changed:": changed, "added:": added}
     return "\n".join("\n".join([head, *body]) for head, body in parts.items() if body)
 
 
@@ -142,6 +153,9 @@ def test_a_difference_says_what_is_gone_changed_and_added():
     told = "gone:\n  jo.a(x)\nchanged:\n  jo.b(x, y=1)\n    now jo.b(x, y=2)\nadded:\n  jo.f"
     assert difference(old, new) == told
     assert difference(old, old) == ""
+    old, new = ["jo.A()", "jo.A.f(x)"], ["jo.A() is a jo.B", "jo.B()", "jo.B.f(x)"]
+    assert "of a base now:\n  jo.A.f(x)\n    now jo.B.f(x)" in difference(old, new)
+    assert "gone" not in difference(old, new) and "gone" in difference(old, new[:2])
 
 
 def test_a_line_is_the_signature():

@@ -364,14 +364,14 @@ def test_apply_is_pure():
 
 
 @jo.pytree
-class Own:
+class Own(jo.Experiment):
     scale: float = 1.0
 
     def init(self, key):
         return jnp.zeros(2)
 
     def step(self, state, t, key):
-        return state
+        return state, jo.Step()
 
     def score(self, state, split):
         return {"loss": jnp.sum(state)}

@@ -142,7 +142,7 @@ def test_folds_are_told_nothing_of_modes():
 
 
 @jo.pytree
-class Valley:
+class Valley(jo.Experiment):
     """Scores that have no name of the library's, and one that says its direction."""
 
     rate: float = jo.number()
@@ -151,7 +151,7 @@ class Valley:
         return jnp.float32(1.0)
 
     def step(self, state, t, key):
-        return state * (1 - self.rate)
+        return state * (1 - self.rate), jo.Step()
 
     def score(self, state, split):
         return {"height": state**2, "reward": -(state**2)}

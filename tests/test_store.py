@@ -46,7 +46,7 @@ def running(*arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["halving", "plain"])
+@pytest.mark.parametrize("kind", ["halving", "plain", "tpe"])
 def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
     store = tmp_path / "store"
     with running(store, kind) as child:
@@ -166,15 +166,15 @@ def test_a_full_disk_is_an_error_that_damages_nothing(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="each process wants its own device")
-def test_two_processes_make_the_same_table(tmp_path):
-    kind = "halving"
+@pytest.mark.parametrize("kind", ["halving", "tpe"])
+def test_two_processes_make_the_same_table(kind, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     out = [tmp_path / f"{i}.npz" for i in (0, 1)]
     with running(port, 0, kind, out[0]) as one, running(port, 1, kind, out[1]) as two:
         assert one.wait(90) == two.wait(90) == 0
-    alone = sweeps.run(kind, steps=200, rungs=sweeps.RUNGS[kind])
+    alone = sweeps.run(kind, steps=200, rungs=sweeps.RUNGS.get(kind))
     for path in out:
         found = np.load(path)
         assert found["processes"] == 2

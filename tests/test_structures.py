@@ -195,7 +195,7 @@ class Weighted:
 
 
 @jo.pytree
-class Decay:
+class Decay(jo.Experiment):
     """Params that are part of the experiment, under names as Flax has them."""
 
     params: object
@@ -206,7 +206,7 @@ class Decay:
         return self.params
 
     def step(self, params, t, key):
-        return jax.tree.map(lambda x: x * (1 - self.rate), params)
+        return jax.tree.map(lambda x: x * (1 - self.rate), params), jo.Step()
 
     def score(self, params, split):
         return {"loss": sum(jnp.sum(x**2) for x in jax.tree.leaves(params))}

@@ -124,7 +124,7 @@ def test_metric_and_mode_rank():
 
 
 @jo.pytree
-class Valley:
+class Valley(jo.Experiment):
     """An experiment without data, a model or a loss: it walks down a valley."""
 
     rate: float
@@ -134,7 +134,7 @@ class Valley:
         return jax.random.normal(key, (2,))
 
     def step(self, state, t, key):
-        return state - self.rate * jax.grad(self.height)(state)
+        return state - self.rate * jax.grad(self.height)(state), jo.Step()
 
     def height(self, x):
         return x[0] ** 2 + self.bend * x[1] ** 2

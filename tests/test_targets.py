@@ -107,8 +107,7 @@ def test_classes_of_a_regression_are_refused_with_the_way_out(metric):
 def test_every_way_to_train_asks_first():
     wrong = training(L.sigmoid_binary_cross_entropy, "three", 1)
     space = dataclasses.replace(wrong, optimizer=jo.sgd(jo.log_uniform(0.1, 1.0)))
-    fields = {f.name: getattr(wrong, f.name) for f in dataclasses.fields(wrong)}
-    private = jo.privacy.PrivateTraining(**fields, max_norm=1.0, noise_multiplier=1.0)
+    private = dataclasses.replace(wrong, estimator=jo.Private(1.0, 1.0))
     clients = jo.federated.Clients.of([[0, 1], [2]])
     federated = jo.federated.fed_avg(
         model=wrong.model, loss=wrong.loss, data=wrong.data, clients=clients, optimizer=jo.sgd(0.1)

@@ -11,7 +11,7 @@ from jax import Array, lax, random
 from jaxopt_edu import keys, tree
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import check_optimizer, optimizer_named
+from jaxopt_edu.ingredients import check_optimizer, is_optax, optimizer_named, refuse_optax
 from jaxopt_edu.optimizers import sgd
 from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
@@ -21,6 +21,8 @@ from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import check_count, number, pytree, static
 
 __all__ = ["Federated", "fed_avg"]
+
+SERVER = sgd(1.0)
 
 
 class Chosen(NamedTuple):
@@ -228,7 +230,7 @@ class Federated(Estimator):
             raise ValueError("regularizer: wanted a penalty, not a proximal or decoupled step")
         if training.batch_size is not None or training.balanced:
             raise ValueError(
-                "batch_size, balanced: clients draw their own batches: wanted Federated(batch_size=)"
+                "batch_size, balanced: clients draw their own batches: wanted them in Federated"
             )
         if training.augment is not None:
             raise ValueError("augment: clients train on their examples as they are")
@@ -269,7 +271,7 @@ def fed_avg(
     data: Any,
     clients: Clients,
     optimizer: Any,
-    server: Any = sgd(1.0),
+    server: Any = SERVER,
     regularizer: Any = None,
     epochs: int = 1,
     batch_size: int | None = None,
@@ -296,6 +298,9 @@ def fed_avg(
     >>> jo.hyperparameters(experiment)
     {'optimizer.learning_rate': 1.0, 'estimator.local.learning_rate': 0.1}
     """
+    for name, given in (("server", server), ("optimizer", optimizer)):
+        if is_optax(given):
+            raise refuse_optax(name)
     estimator = Federated(
         clients, optimizer, epochs, batch_size, clients_per_round, mu, max_norm, noise_multiplier,
         secure, at_a_time,

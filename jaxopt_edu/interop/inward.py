@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.core import KNOWN
+from jaxopt_edu.interop.conds import rebranched
 from jaxopt_edu.interop.objectives import (
     gradient_of,
     objective_at,
@@ -19,7 +20,6 @@ from jaxopt_edu.interop.objectives import (
     strong,
     widened,
 )
-from jaxopt_edu.interop.rebranched import rebranched
 from jaxopt_edu.interop.signatures import MADE_OF, Asked, asked_by, takes_all
 from jaxopt_edu.space import Distribution
 from jaxopt_edu.value import nearest, number, pytree, show, static

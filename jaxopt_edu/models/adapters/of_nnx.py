@@ -128,28 +128,28 @@ class Form(NamedTuple):
 def _form(make: Callable) -> Form:
     """Made once, from shapes alone."""
     nnx = library("flax.nnx", "NNX")
-    kept: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
 
     def trace(key):
         module = make(nnx.Rngs(key))
         if not isinstance(module, nnx.Module):
             raise TypeError(f"make = {show(make)} gives {show(module)[:60]}: wanted an nnx.Module")
         module.train()
-        kept["training"] = nnx.graphdef(module)
+        seen["training"] = nnx.graphdef(module)
         module.eval()
-        kept["evaluation"], state = nnx.split(module)
+        seen["evaluation"], state = nnx.split(module)
         _check_arrays(nnx, module, jax.tree.leaves(state))
-        kept["rows"] = list(_rows(nnx, state))
+        seen["rows"] = list(_rows(nnx, state))
         return state
 
     state = jax.eval_shape(trace, jax.eval_shape(lambda: random.key(0)))
     leaves, structure = jax.tree.flatten(state)
-    paths, kinds = zip(*kept["rows"], strict=True) if leaves else ((), ())
+    paths, kinds = zip(*seen["rows"], strict=True) if leaves else ((), ())
     groups: list[str | None] = ["params" if issubclass(k, nnx.Param) else "state" for k in kinds]
     streams = {nnx.RngKey: "key", nnx.RngCount: "count"}
     told = tuple(next((s for c, s in streams.items() if issubclass(k, c)), None) for k in kinds)
     found = outline(structure, list(paths), leaves, groups)
-    return Form(kept["training"], kept["evaluation"], found, told)
+    return Form(seen["training"], seen["evaluation"], found, told)
 
 
 def _rows(nnx: Any, state: Any) -> Iterator[tuple[tuple, type]]:
