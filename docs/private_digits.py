@@ -29,16 +29,15 @@ def digits(seed: int = 0) -> jo.data.Data:
     return jo.data.from_arrays(*train, validation=validation, test=test, prepare=None)
 
 
-def space(noise: float) -> jo.privacy.PrivateTraining:
+def space(noise: float) -> jo.Training:
     """What is searched: the learning rate and the clipping norm, at a given noise."""
-    return jo.privacy.PrivateTraining(
+    return jo.Training(
         model=jo.models.Linear(64, 10),
         loss=jo.losses.softmax_cross_entropy_with_integer_labels,
         optimizer=jo.sgd(jo.log_uniform(0.03, 10.0), momentum=0.9),
         data=digits(),
         batch_size=BATCH,
-        max_norm=jo.log_uniform(0.03, 3.0),
-        noise_multiplier=noise,
+        estimator=jo.Private(max_norm=jo.log_uniform(0.03, 3.0), noise_multiplier=noise),
     )
 
 
@@ -57,7 +56,7 @@ def row(epsilon: float, trials: int, seeds: int) -> str:
     ]
     accuracy = [scores["accuracy"] for scores in tests]
     pld = best.epsilon(STEPS, DELTA, accountant="pld") if noise else math.inf
-    rate, clip = float(best.optimizer.learning_rate), float(best.max_norm)
+    rate, clip = float(best.optimizer.learning_rate), float(best.estimator.max_norm)
     return (
         f"| {epsilon:g} | {pld:.2f} | {noise:.2f} | {rate:.2g} | {clip:.2g} "
         f"| {np.median(accuracy):.3f} | {min(accuracy):.3f} to {max(accuracy):.3f} |"

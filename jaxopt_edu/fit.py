@@ -113,7 +113,7 @@ def fit(
     stops = evaluations(segment_length(running, steps, eval_every), steps)
     settings = Settings(
         stops, ranking_split(splits), splits, names, diverge_above, metric,
-        1 if mode == "min" else -1, patience,
+        1 if mode == "min" else -1, patience, running.why_done,
     )  # fmt: skip
     structure = Structure(running, tile, placement=Placement.on(mesh), patient=patience is not None)
     numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
@@ -251,12 +251,7 @@ def as_run(
     status = Status(int(tile.status[0]) if len(tile.status) else 0)
     if status == Status.RUNNING:
         status = Status.INTERRUPTED if interrupted else Status.FINISHED
-    reason = status.reason
-    if status == Status.CONVERGED:
-        reason = experiment.why_done
-    if status == Status.OUT_OF_PATIENCE:
-        reason = f"no better {settings.metric} in {settings.patience} evaluations"
     return Run(
-        experiment, first_state(tile), int(tile.steps[0]), status.word, reason,
+        experiment, first_state(tile), int(tile.steps[0]), status.word, settings.reason(status),
         history.columns(settings.names), scores, tile.seed, train or {},
     )  # fmt: skip

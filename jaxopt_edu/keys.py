@@ -16,8 +16,8 @@ from jax import Array, random
 from jax.typing import ArrayLike
 
 __all__ = [
-    "FederatedKeys", "PrivateKeys", "augment", "batch", "dropout", "federated", "optimizer", "order",
-    "private", "weights",
+    "FederatedKeys", "PrivateKeys", "augment", "batch", "dropout", "federated", "optimizer",
+    "order", "private", "weights",
 ]  # fmt: skip
 
 WEIGHTS, ORDER = 0, 1  # of a seed

@@ -4,7 +4,10 @@ import enum
 
 import numpy as np
 
-__all__ = ["DIVERGED", "Status", "diverged"]
+__all__ = [
+    "COMPLETE", "DIVERGED", "FATAL", "FINISHED", "INTERRUPTED", "STOPPED", "Status",
+    "WORDS", "diverged",
+]  # fmt: skip
 
 
 class Status(enum.IntEnum):
@@ -13,29 +16,47 @@ class Status(enum.IntEnum):
     word: what tables show. reason: why, in words.
     """
 
-    word: str
-    reason: str
+    RUNNING = 0
+    LOSS_NOT_FINITE = 1
+    STATE_NOT_FINITE = 2
+    LOSS_ABOVE = 3
+    CONVERGED = 4
+    OUT_OF_PATIENCE = 5
+    FINISHED = 6
+    STOPPED = 7
+    INTERRUPTED = 8
 
-    def __new__(cls, value: int, word: str, reason: str = "") -> "Status":
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.word, member.reason = word, reason
-        return member
+    @property
+    def word(self) -> str:
+        return _TOLD[self][0]
 
-    RUNNING = 0, "running"
-    LOSS_NOT_FINITE = 1, "diverged", "loss is not finite"
-    STATE_NOT_FINITE = 2, "diverged", "state is not finite"
-    LOSS_ABOVE = 3, "diverged", "loss above diverge_above"
-    CONVERGED = 4, "converged", "its step said that it is done"
-    OUT_OF_PATIENCE = 5, "stopped early", "no better score in patience evaluations"
-    FINISHED = 6, "finished"
-    STOPPED = 7, "stopped", "worse than others"
-    INTERRUPTED = 8, "interrupted"
+    @property
+    def reason(self) -> str:
+        return _TOLD[self][1]
 
 
-DIVERGED = (Status.LOSS_NOT_FINITE, Status.STATE_NOT_FINITE, Status.LOSS_ABOVE)
+_TOLD = {
+    Status.RUNNING: ("running", ""),
+    Status.LOSS_NOT_FINITE: ("diverged", "loss is not finite"),
+    Status.STATE_NOT_FINITE: ("diverged", "state is not finite"),
+    Status.LOSS_ABOVE: ("diverged", "loss above diverge_above"),
+    Status.CONVERGED: ("converged", "its step said that it is done"),
+    Status.OUT_OF_PATIENCE: ("stopped early", "no better score in patience evaluations"),
+    Status.FINISHED: ("finished", ""),
+    Status.STOPPED: ("stopped", "worse than others"),
+    Status.INTERRUPTED: ("interrupted", ""),
+}
+FATAL = (Status.LOSS_NOT_FINITE, Status.STATE_NOT_FINITE, Status.LOSS_ABOVE)
+
+# The words of tables: how a trial has ended.
+DIVERGED = Status.LOSS_NOT_FINITE.word
+FINISHED, STOPPED = Status.FINISHED.word, Status.STOPPED.word
+INTERRUPTED = Status.INTERRUPTED.word
+COMPLETE = (FINISHED, Status.CONVERGED.word, Status.OUT_OF_PATIENCE.word)  # as far as they go
+
+WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes, by their status
 
 
 def diverged(status: np.ndarray) -> np.ndarray:
     """Which of the lanes have diverged."""
-    return np.isin(status, DIVERGED)
+    return np.isin(status, FATAL)

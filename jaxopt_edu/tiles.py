@@ -26,6 +26,15 @@ class Settings:
     metric: str = "loss"  # which patience watches
     sign: int = 1  # 1 where less of it is better, -1 where more is
     patience: int | None = None
+    why_done: str = Status.CONVERGED.reason  # of the experiments that are run
+
+    def reason(self, status: Status) -> str:
+        """Why a lane ended, in words."""
+        if status == Status.CONVERGED:
+            return self.why_done
+        if status == Status.OUT_OF_PATIENCE:
+            return f"no better {self.metric} in {self.patience} evaluations"
+        return status.reason
 
     @property
     def steps(self) -> int:

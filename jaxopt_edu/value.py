@@ -210,8 +210,15 @@ def _repr(self: Any) -> str:
             continue
         if f.metadata.get("static") and value == f.default:
             continue
+        if dataclasses.is_dataclass(f.default) and value == f.default and _is_bare(value):
+            continue
         shown.append(f"{f.name}={show(value)}")
     return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _is_bare(x: Any) -> bool:
+    """Whether a value has no numbers."""
+    return not jax.tree.leaves(x)
 
 
 # ------------------------------------------------------------------------------------- recipes

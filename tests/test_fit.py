@@ -158,7 +158,7 @@ def test_hypergradients_pass_through_a_training():
         e = jo.replace(experiment, **numbers)
         key = jax.random.key(0)
         state = e.init(key)
-        state = jax.lax.fori_loop(0, 5, lambda t, s: e.step(s, t, key), state)
+        state = jax.lax.fori_loop(0, 5, lambda t, s: e.step(s, t, key)[0], state)
         return e.score(state, "validation")["loss"]
 
     with jax.enable_x64(True):

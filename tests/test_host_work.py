@@ -397,6 +397,16 @@ def test_what_is_known_of_some_trials_is_a_part_of_what_is_known_of_all():
                 np.testing.assert_array_equal(x, whole[name][first:count])
 
 
+def test_fates_are_those_of_the_ends():
+    made = record(40)
+    made.arrays["going"][::3] = False
+    dead, stopped = made.fates(30)
+    status = made.ends(30)["status"]
+    assert 0 < dead.sum() < 30 > stopped.sum() > 0
+    np.testing.assert_array_equal(dead, status == "diverged")
+    np.testing.assert_array_equal(stopped, status == "stopped")
+
+
 class Hashed(float):
     """A number that counts how often its hash is asked for."""
 

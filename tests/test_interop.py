@@ -20,7 +20,6 @@ from flax.training.train_state import TrainState
 
 from jaxopt_edu import data, losses, models
 from jaxopt_edu.core import chain, told
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
 from jaxopt_edu.interop import from_optax, to_optax
 from jaxopt_edu.names import hyperparameters, replace
@@ -29,6 +28,7 @@ from jaxopt_edu.regularizers import learning_rate_of, weights_only
 from jaxopt_edu.schedules import cosine_decay_schedule
 from jaxopt_edu.space import choice, log_uniform, one_of
 from jaxopt_edu.sweep import sweep
+from jaxopt_edu.train import Training
 
 STEPS = 4
 START = {"w": np.linspace(-1.0, 2.0, 6).reshape(2, 3), "b": np.array([0.5, -1.5, 1.0])}

@@ -258,7 +258,12 @@ def test_all_that_a_step_consists_of_is_there_in_parts():
         ),
         (WITH_PRIOR, {"batches": []}, ValueError, "regularizer = Prior.*nobody knows"),
         (PRIVATE, {"accumulate": 2}, TypeError, "InParts: of = Private, which chooses"),
-        (PRIVATE, {"batches": []}, TypeError, "batches: estimator = Private.* chooses its examples"),
+        (
+            PRIVATE,
+            {"batches": []},
+            TypeError,
+            "batches: estimator = Private.* chooses its",
+        ),
     ],
 )
 def test_bad_arguments_are_named(experiment, given, error, message):
@@ -360,7 +365,7 @@ def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
         jobs.fit("sgd", store=tmp_path)
     if name == "fit.json":
         path.write_text(json.dumps(json.loads(whole) | {"format": 99}))
-        with pytest.raises(ValueError, match="has format 99: this version reads 1, 2 and 3"):
+        with pytest.raises(ValueError, match="has format 99: this version reads 1, 2, 3 and 4"):
             jobs.fit("sgd", store=tmp_path)
 
 

@@ -8,13 +8,13 @@ import pytest
 from studies import made_up
 
 from jaxopt_edu import data, losses, plot
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.fit import fit
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import sgd
 from jaxopt_edu.plot.figure import png, score_range, spread_in_logs
 from jaxopt_edu.space import log_uniform
 from jaxopt_edu.sweep import sweep
+from jaxopt_edu.train import Training
 
 SHAPES = {
     "usual": dict(n=40, dead=(3, 7)),

@@ -11,12 +11,12 @@ import pytest
 from studies import halved, made_up
 
 from jaxopt_edu import data, losses
-from jaxopt_edu.experiment import Training
 from jaxopt_edu.models import Linear
 from jaxopt_edu.optimizers import adam, sgd
 from jaxopt_edu.report import report_html
 from jaxopt_edu.space import log_uniform, one_of
 from jaxopt_edu.sweep import sweep
+from jaxopt_edu.train import Training
 
 VOID = {"meta", "img"}
 STUDIES = {

@@ -291,8 +291,8 @@ def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
         assert jo.sweep(BASE, 8, steps=8).tiles == (1,)
     monkeypatch.setattr(widths, "worker_devices", lambda: jax.local_devices() * 2)
 
-    def exhausted(tiles, settings, until):
-        for tile in run_tiles(tiles, settings, until):
+    def exhausted(tiles, settings, until, feed):
+        for tile in run_tiles(tiles, settings, until, feed=feed):
             if tile.width > 2:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
             yield tile

@@ -64,8 +64,8 @@ def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
 def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, monkeypatch):
     from jaxopt_edu.sweep import course
 
-    def interrupted(tiles, settings, until):
-        for tile in run_tiles(tiles, settings, until):
+    def interrupted(tiles, settings, until, **more):
+        for tile in run_tiles(tiles, settings, until, **more):
             yield tile
             if until >= 0.35 * settings.steps and next(late) == 4:
                 raise KeyboardInterrupt

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import programs
+from jaxopt_edu import lane
 from jaxopt_edu.widths import tile_width
 
 WINE = jo.data.load("wine", seed=0)
@@ -185,7 +185,7 @@ def test_bad_input_is_an_error_before_anything_is_compiled(call, message):
 def test_kinds_that_do_not_fit_are_type_errors():
     with pytest.raises(TypeError, match=r"optimizer.learning_rate = log_uniform.* is not a number"):
         jo.fit(SPACE, 5)
-    with pytest.raises(TypeError, match="has no init"):
+    with pytest.raises(TypeError, match="L2 is no jo.Experiment, which fit wants"):
         jo.fit(jo.L2(1e-4), 5)
     with pytest.raises(TypeError, match="tol: Valley does not track"):
         jo.fit(Valley(0.1), 5, metric="height", tol=1e-3)
@@ -193,12 +193,14 @@ def test_kinds_that_do_not_fit_are_type_errors():
 
 def test_a_walk_in_strides_makes_the_same_steps(monkeypatch):
     spans = [(0, 0), (0, 1), (0, 15), (0, 16), (3, 40), (5, 37), (2, 100)]
-    lane = programs.Lane(jnp.uint32(1), jnp.zeros(()), jnp.int32(0), jnp.int32(0))
+    zero = jnp.zeros(())
+    begun = lane.Lane(jnp.uint32(1), zero, zero, jnp.int32(0), jnp.int32(0))
+
+    def step(state, t):
+        return 31 * state + t.astype(jnp.uint32), jo.Step()
 
     def walk(start, stop):
-        t, end = programs.walk(
-            lambda state, t: 31 * state + t.astype(jnp.uint32), lane, start, stop, 1e4, None
-        )
+        t, end = lane.run_steps(step, begun, start, stop, 1e4)
         return t, end.state
 
     def walks():
@@ -206,7 +208,7 @@ def test_a_walk_in_strides_makes_the_same_steps(monkeypatch):
 
     steps = walks()
     assert [t for t, _ in steps] == [stop for _, stop in spans]
-    monkeypatch.setattr(programs, "host_is_far", lambda: True)
+    monkeypatch.setattr(lane, "loop_syncs_host", lambda: True)
     assert walks() == steps
 
 

@@ -11,18 +11,15 @@ from jax import Array, lax, random
 from jaxopt_edu import keys, tree
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import check_optimizer, is_optax, optimizer_named, refuse_optax
-from jaxopt_edu.optimizers import sgd
+from jaxopt_edu.ingredients import check_optimizer, optimizer_named
 from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
-from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, Training, TrainingState
+from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, TrainingState
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import check_count, number, pytree, static
 
-__all__ = ["Federated", "fed_avg"]
-
-SERVER = sgd(1.0)
+__all__ = ["Federated"]
 
 
 class Chosen(NamedTuple):
@@ -104,12 +101,13 @@ class Federated(Estimator):
         random_keys = keys.federated(f.key, f.t)
 
         def sums(chosen, present):
-            return self._add_up(f, params, *split_rows((chosen, present)), random_keys)
+            return self._add_up(f, params, split_rows((chosen, present)), random_keys)
 
-        total, model_total, weight, loss_sum = sum_over(sums, *f.batch, self._side_by_side())
+        clients, count = f.batch
+        total, model_total, weight, loss_sum = sum_over(sums, clients, count, self._side_by_side())
         some = jnp.where(weight > 0, weight, 1)
         loss = loss_sum / some
-        shared = some
+        shared: Any = some
         if self.max_norm is not None:
             shared = self.clients_per_round or len(self.clients)
             if self.noise_multiplier is not None:
@@ -129,9 +127,10 @@ class Federated(Estimator):
         return self.at_a_time or usual
 
     def _add_up(
-        self, f: Objective, p_t: Any, chosen: Array, present: Array, random_keys: Any
+        self, f: Objective, p_t: Any, drawn: tuple[Array, Array], random_keys: Any
     ) -> tuple[Any, Any, Array, Array]:
         """Sums over some clients: of their weighted updates, weights, and weighted losses."""
+        chosen, present = drawn
         each = jax.vmap(lambda k: random.fold_in(random_keys.local, k))(chosen)
         rows, sizes = self.clients.take(chosen)
         alone = jax.vmap(self._train_alone, in_axes=(None, None, 0, 0, 0))
@@ -263,49 +262,6 @@ class Near:
         """Nothing happens after the update."""
         del params, learning_rate
         return new_params
-
-
-def fed_avg(
-    model: Any,
-    loss: Any,
-    data: Any,
-    clients: Clients,
-    optimizer: Any,
-    server: Any = SERVER,
-    regularizer: Any = None,
-    epochs: int = 1,
-    batch_size: int | None = None,
-    clients_per_round: int | None = None,
-    mu: Any = None,
-    max_norm: Any = None,
-    noise_multiplier: Any = None,
-    secure: Any = None,
-    at_a_time: int | None = None,
-    metrics: Any = None,
-) -> Training:
-    """A `Training` by the optimizer `server` whose estimator is `Federated(clients, optimizer)`.
-
-    The clients' numbers are named estimator.local.*, the server's optimizer.*.
-
-    >>> import jaxopt_edu as jo
-    >>> digits = jo.data.load("digits")
-    >>> experiment = jo.federated.fed_avg(
-    ...     model=jo.models.Linear(64, 10),
-    ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
-    ...     data=digits, clients=jo.federated.dirichlet_split(digits.train.y, 50, alpha=0.5),
-    ...     optimizer=jo.sgd(0.1), batch_size=10,
-    ... )
-    >>> jo.hyperparameters(experiment)
-    {'optimizer.learning_rate': 1.0, 'estimator.local.learning_rate': 0.1}
-    """
-    for name, given in (("server", server), ("optimizer", optimizer)):
-        if is_optax(given):
-            raise refuse_optax(name)
-    estimator = Federated(
-        clients, optimizer, epochs, batch_size, clients_per_round, mu, max_norm, noise_multiplier,
-        secure, at_a_time,
-    )  # fmt: skip
-    return Training(model, loss, server, data, regularizer, metrics=metrics, estimator=estimator)
 
 
 def _moved(params: Any, start: Any) -> Any:

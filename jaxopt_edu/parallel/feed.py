@@ -20,7 +20,8 @@ class Feed:
 
     In a job of several processes each brings its share of every batch. All shares have the rows
     of the first one, in every process; where a later one has fewer, rows of weight 0 are added.
-    multiple: of which there are to be rows on each device. like: a part of the data, which says what rows look like. ahead: how many batches may wait.
+    multiple: of which there are to be rows on each device. like: a part of the data, which says
+    what rows look like. ahead: how many batches may wait.
     stops: the steps after which the stream's state is needed. position: where to go on.
 
     Errors, from `next`: whatever the iterable raises, with a note that says at which batch; those

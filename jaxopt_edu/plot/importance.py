@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxopt_edu.plot.figure import COLOURS, headline, new_figure, nothing, of, plain, tidy
 from jaxopt_edu.plot.scores import costs, present, score_name, title_of
+from jaxopt_edu.status import DIVERGED
 from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.record import DIVERGED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,7 +21,7 @@ from jaxopt_edu.plot.figure import (
     steps_in_logs,
     tidy,
 )
-from jaxopt_edu.plot.scores import score_name
+from jaxopt_edu.plot.scores import is_complete, score_name
 from jaxopt_edu.sweep import Study
 from jaxopt_edu.sweep.ranking import followed, standing_scores
 
@@ -85,13 +85,13 @@ def at_rung(study: Study, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
         sign = 1 if study.mode == "min" else -1
         scores = standing_scores(lanes, int(place[0]), study.rank_by, sign).mean(1)
     trials = np.flatnonzero(np.isfinite(scores))
-    status, steps = study.columns["status"][trials], study.columns["steps"][trials]
-    return trials, scores[trials], (steps > step) | (status == "finished")
+    complete, steps = is_complete(study)[trials], study.columns["steps"][trials]
+    return trials, scores[trials], (steps > step) | complete
 
 
 def rungs_title(study: Study) -> str:
     """What one sees."""
-    ends = study.columns["steps"][study.columns["status"] == "finished"]
+    ends = study.columns["steps"][is_complete(study)]
     many = f"{len(ends):,} of {len(study):,} trials reached the last step, {study.steps:,}"
     if not study.rungs:
         return f"No rungs: {many}"

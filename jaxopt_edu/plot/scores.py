@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.scores import modes_of
+from jaxopt_edu.status import COMPLETE, DIVERGED, FINISHED, INTERRUPTED, STOPPED
 from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 
 STATUSES = (FINISHED, STOPPED, INTERRUPTED, DIVERGED)
 
@@ -37,9 +37,15 @@ def diverged(study: Study) -> np.ndarray:
     return dead[np.argsort(study.columns["steps"][dead], kind="stable")]
 
 
+def is_complete(study: Study) -> np.ndarray:
+    """Which trials took all steps, or were done or out of patience before."""
+    return np.isin(study.columns["status"], COMPLETE)
+
+
 def by_status(study: Study) -> dict[str, np.ndarray]:
     """The trials by what became of them, in a fixed order, without what became of none."""
-    found = {s: np.flatnonzero(study.columns["status"] == s) for s in STATUSES}
+    status = np.where(is_complete(study), FINISHED, study.columns["status"])
+    found = {s: np.flatnonzero(status == s) for s in STATUSES}
     return {status: trials for status, trials in found.items() if len(trials)}
 
 

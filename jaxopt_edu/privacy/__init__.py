@@ -21,8 +21,8 @@ from jaxopt_edu.privacy.sampling import poisson_sample, sum_over
 from jaxopt_edu.privacy.training import Private, PrivateTraining
 
 __all__ = [
-    "ORDERS", "Private", "PrivateTraining", "add_noise", "clip_each", "clipped_gradients", "clipped_sum",
-    "decrypt", "decrypt_file", "encrypt", "encrypt_file", "epsilon", "k_anonymous", "load_params",
-    "noise_multiplier", "noisy_gradient", "poisson_sample", "pseudonyms", "rdp", "save_params",
-    "sum_over",
+    "ORDERS", "Private", "PrivateTraining", "add_noise", "clip_each", "clipped_gradients",
+    "clipped_sum", "decrypt", "decrypt_file", "encrypt", "encrypt_file", "epsilon",
+    "k_anonymous", "load_params", "noise_multiplier", "noisy_gradient", "poisson_sample",
+    "pseudonyms", "rdp", "save_params", "sum_over",
 ]  # fmt: skip

@@ -12,8 +12,8 @@ import numpy as np
 from jaxopt_edu.plot.axis import MARGIN, Axis
 from jaxopt_edu.plot.figure import score_range, step_ends, steps_in_logs
 from jaxopt_edu.plot.scores import by_status, final_scores, ranked, score_name
+from jaxopt_edu.status import DIVERGED
 from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.record import DIVERGED
 
 MOST_POINTS = 2000
 SYMBOLS = {"finished": "circle", "stopped": "circle-open", "interrupted": "square-open",

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from jaxopt_edu import exchange
-from jaxopt_edu.sweep.record import DIVERGED, STOPPED
 from jaxopt_edu.sweep.rungs import stops_of
 from jaxopt_edu.versions import devices, versions
 from jaxopt_edu.workers import workers_of
@@ -21,6 +20,7 @@ def about(course: Any) -> dict[str, Any]:
         "metric": course.record.metric,
         "diverge_above": settings.diverge_above,
         "patience": settings.patience,
+        "why_done": settings.why_done,
         "streamed": course.batches_of is not None,
         "mode": "min" if course.record.sign == 1 else "max",
         "rank_by": course.record.rank_by,
@@ -39,13 +39,13 @@ def about(course: Any) -> dict[str, Any]:
 
 def _info(course: Any) -> dict[str, Any]:
     """How it ran."""
-    timeline, ends = course.record.timeline(), course.record.ends(course.asked)
+    timeline, (dead, stopped) = course.record.timeline(), course.record.fates(course.asked)
     useful, workers = int(timeline["useful"].sum()), _workers(course)
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": course.asked,
-        "diverged": int((ends["status"] == DIVERGED).sum()),
-        "stopped": int((ends["status"] == STOPPED).sum()),
+        "diverged": int(dead.sum()),
+        "stopped": int(stopped.sum()),
         "seconds": time.perf_counter() - course.record.began,
         "compile_seconds": course.compiling,
         "compilations": course.compiled.as_dict(),

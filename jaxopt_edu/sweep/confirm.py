@@ -21,10 +21,11 @@ from jaxopt_edu.describe import describe
 from jaxopt_edu.fingerprint import fingerprints
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.progress import Progress
+from jaxopt_edu.status import COMPLETE
 from jaxopt_edu.sweep.about import about
 from jaxopt_edu.sweep.course import Course
 from jaxopt_edu.sweep.fields import study_fields
-from jaxopt_edu.sweep.record import FINISHED, Record
+from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy, Verdict
 from jaxopt_edu.sweep.sampling import Batch, Plan
 from jaxopt_edu.sweep.store import (
@@ -101,10 +102,10 @@ def confirm(
 
 
 def candidates(study: Any) -> np.ndarray:
-    """The trials that could be confirmed, the best first: those that went all steps."""
+    """The trials that could be confirmed, the best first: those that were not broken off."""
     order = study.order
     scored = np.isfinite(study.columns.get(study.ranks, np.full(len(study), np.nan)))
-    return order[scored[order] & (study.columns["status"][order] == FINISHED)]
+    return order[scored[order] & np.isin(study.columns["status"][order], COMPLETE)]
 
 
 def affordable(study: Any, best: int = 8, seeds: int = 4) -> tuple[int, int] | None:
@@ -213,7 +214,7 @@ def _course(
     stops = tuple(study.evaluations.tolist())
     sign = 1 if study.mode == "min" else -1
     settings = Settings(
-        stops, study.split, splits, names, above, study.metric, sign, study.patience
+        stops, study.split, splits, names, above, study.metric, sign, study.patience, lone.why_done
     )
     record = Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by)
     stages = tuple(

@@ -196,9 +196,7 @@ class Course:
 
     def _mine(self) -> Iterator[tuple[int, Tile]]:
         """The tiles of this process, with their numbers."""
-        return (
-            (i, tile) for i, tile in enumerate(self.tiles) if self._together or exchange.mine(i)
-        )
+        return ((i, t) for i, t in enumerate(self.tiles) if self._together or exchange.mine(i))
 
     @property
     def _together(self) -> bool:
@@ -207,18 +205,18 @@ class Course:
 
     def _advance(self, end: int) -> None:
         """All tiles to the end of the stage."""
-        numbers = {id(tile): i for i, tile in self._mine()}
-        mine = [tile for _, tile in self._mine()]
+        numbers, mine = {id(t): i for i, t in self._mine()}, [t for _, t in self._mine()]
         for tile in run_tiles(mine, self.settings, end, feed=self.feed):
-            if self.feed is not None:
-                self.position = self.feed.position
             segment = self.record.note(tile)
             self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
             if tile.t >= self.settings.steps:
                 tile.lanes = None
-            if self.store is not None:
-                where = self.stage, numbers[id(tile)]
-                self.store.keep_lanes(*where, tile, self.record, self.position)
+            if self.store is None:
+                continue
+            if self.feed is None:
+                self.store.keep_lanes(self.stage, numbers[id(tile)], tile, self.record)
+            elif all(one.noted == len(one.segments) for one in mine):
+                self.store.keep_together(self.stage, self._mine(), self.record, self.feed.position)
         self._merge()
 
     def _merge(self) -> None:
@@ -240,8 +238,12 @@ class Course:
         return batches
 
     def _write_lanes(self, store: Store) -> None:
+        if self.feed is not None:
+            self.position = self.feed.position
+            store.write_together(self.stage, self._mine(), self.record, self.position)
+            return
         for i, tile in self._mine():
-            store.write_lanes(self.stage, i, tile, self.record, self.position)
+            store.write_lanes(self.stage, i, tile, self.record)
 
     def _judge(self, batches: list[Batch], step: int) -> list[Batch]:
         first = min(int(batch.trials.min()) for batch in batches)

@@ -13,7 +13,7 @@ def study_fields(batches: list[Batch], record: Record, about: dict[str, Any]) ->
     """The fields of a study but its space; about is what `about.about` says."""
     settings, n = record.settings, about["asked"]
     brackets = about["brackets"]
-    columns = record.table(batches, None if brackets is None else np.array(brackets, int))
+    columns = _table(record, batches, None if brackets is None else np.array(brackets, int))
     if about.get("of"):
         columns = {"of": np.array(about["of"], int)} | columns
     lanes, finals = record.lanes(n), record.finals(n) | record.ranked(n)
@@ -48,6 +48,39 @@ def study_fields(batches: list[Batch], record: Record, about: dict[str, Any]) ->
         "patience": about["patience"],
         "streamed": about["streamed"],
     }
+
+
+def _table(
+    record: Record, batches: list[Batch], brackets: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """The columns of the study's table."""
+    count = sum(len(batch.trials) for batch in batches)
+    labels = dict.fromkeys(name for batch in batches for name in batch.labels)
+    numbers = dict.fromkeys(name for batch in batches for name in batch.columns)
+    columns: dict[str, np.ndarray] = {}
+    for name in labels:
+        columns[name] = np.full(count, None, object)
+        for batch in batches:
+            columns[name][batch.trials] = batch.labels.get(name)
+    for name in numbers:
+        columns[name] = _numbers(name, batches, count)
+    if brackets is not None:
+        columns["bracket"] = brackets
+    ranked = {name: x.mean(1) for name, x in record.ranked(count).items()}
+    return columns | ranked | record.means(count) | record.ends(count)
+
+
+def _numbers(name: str, batches: list[Batch], count: int) -> np.ndarray:
+    """The column of a number; a structure that has another thing in its place shows that."""
+    others = [batch.labels.get(name) for batch in batches if name not in batch.columns]
+    mixed = any(isinstance(x, str | bool) for x in others)
+    column = np.full(count, None, object) if mixed else np.full(count, np.nan)
+    for batch in batches:
+        if name in batch.columns:
+            column[batch.trials] = batch.columns[name]
+        elif batch.labels.get(name) is not None:
+            column[batch.trials] = batch.labels[name]
+    return column
 
 
 def _after(columns: dict, name: str, more: dict) -> dict:

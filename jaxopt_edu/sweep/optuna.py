@@ -13,9 +13,9 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.space import Group, OneOf
+from jaxopt_edu.status import DIVERGED, FINISHED, STOPPED
 from jaxopt_edu.sweep.optuna_space import Parameters, need, quiet
 from jaxopt_edu.sweep.optuna_trials import add_trials, as_trial, check_params, open_study
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED, STOPPED
 from jaxopt_edu.sweep.samplers import Axis, Columns
 from jaxopt_edu.value import SEEDS, check_seed, nearest, resolve_among
 

@@ -17,6 +17,7 @@ from jaxopt_edu.space import (
     Uniform,
     groups,
 )
+from jaxopt_edu.status import COMPLETE, DIVERGED, INTERRUPTED, STOPPED
 from jaxopt_edu.sweep.optuna_space import (
     STRUCTURE,
     Parameters,
@@ -24,7 +25,6 @@ from jaxopt_edu.sweep.optuna_space import (
     quiet,
     to_distribution,
 )
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED, INTERRUPTED, STOPPED
 from jaxopt_edu.value import resolve_among
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["importances", "to_optuna"]
 
-STATES = {FINISHED: "COMPLETE", STOPPED: "PRUNED", DIVERGED: "FAIL", INTERRUPTED: "FAIL"}
+STATES = dict.fromkeys(COMPLETE, "COMPLETE") | {
+    STOPPED: "PRUNED",
+    DIVERGED: "FAIL",
+    INTERRUPTED: "FAIL",
+}
 EVALUATORS = {
     "ped_anova": ("PedAnovaImportanceEvaluator", {}),
     "fanova": ("FanovaImportanceEvaluator", {"seed": 0}),

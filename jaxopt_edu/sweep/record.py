@@ -10,19 +10,21 @@ import numpy as np
 from jaxopt_edu import exchange
 from jaxopt_edu.engine import loss_first
 from jaxopt_edu.scores import TRAINING_LOSS
-from jaxopt_edu.status import Status, diverged
+from jaxopt_edu.status import (
+    DIVERGED,
+    FINISHED,
+    INTERRUPTED,
+    STOPPED,
+    WORDS,
+    Status,
+    diverged,
+)
 from jaxopt_edu.sweep.ranking import followed, ranks, standing_scores
 from jaxopt_edu.sweep.rounds import Filed
 from jaxopt_edu.sweep.rungs import Copy, Standing
 from jaxopt_edu.sweep.sampling import Batch
 from jaxopt_edu.tiles import Segment, Settings, Tile
 
-FINISHED, STOPPED, INTERRUPTED = (
-    one.word for one in (Status.FINISHED, Status.STOPPED, Status.INTERRUPTED)
-)
-DIVERGED = Status.LOSS_NOT_FINITE.word
-WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes that have ended
-REASONS = np.array([one.reason for one in Status])
 CURVE, FINAL = "curve/", "final/"
 
 
@@ -157,7 +159,7 @@ class Record:
         return self._dead(0, self.trials)
 
     def _dead(self, first: int, count: int) -> np.ndarray:
-        return diverged(self.arrays["status"][first:count]).any(1)
+        return np.any(diverged(self.arrays["status"][first:count]), axis=1)
 
     def _whole(self, first: int, count: int) -> np.ndarray:
         """The lanes that took all steps, or ended before."""
@@ -255,22 +257,10 @@ class Record:
         """The final scores of the trials; NaN where one of its lanes has none."""
         return {name: x.mean(1) for name, x in self.finals(count, first).items()}
 
-    def table(self, batches: list[Batch], brackets: np.ndarray | None) -> dict[str, np.ndarray]:
-        """The columns of the study's table."""
-        count = sum(len(batch.trials) for batch in batches)
-        labels = dict.fromkeys(name for batch in batches for name in batch.labels)
-        numbers = dict.fromkeys(name for batch in batches for name in batch.columns)
-        columns: dict[str, np.ndarray] = {}
-        for name in labels:
-            columns[name] = np.full(count, None, object)
-            for batch in batches:
-                columns[name][batch.trials] = batch.labels.get(name)
-        for name in numbers:
-            columns[name] = _numbers(name, batches, count)
-        if brackets is not None:
-            columns["bracket"] = brackets
-        ranked = {name: x.mean(1) for name, x in self.ranked(count).items()}
-        return columns | ranked | self.means(count) | self.ends(count)
+    def fates(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which trials have diverged, and which were stopped; without words for each, as `ends`."""
+        dead, whole = self._dead(0, count), self._whole(0, count).all(1)
+        return dead, ~(dead | whole | self.arrays["going"][:count])
 
     def ends(self, count: int, first: int = 0) -> dict[str, np.ndarray]:
         """How each trial ended, after how many steps, and why."""
@@ -282,7 +272,8 @@ class Record:
         whole, same = self._whole(first, count).all(1), (status == status[:, :1]).all(1)
         ended = np.where(same, WORDS[status[:, 0]], FINISHED)
         of_dead = np.where(diverged(status), status, 0).max(1)
-        why = REASONS[np.where(dead, of_dead, np.where(same, status[:, 0], 0))]
+        reasons = np.array([self.settings.reason(one) for one in Status])
+        why = reasons[np.where(dead, of_dead, np.where(same, status[:, 0], 0))]
         status = np.select([dead, whole, ~going], [DIVERGED, ended, STOPPED], INTERRUPTED)
         rungs, which = np.unique(steps, return_inverse=True)
         rung = np.array([f"worse than others at step {t}" for t in rungs] or [""])[which]
@@ -301,19 +292,6 @@ class Record:
 def _of(move: tuple[int, Copy]) -> int:
     """Whose move it is. Those of a round come after all of the rounds before."""
     return move[1].trial
-
-
-def _numbers(name: str, batches: list[Batch], count: int) -> np.ndarray:
-    """The column of a number; a structure that has another thing in its place shows that."""
-    others = [batch.labels.get(name) for batch in batches if name not in batch.columns]
-    mixed = any(isinstance(x, str | bool) for x in others)
-    column = np.full(count, None, object) if mixed else np.full(count, np.nan)
-    for batch in batches:
-        if name in batch.columns:
-            column[batch.trials] = batch.columns[name]
-        elif batch.labels.get(name) is not None:
-            column[batch.trials] = batch.labels[name]
-    return column
 
 
 def _last(curves: np.ndarray) -> np.ndarray:

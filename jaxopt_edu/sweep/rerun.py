@@ -48,7 +48,7 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
     splits, names = check_run(lone, study.steps, study.metric, None)
     settings = Settings(
         tuple(study.evaluations.tolist()), study.split, splits, names, study.diverge_above,
-        study.metric, 1 if study.mode == "min" else -1, study.patience,
+        study.metric, 1 if study.mode == "min" else -1, study.patience, lone.why_done,
     )  # fmt: skip
     end = int(study.evaluations[np.searchsorted(study.evaluations, max(last, 1))])
     structure = Structure(template, width, fold is not None, patient=study.patience is not None)

@@ -11,7 +11,7 @@ from jaxopt_edu.describe import rebuild, unnamed
 from jaxopt_edu.fingerprint import fingerprint
 from jaxopt_edu.sweep.fields import study_fields
 from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.sweep.sampling import Batch, Plan, plan, transform_of
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan
 from jaxopt_edu.sweep.store import (
     read_asked,
     read_identity,
@@ -51,7 +51,11 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
         raise ValueError(f"the sweep in {directory} has no results yet")
     about, arrays = found
     stops, splits = tuple(about["stops"]), tuple(about["splits"])
-    settings = Settings(stops, about["split"], splits, tuple(about["names"]))
+    patience, why_done = about.get("patience"), about.get("why_done", Settings.why_done)
+    settings = Settings(
+        stops, about["split"], splits, tuple(about["names"]), metric=about["metric"],
+        patience=patience, why_done=why_done,
+    )  # fmt: skip
     lanes = len(about["repeats"])
     rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
     record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
@@ -113,8 +117,7 @@ def _plan(space: Any, asked: dict[str, Any]) -> Plan:
     """The structures of a space, on folds where the sweep was."""
     planned, folds = plan(space, None, 0, "random"), rebuild(asked.get("folds"))
     folds = None if folds is None else as_folds(folds)
-    planned.transform = transform_of(folds, asked.get("accumulate", 1), asked.get("tol"))
-    return planned
+    return planned.as_trained(folds, asked.get("accumulate", 1), asked.get("tol"))
 
 
 def _named(description: Any) -> tuple[Any, dict[str, str]]:

@@ -14,14 +14,9 @@ import numpy as np
 from jaxopt_edu import exchange
 from jaxopt_edu.checks import (
     check_options,
-    check_run,
     check_space,
-    evaluations,
-    ranking_split,
-    segment_length,
 )
 from jaxopt_edu.data.folds import as_folds
-from jaxopt_edu.describe import describe
 from jaxopt_edu.monitor import Compilations
 from jaxopt_edu.parallel.options import check_mesh, check_stream
 from jaxopt_edu.parallel.peers import watched
@@ -34,12 +29,12 @@ from jaxopt_edu.sweep.objectives import objectives
 from jaxopt_edu.sweep.ranking import check_rule
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.results import as_study
-from jaxopt_edu.sweep.rungs import Rungs, stops_of
-from jaxopt_edu.sweep.sampling import Batch, Plan, plan, transform_of
+from jaxopt_edu.sweep.rungs import Rungs
+from jaxopt_edu.sweep.sampling import Batch, Plan, plan
 from jaxopt_edu.sweep.settled import settled
+from jaxopt_edu.sweep.setup import asked_of, lane_steps_of, repeats_of, settings_of
 from jaxopt_edu.sweep.store import Store, opened, read_results, restore_record, stored_columns
 from jaxopt_edu.sweep.study import Study, SweepInterrupted
-from jaxopt_edu.tiles import Settings
 from jaxopt_edu.value import SEEDS, check_count, check_seed
 
 
@@ -105,8 +100,8 @@ def sweep(
     progress: a bar on the error stream; by default on a terminal and in a notebook only.
     tol, patience, mesh, accumulate, batches, prefetch: as in `fit`, for each of the trials, seeds
         and folds: those that have ended are frozen where they ended, or with patience at their best
-        state. All trials see the same batches of a stream, each round of a sampler that learns
-        from its beginning. On a mesh all devices work on each tile.
+        state, whose score ranks then. All trials see the same batches of a stream, from its
+        beginning in each round of a sampler. On a mesh all devices work on each tile.
 
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.
@@ -134,28 +129,33 @@ def sweep(
     check_space(space)
     folds = None if folds is None else as_folds(folds)
     check_rule(rank_by)
+    if patience is not None:
+        rank_by = "last"  # the score of the state that a trial comes to
     metrics, modes = objectives(space, metric, mode, steps)
-    asked = _asked(arguments, modes[0] if isinstance(metric, str) else modes, folds)
-    repeats = _repeats(seed, seeds, folds)
+    asked = asked_of(arguments, modes[0] if isinstance(metric, str) else modes, folds)
+    repeats = repeats_of(seed, seeds, folds)
     writes = jax.process_index() == 0
 
     def start(most: int | None) -> Course:
         planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
-        planned.transform = transform_of(folds, accumulate, tol)
+        planned.as_trained(folds, accumulate, tol)
         for template in planned.templates():
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:
                 check_stream(batches, template)
         judged = settled(rungs, steps, planned.templates())
-        settings = _settings(
+        settings = settings_of(
             planned, steps, metrics, tile, eval_every, diverge_above, judged, folds is not None
         )
         sign = 1 if modes[0] == "min" else -1
-        settings = dataclasses.replace(settings, metric=metrics[0], sign=sign, patience=patience)
+        settings = dataclasses.replace(
+            settings, metric=metrics[0], sign=sign, patience=patience,
+            why_done=planned.templates()[0].why_done,
+        )  # fmt: skip
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
-        expected = _lane_steps(planned, judged, len(repeats), steps)
+        expected = lane_steps_of(planned, judged, len(repeats), steps)
         bar = Progress(expected, progress if writes else False)
         return Course(
             planned, settings, record, judged, repeats, record.objectives, seed, tile, None, bar,
@@ -185,61 +185,12 @@ def sweep(
     return study
 
 
-def _asked(arguments: dict[str, Any], mode: Any, folds: Any) -> dict[str, Any]:
-    """The arguments of a sweep as a store keeps them; mode is the one that was found out."""
-    told = {name: describe(arguments[name]) for name in ("space", "rungs", "sampler")}
-    told |= {"mode": mode, "folds": describe(folds)}
-    told["batches"] = arguments["batches"] is not None
-    without = ("store", "progress", "mesh", "prefetch")
-    kept = {k: told.get(k, x) for k, x in arguments.items() if k not in without}
-    return kept | {"x64": bool(jax.enable_x64.value)}
-
-
-def _repeats(seed: int, seeds: int, folds: Any) -> tuple[tuple[int, int | None], ...]:
-    """The (seed, fold) of each lane of a trial."""
-    count = len(folds) if isinstance(folds, list) else folds
-    which = range(count) if count else [None]
-    return tuple((seed + i, fold) for i in range(seeds) for fold in which)
-
-
 def _study(space: Any, course: Course, interrupted: bool) -> Study:
     """What a course found out."""
     told = about(course)
     told["info"]["interrupted"] = interrupted
     batches = [course.batches[place] for place in sorted(course.batches)]
     return as_study(space, batches, course.record, told)
-
-
-def _settings(
-    planned: Plan,
-    steps: int,
-    metrics: list[str],
-    tile: int | None,
-    eval_every: int | None,
-    diverge_above: float,
-    rungs: Rungs | None,
-    folded: bool,
-) -> Settings:
-    """What all structures have in common, each of them checked."""
-    templates = planned.templates()
-    for template in templates:
-        lone = template.fold(0) if folded else template
-        if folded:
-            template.check()
-        for metric in metrics:
-            splits, names = check_run(lone, steps, metric, tile)
-    split = ranking_split(splits)
-    final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
-    every = max(segment_length(template, steps, eval_every) for template in templates)
-    stops = evaluations(every, steps, stops_of(rungs, steps))
-    return Settings(stops, split, final, names, diverge_above)
-
-
-def _lane_steps(planned: Plan, rungs: Rungs | None, repeats: int, steps: int) -> int:
-    """How many steps of lanes to expect."""
-    if rungs is None:
-        return planned.total * steps * repeats
-    return sum(n * length for n, length in rungs.expected(planned.total, steps)) * repeats
 
 
 def _restore(course: Course, files: Store) -> bool:

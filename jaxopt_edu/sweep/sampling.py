@@ -68,7 +68,8 @@ class Plan:
     groups: list[Group]
     asking: Asking | None  # None: the batches are given
     given: list[Batch]
-    transform: Callable[[Any], Any] | None = None  # of every experiment, such as into folds
+    change: Callable[[Any], Any] | None = None  # of every experiment: in parts, done at tol
+    fold: Callable[[Any], Any] | None = None  # and its data into folds
 
     def ask(self, first: int) -> list[Batch]:
         """The next trials, numbered from `first`, by structure."""
@@ -102,27 +103,23 @@ class Plan:
         return self._made(batch)
 
     def _made(self, batch: Batch) -> Batch:
-        if self.transform is None:
-            return batch
-        whole = batch.template
-        return dataclasses.replace(batch, template=self.transform(whole), unfolded=whole)
+        whole = batch.template if self.change is None else self.change(batch.template)
+        if self.fold is None:
+            return dataclasses.replace(batch, template=whole)
+        return dataclasses.replace(batch, template=self.fold(whole), unfolded=whole)
+
+    def as_trained(self, folds: Any, accumulate: int, tol: float | None) -> "Plan":
+        """The plan of experiments as a sweep trains them: on folds, in parts, done at tol."""
+        if accumulate != 1 or tol is not None:
+            self.change = lambda experiment: changed(experiment, accumulate, tol)
+        if folds is not None:
+            self.fold = lambda experiment: experiment.folded(folds)
+        return self
 
     def tell(self, scores: np.ndarray, **more: Any) -> None:
         """The signed scores of the trials last asked for, in order."""
         if self.asking is not None:
             self.asking.tell(scores, **more)
-
-
-def transform_of(folds: Any, accumulate: int, tol: float | None) -> Callable[[Any], Any] | None:
-    """What makes of each experiment the one that is trained: on folds, in parts, done at tol."""
-    if folds is None and accumulate == 1 and tol is None:
-        return None
-
-    def transform(experiment):
-        experiment = changed(experiment, accumulate, tol)
-        return experiment if folds is None else experiment.folded(folds)
-
-    return transform
 
 
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:

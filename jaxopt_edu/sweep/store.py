@@ -101,30 +101,66 @@ class Store:
 
     # ------------------------------------------------------------------------------- the lanes
 
-    def keep_lanes(
-        self, stage: int, i: int, tile: Tile, record: Record, position: Position
-    ) -> None:
+    def keep_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
         """Writes a tile unless that was done within the last second."""
-        last = self._written.get((stage, i), self._opened)
-        if time.perf_counter() - last > LANES_EVERY:
-            self.write_lanes(stage, i, tile, record, position)
+        if self._due((stage, i), tile):
+            self.write_lanes(stage, i, tile, record)
+
+    def keep_together(
+        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
+    ) -> None:
+        """Writes all tiles, which are at one step, unless that was done within the last second."""
+        tiles = list(tiles)
+        if self._due((stage, -1), tiles[0][1]):
+            self.write_together(stage, tiles, record, position)
+
+    def _due(self, what: tuple[int, int], tile: Tile) -> bool:
+        """Whether to write by the clock: not where other processes must do the same."""
+        if tile.form.placement.mesh is not None and jax.process_count() > 1:
+            return False
+        last = self._written.get(what, self._opened)
+        due = time.perf_counter() - last > LANES_EVERY
+        if due:
+            self._written[what] = time.perf_counter()
+        return due
 
     def write_lanes(
-        self, stage: int, i: int, tile: Tile, record: Record, position: Position
+        self, stage: int, i: int, tile: Tile, record: Record, position: Any = None, end: str = ""
     ) -> None:
-        """A tile as far as it went, what is known of its trials, and its place in the stream."""
+        """A tile as far as it went, what is known of its trials, and its place in a stream."""
         rows = {f"rows/{name}": x for name, x in record.rows(tile).items()}
         lanes = {}
         if tile.lanes is not None:
             lanes = to_arrays(tile.lanes, tile.form.placement, len(tile.trials))
         segments = np.array([tuple(s) for s in tile.segments], float)
         (self.directory / LANES).mkdir(exist_ok=True)
-        path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
+        path = self.directory / LANES / f"{stage:05d}-{i:05d}{end}.npz"
         told = {"format": np.array(LANES_FORMAT), "t": np.array(tile.t), "segments": segments}
         stream = {"stream": text_array(position)}
         if jax.process_index() == 0 or tile.form.placement.mesh is None:
             write_arrays(path, {**told, **stream, **rows, **lanes})
-        self._written[stage, i] = time.perf_counter()
+
+    def write_together(
+        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
+    ) -> None:
+        """Tiles that read one stream: they must go on from one step, so those of the step before
+        are deleted after all are written."""
+        before = set(self._files(stage))
+        for i, tile in tiles:
+            self.write_lanes(stage, i, tile, record, position, f"-{position.batches:09d}")
+        for path in before - set(self._files(stage, position.batches)):
+            if jax.process_index() == 0:
+                path.unlink(missing_ok=True)
+
+    def _files(self, stage: int, batches: Any = None) -> list[Path]:
+        """The lanes of tiles that read one stream; those written after so many batches."""
+        end = "*" if batches is None else f"{batches:09d}"
+        return sorted((self.directory / LANES).glob(f"{stage:05d}-*-{end}.npz"))
+
+    def _last(self, stage: int, count: int) -> str:
+        """How the names of the last complete set of such tiles end; "" where there is none."""
+        ends = [path.stem.split("-")[-1] for path in self._files(stage)]
+        return max((f"-{end}" for end in ends if ends.count(end) == count), default="")
 
     def read_lanes(
         self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
@@ -133,9 +169,10 @@ class Store:
 
         Returns where the stream is to go on.
         """
-        read, position = [], Position()
+        read, position, tiles = [], Position(), list(tiles)
+        end = self._last(stage, len(tiles))
         for i, tile in tiles:
-            path = self.directory / LANES / f"{stage:05d}-{i:05d}.npz"
+            path = self.directory / LANES / f"{stage:05d}-{i:05d}{end}.npz"
             if not needed and not path.exists():
                 continue
             found = read_arrays(path)
@@ -143,7 +180,7 @@ class Store:
             with readable(path):
                 rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
                 tile.segments = [_segment(s) for s in found["segments"]]
-                position = Position(*from_text_array(found["stream"]))
+                position = Position(*(from_text_array(found["stream"]) or position))
                 record.put_rows(tile, rows)
                 tile.t, tile.status = int(found["t"]), rows["status"]
                 tile.ended = np.where(rows["status"] == Status.RUNNING, 0, rows["steps"])

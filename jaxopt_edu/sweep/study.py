@@ -12,10 +12,10 @@ from jaxopt_edu import notebook
 from jaxopt_edu.history import Run
 from jaxopt_edu.names import replace
 from jaxopt_edu.schedules import join_schedules
+from jaxopt_edu.status import COMPLETE, DIVERGED
 from jaxopt_edu.sweep.confirm import confirm
 from jaxopt_edu.sweep.intervals import Interval, effective_folds, interval
 from jaxopt_edu.sweep.optuna_trials import to_optuna
-from jaxopt_edu.sweep.record import DIVERGED, FINISHED
 from jaxopt_edu.sweep.rerun import rerun
 from jaxopt_edu.sweep.rungs import Copy
 from jaxopt_edu.value import resolve_among
@@ -266,8 +266,8 @@ class Study:
         return effective_folds(self.batches[0].template, self.folds)
 
     def finished(self) -> np.ndarray:
-        """The trials that went all steps."""
-        return np.flatnonzero(self.columns["status"] == FINISHED)
+        """The trials that were not broken off."""
+        return np.flatnonzero(np.isin(self.columns["status"], COMPLETE))
 
     def to_pandas(self) -> Any:
         """The table as a DataFrame, best trial first, indexed by trial."""

@@ -29,7 +29,11 @@ class Estimator:
 
     private_draw = False
     folds = True  # whether it goes with data that are split into folds
-    multiple = 1  # of which the number of rows is best a multiple, on each device
+
+    @property
+    def multiple(self) -> int:
+        """Of which the number of rows on each device is best a multiple."""
+        return 1
 
     def draw(self, training: Any, t: Array, key: Array) -> Any:
         """The examples of step t."""
@@ -69,7 +73,7 @@ class Around(Estimator):
     of: Any
 
     @property
-    def multiple(self):  # type: ignore[override]
+    def multiple(self):
         return self.of.multiple
 
     def check(self, training: Any) -> None:
@@ -142,9 +146,9 @@ class InParts(Around):
         like = jax.eval_shape(of_part, tree.map(lambda x: x[0], parts))
         zeros = tree.map(lambda x: tree.wide(jnp.zeros(x.shape, x.dtype)), like)
         sums, _ = lax.scan(add, zeros, parts)
-        sums = tree.map(lambda s, x: s.astype(x.dtype), sums, like)
+        value, loss, g = tree.map(lambda s, x: s.astype(x.dtype), sums, like)
         model_state = f.evaluate(params)[1][1] if f.training.stateful else f.model_state
-        return Estimate(*sums, model_state)
+        return Estimate(value, loss, g, model_state)
 
     def objective(self, f):
         parts, total = self._cut(f)

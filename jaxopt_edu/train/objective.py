@@ -13,28 +13,7 @@ from jaxopt_edu.augment import losses_of
 from jaxopt_edu.placement import shares, split_rows
 from jaxopt_edu.shapes import weighted_mean
 
-__all__ = ["Batch", "Estimate", "Objective", "Trainable", "mean_loss"]
-
-
-class Trainable(Protocol):
-    """What objectives and estimators ask of a training: `Training` answers it."""
-
-    @property
-    def loss(self) -> Any: ...
-    @property
-    def data(self) -> Any: ...
-    @property
-    def batch_size(self) -> int | None: ...
-    @property
-    def augment(self) -> Any: ...
-    @property
-    def regularizer(self) -> Any: ...
-    @property
-    def stateful(self) -> bool: ...
-    def predict(
-        self, params: Any, model_state: Any, x: Any, key: Array | None = None
-    ) -> tuple[Any, Any]: ...
-    def penalty(self, params: Any) -> Any: ...
+__all__ = ["Batch", "Estimate", "Objective", "mean_loss"]
 
 
 class Batch(NamedTuple):
@@ -84,6 +63,15 @@ class Estimate(NamedTuple):
     seen: Array | None = None
 
 
+class Trained(Protocol):
+    """What an objective asks of the training whose it is."""
+
+    @property
+    def loss(self) -> Any: ...
+    def penalty(self, params: Any) -> Any: ...
+    def predict(self, params: Any, model_state: Any, x: Any, key: Any = None) -> Any: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """f(p) = mean loss of a batch + penalty(p), where a step begins.
@@ -91,7 +79,7 @@ class Objective:
     t, key: of the step. dropout_key: of the masks of this batch.
     """
 
-    training: Trainable
+    training: Trained
     model_state: Any
     batch: Any
     t: Array
