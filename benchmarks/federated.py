@@ -6,7 +6,6 @@ their updates, weighted by examples. Every arm does the same work; only the orde
 differs.
 """
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -39,7 +38,7 @@ def main() -> None:
         }
         for arm in timed
     ]
-    sizes = experiment.clients.sizes
+    sizes = experiment.estimator.clients.sizes
     notes = [
         f"{rounds} rounds a call; {clients} clients with {sizes.min()} to {sizes.max()} examples.",
         f"ours also evaluates {experiment.data.validation.size} validation examples after each of "
@@ -51,7 +50,7 @@ def main() -> None:
     publish(__doc__, options, {f"{clients} clients, digits": lines}, results, notes)
 
 
-def averaging(clients: int) -> jo.federated.FedAvg:
+def averaging(clients: int) -> jo.Training:
     """The federation as an experiment."""
     data = jo.data.load("digits")
     return jo.federated.fed_avg(
@@ -65,12 +64,12 @@ def averaging(clients: int) -> jo.federated.FedAvg:
     )
 
 
-def arms(experiment: jo.federated.FedAvg, rounds: int) -> list[Arm]:
-    units = rounds * len(experiment.clients)
+def arms(experiment: jo.Training, rounds: int) -> list[Arm]:
+    units = rounds * len(experiment.estimator.clients)
     return [
         Arm("ours", "jo.fit of jo.federated.fed_avg", lambda: ours(experiment, rounds), (), units),
         Arm("ours-10", "the same, ten clients side by side",
-            lambda: ours(dataclasses.replace(experiment, at_a_time=10), rounds), (), units),
+            lambda: ours(jo.replace(experiment, at_a_time=10), rounds), (), units),
         Arm("loop", "a jitted training of one client, called from Python for each of them",
             lambda: loop(experiment, rounds), (), units),
         Arm("torch", "PyTorch, eager, client by client", lambda: torch_loop(experiment, rounds),
@@ -78,13 +77,13 @@ def arms(experiment: jo.federated.FedAvg, rounds: int) -> list[Arm]:
     ]  # fmt: skip
 
 
-def ours(experiment: jo.federated.FedAvg, rounds: int) -> Any:
+def ours(experiment: jo.Training, rounds: int) -> Any:
     return lambda: jo.fit(experiment, rounds, progress=False).state.loss
 
 
-def loop(experiment: jo.federated.FedAvg, rounds: int) -> Any:
+def loop(experiment: jo.Training, rounds: int) -> Any:
     """One program for a client, with the data closed over, and one for the mean."""
-    clients = experiment.clients
+    clients = experiment.estimator.clients
     weights = jnp.asarray(clients.sizes / clients.sizes.sum(), jnp.float32)
     rows, sizes = jnp.asarray(clients.rows), jnp.asarray(clients.sizes)
     key = jax.random.key(0)
@@ -92,7 +91,10 @@ def loop(experiment: jo.federated.FedAvg, rounds: int) -> Any:
 
     @jax.jit
     def alone(params, rows, sizes, k):
-        return experiment.train_alone(params, rows[k], sizes[k], jax.random.fold_in(key, k))
+        own = jax.random.fold_in(key, k)
+        f = jo.Objective(experiment, (), None, 0, key, key)
+        params, _, loss = experiment.estimator._train_alone(f, params, rows[k], sizes[k], own)
+        return params, loss
 
     @jax.jit
     def mean(trained, losses):
@@ -109,7 +111,7 @@ def loop(experiment: jo.federated.FedAvg, rounds: int) -> Any:
     return run
 
 
-def torch_loop(experiment: jo.federated.FedAvg, rounds: int) -> Any:
+def torch_loop(experiment: jo.Training, rounds: int) -> Any:
     """Each client's own rows, without padding; one model that takes the params of each in turn."""
     import torch
 
@@ -117,8 +119,9 @@ def torch_loop(experiment: jo.federated.FedAvg, rounds: int) -> Any:
     x, y = to_torch(work.x), to_torch(work.y.astype(np.int64))
     model = Torch(work, fused=False).model().to(x.device)
     start = [p.detach().clone() for p in model.parameters()]
-    shares = experiment.clients.sizes / experiment.clients.sizes.sum()
-    members = [to_torch(rows.astype(np.int64)) for rows in experiment.clients]
+    clients = experiment.estimator.clients
+    shares = clients.sizes / clients.sizes.sum()
+    members = [to_torch(rows.astype(np.int64)) for rows in clients]
 
     def set_params(values):
         with torch.no_grad():

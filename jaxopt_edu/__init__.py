@@ -21,7 +21,6 @@ from jaxopt_edu import models, data
 from jaxopt_edu.fingerprint import Fingerprint, fingerprint
 from jaxopt_edu import augment, space
 from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
-from jaxopt_edu import train
 from jaxopt_edu.train import (
     Batch,
     Estimate,
@@ -71,7 +70,7 @@ __all__ = [
     "mask", "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna",
     "plot", "population", "prior", "privacy", "pytree", "race", "recipe", "regularizers", "replace",
     "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
-    "to_distribution", "to_optax", "to_optuna", "train", "transforms", "tree", "tune",
+    "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune",
     "uniform", "validation",
     *optimizers.__all__, *schedules.__all__, *transforms.__all__,
     *regularizers.__all__, *validation.__all__,

@@ -6,6 +6,7 @@ was compared with the bytes that are there.
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import math
@@ -22,7 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.data.preparation import Fitted
 from jaxopt_edu.describe import to_json, write_bytes
+from jaxopt_edu.value import show
 
 CONTENT = "content.json"
 SMALL = ("bfloat16", "int4", "uint4", *(n for n in dir(jnp) if n.startswith("float8_")))
@@ -155,3 +158,59 @@ def from_plain(array: ndarray, told: dict[str, Any], shape: tuple[int, ...]) -> 
     if made.shape != shape:
         raise ValueError(f"it has shape {made.shape}, where the model has {shape}")
     return made
+
+
+# ---------------------------------------------------------------------------- what rows go through
+
+
+def _kinds() -> dict[str, Any]:
+    """The fitted preparations of this library by name."""
+    found, new = {}, [Fitted]
+    while new:
+        kind = new.pop()
+        new += kind.__subclasses__()
+        if kind.__module__.startswith("jaxopt_edu.data."):
+            found[kind.__name__] = kind
+    return found
+
+
+def encoded(x: Any, arrays: list) -> Any:
+    """A fitted preparation, labels or names as JSON; arrays of numbers go to the others."""
+    if x is None or isinstance(x, bool | str) or (isinstance(x, int) and type(x) is int):
+        return x
+    if isinstance(x, float):
+        return float(x) if math.isfinite(x) else {"float": repr(float(x))}
+    if isinstance(x, bytes):
+        return {"bytes": x.hex()}
+    if isinstance(x, tuple):
+        return {"tuple": [encoded(part, arrays) for part in x]}
+    if isinstance(x, np.generic) and x.dtype.kind in "biufU":
+        return encoded(x.item(), arrays)
+    if isinstance(x, jax.Array | np.ndarray) and np.asarray(x).dtype.kind in "biuf":
+        arrays.append(np.asarray(x))
+        return {"array": len(arrays) - 1}
+    if _kinds().get(type(x).__name__) is type(x):
+        fields = {f.name: encoded(getattr(x, f.name), arrays) for f in dataclasses.fields(x)}
+        return {"fitted": type(x).__name__, "fields": fields}
+    raise TypeError(f"save: {show(x)} of type {type(x).__name__} cannot be written into a file")
+
+
+def decoded(x: Any, arrays: list) -> Any:
+    """The inverse of `encoded`."""
+    if not isinstance(x, dict):
+        if isinstance(x, list):
+            raise ValueError("a list stands where none belongs")
+        return x
+    if "fitted" in x:
+        fields = {name: decoded(part, arrays) for name, part in x["fields"].items()}
+        return _kinds()[x["fitted"]](**fields)
+    [(kind, held)] = x.items()
+    if kind == "tuple":
+        return tuple(decoded(part, arrays) for part in held)
+    if kind == "array" and type(held) is int and held >= 0:
+        return arrays[held]
+    if kind == "float" and held in ("nan", "inf", "-inf"):
+        return float(held)
+    if kind == "bytes":
+        return bytes.fromhex(held)
+    raise ValueError(f"it holds {kind!r}, which is unknown")

@@ -31,12 +31,16 @@ class Renamed:
         major, minor, *_ = self.since.split(".")
         return f"{major}.{int(minor) + 1}.0"
 
-    def warn(self) -> None:
-        """A DeprecationWarning at the line, outside this package, that uses the old name."""
+    def warn(self, rest: str = "") -> None:
+        """A DeprecationWarning at the line, outside this package, that uses the old name.
+
+        rest: what follows both names, as `.learning_rate` follows that of an optimizer.
+        """
         frame = sys._getframe(1)
         while str(frame.f_globals.get("__name__")).split(".")[0] in INNER and frame.f_back:
             frame = frame.f_back
-        said = f"{self.old} is called {self.new} now; the old name goes away in {self.gone}"
+        both = f"{self.old}{rest} is called {self.new}{rest} now"
+        said = f"{both}; the old name goes away in {self.gone}"
         names = frame.f_globals
         place = frame.f_code.co_filename, frame.f_lineno, names.get("__name__")
         seen = names.setdefault("__warningregistry__", {})
@@ -78,6 +82,25 @@ def renamed_argument(old: str, new: str, since: str) -> Callable[[Callable[P, T]
             return call(*args, **arguments)
 
         return under_both_names
+
+    return decorate
+
+
+def gone_arguments(instead: dict[str, str]) -> Callable[[type[T]], type[T]]:
+    """Decorates a class that has lost arguments: TypeError that says what to do instead."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        kind: Any = cls
+        call = kind.__init__
+
+        @functools.wraps(call)
+        def without(*args: Any, **arguments: Any) -> None:
+            for old in instead.keys() & arguments.keys():
+                raise TypeError(instead[old])
+            call(*args, **arguments)
+
+        kind.__init__ = without
+        return cls
 
     return decorate
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxopt_edu.files import from_json, to_json, write_bytes, write_json, write_text
-from jaxopt_edu.formats import EXPERIMENT, check_format, newer_experiment
+from jaxopt_edu.formats import EXPERIMENT, check_format, name_in_file, newer_experiment
 from jaxopt_edu.named import describe, inner, rebuild, unnamed
-from jaxopt_edu.names import parts, replace
+from jaxopt_edu.names import name_of_today, parts, with_parts
 from jaxopt_edu.value import nearest
 
 __all__ = [
@@ -40,18 +40,22 @@ def load_experiment(path: str | os.PathLike, **parts_given: Any) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} holds no experiment: {error!r}") from error
     check_format(Path(path), version, tuple(range(1, EXPERIMENT + 1)))
+    if version < EXPERIMENT:
+        parts_given = {name_in_file(description, n): x for n, x in parts_given.items()}
     description = newer_experiment(description, version)
-    late = {}
-    for name, value in parts_given.items():
-        if name in unnamed(description):
-            description = put(description, name, None if isinstance(value, dict) else value)
-        late[name] = value
+    needed = unnamed(description)
+    for name in (name for name in parts_given if name in needed):
+        value = parts_given[name]
+        description = put(description, name, None if isinstance(value, dict) else value)
     experiment = rebuild(description)
     known = parts(experiment)
-    for name in late:
+    for name, value in parts_given.items():
+        if version == EXPERIMENT and name not in needed:
+            name = name_of_today(experiment, name)
         if not any(name == p or name.startswith(f"{p}.") or p.endswith(f".{name}") for p in known):
             raise ValueError(f"unknown part {name!r}; {nearest(name, known)}")
-    return replace(experiment, **late)
+        experiment = with_parts(experiment, {name: value})
+    return experiment
 
 
 def put(description: Any, place: str, part: Any) -> Any:

@@ -9,7 +9,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ class Asked:
     """The file of a store that says what was asked for.
 
     kind: of the store, in messages. format: the one that is written; older: those that can still
-    be read. others: what a store may hold before it holds this file. missing: what an argument
-    was that older stores do not name. instead: what to do with a store of an older format.
-    converted: (asked, format) -> what was asked, of an older format as one of today.
+    be read. others: what a store may hold before it holds this file. instead: what to do with a
+    store that is not gone on with. converted: (asked, format) -> what was asked, of an older
+    format as one of today.
     """
 
     kind: str
@@ -46,27 +46,24 @@ class Asked:
     format: int
     older: tuple[int, ...] = ()
     others: tuple[str, ...] = ()
-    missing: dict[str, Any] = field(default_factory=dict)
     instead: str = "give another directory"
     converted: Callable = _as_it_is
 
     def read(self, directory: Path) -> dict[str, Any]:
         """What the store in a directory was asked for."""
-        found = self._found(directory)
+        found = self.found(directory)
         return self.converted(found["asked"], found["format"])
 
-    def read_identity(self, directory: Path) -> dict[str, Any] | None:
-        """What the values in it were; None in older formats."""
-        return self._found(directory).get("identity")
-
-    def _found(self, directory: Path) -> dict[str, Any]:
+    def found(self, directory: Path) -> dict[str, Any]:
+        """The file as it is: format, asked and, but in older formats, identity."""
         path = directory / self.file
         if not path.exists():
             raise ValueError(f"{directory} holds no {self.kind}: there is no {self.file}")
         with readable(path):
             found = from_json(path.read_text())
             version, found["asked"] = found["format"], dict(found["asked"])
-        check_format(path, version, (*self.older, self.format))
+        instead = "" if self.older else self.instead
+        check_format(path, version, (*self.older, self.format), instead)
         return found
 
     def check(
@@ -97,13 +94,17 @@ class Asked:
     def _compare(
         self, directory: Path, asked: dict[str, Any], identity: Fingerprint, grows: Any
     ) -> None:
-        there, here = self.read(directory), from_json(to_json(asked))
-        there = {name: x for name, x in self.missing.items() if name in here} | there
-        stored = self.read_identity(directory)
+        found = self.found(directory)
+        there, here, stored = found["asked"], from_json(to_json(asked)), found.get("identity")
         if stored is None:
             raise ValueError(
                 f"store {directory} was written by an earlier version, which does not say what "
                 f"functions and data it was made with: {self.instead}"
+            )
+        if found["format"] != self.format:
+            raise ValueError(
+                f"store {directory} was written by an earlier version, in format "
+                f"{found['format']}, which this one does not go on with: {self.instead}"
             )
         head = f"store {directory} holds a {self.kind} with other arguments"
         if grows is not None:
@@ -171,13 +172,13 @@ def _make(directory: Path) -> None:
         raise type(error)(error.errno, why) from error
 
 
-def check_format(path: Path, version: Any, known: tuple[int, ...]) -> None:
-    """ValueError unless this version reads that format."""
+def check_format(path: Path, version: Any, known: tuple[int, ...], instead: str = "") -> None:
+    """ValueError unless this version reads that format; instead: what to do then."""
     if version not in known:
         last = f"this version reads {max(known)}"
         if len(known) > 1:
             last = f"this version reads {', '.join(map(str, known[:-1]))} and {known[-1]}"
-        raise ValueError(f"{path} has format {version}: {last}")
+        raise ValueError(f"{path} has format {version}: {last}{instead and '; '}{instead}")
 
 
 def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:

@@ -199,6 +199,7 @@ class Course:
             if files is not None:
                 position = files.read(self.tile, self.history, source is not None)
                 go_on(self.tile, self.history, self.settings)
+                self.tile.stopped = any(self.tile.status != Status.RUNNING)
             exchange.check_same("the step at which the store goes on", self.tile.t)
             with (
                 watched(lambda: self._where(files)),
@@ -210,11 +211,8 @@ class Course:
         """The stream where the training is to go on, while entered; None without a stream."""
         if source is None or self.tile.finished(self.settings.steps):
             return contextlib.nullcontext()
-        data, placement = experiment.data, self.tile.form.placement
-        return Feed(
-            source, placement, experiment.estimator.multiple, data.train, self.settings.stops,
-            ahead, position, data.n_classes,
-        )  # fmt: skip
+        placement, stops = self.tile.form.placement, self.settings.stops
+        return Feed(source, placement, [experiment], stops, ahead, position)
 
     def _where(self, files: Store | None) -> str:
         """Where a job was when it ended, and what to do."""

@@ -9,7 +9,8 @@ import numpy as np
 from jaxopt_edu import notebook
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.model_file import write_model
-from jaxopt_edu.saved import SavedModel, check_prepared, trained
+from jaxopt_edu.saved import SavedModel, check_prepared, predicting, trained
+from jaxopt_edu.train.calling import call_model
 from jaxopt_edu.value import nearest
 
 PARTS = ("train", "validation", "test")
@@ -146,7 +147,7 @@ class Run:
         return self._trained(asked).probabilities(self._inputs(asked, rows, prepared), link)
 
     def apply(self, x: Any) -> jax.Array:
-        """The model's raw output for prepared rows, without dropout.
+        """The model's raw output for prepared rows: no dropout, BatchNorm's running statistics.
 
         Pure, under jit, grad and vmap: what `jo.explain` takes.
         """
@@ -156,13 +157,14 @@ class Run:
                 f"apply: {type(self.experiment).__name__} has no model with apply(params, x), or "
                 "no params in its state; run.state is what it learned"
             )
-        return model.apply(self.params, x)
+        params, model_state = predicting(self.experiment, self.state, "apply")
+        return call_model(model, params, model_state, x)[0]
 
     def save(self, path: Any) -> None:
         """Writes the trained model into one file, without any row of the data.
 
-        It holds the parameters, what rows go through and what answers mean: `jo.load_model` reads
-        it, in any process. Nothing in it is code.
+        It holds the parameters and the model's state, what rows go through and what answers mean:
+        `jo.load_model` reads it, in any process. Nothing in it is code.
         Errors: TypeError for an experiment that is no model, loss and data, or a preparation of
             one's own.
         """

@@ -13,26 +13,35 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxopt_edu import losses, metrics, models
-from jaxopt_edu.archive import damaged, from_plain, read_archive, to_plain, write_archive
+from jaxopt_edu.archive import (
+    damaged,
+    decoded,
+    encoded,
+    from_plain,
+    read_archive,
+    to_plain,
+    write_archive,
+)
 from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.data.preparation import Fitted
 from jaxopt_edu.describe import describe, rebuild, unnamed
 from jaxopt_edu.ingredients import check_a_loss, check_metrics, check_model, resolve_parts
 from jaxopt_edu.measures import check_measures
 from jaxopt_edu.saved import SavedModel
+from jaxopt_edu.train.calling import call_model, structure
 from jaxopt_edu.value import show
 from jaxopt_edu.versions import versions
 
 __all__ = ["load_model", "write_model"]
 
-KIND, FORMAT = "jaxopt_edu model", 1
+KIND, FORMAT = "jaxopt_edu model", 2  # 1: without the state of a model
 TOLD = ("mark", "task", "features", "targets", "labels")
 COLUMNS = tuple(f.name for f in dataclasses.fields(Columns))
 BITS_64 = {"float64", "complex128", "int64", "uint64"}
 NAMED = ("model", "loss", "metrics")
+HELD = ("params", "model_state")  # whose arrays come first
 PUBLIC = {name: getattr(room, name) for room in (models, losses, metrics) for name in room.__all__}
 CALLED = ("class", "function", "partial", "enum")  # how a description names what is called
 NUMBERS = ("array", "number", "float", "complex", "bytes", "dtype", "ellipsis", "keys")
@@ -42,16 +51,8 @@ PLAIN = ("tuple", "list", "dict", "items", "set", "frozenset", "slice", *NUMBERS
 def write_model(model: SavedModel, path: Any) -> None:
     """Writes a model into one file, whole or not at all."""
     arrays: list = []
-    made = _structure(model.model)
-    leaves, tree = jax.tree_util.tree_flatten_with_path(model.params)
-    wanted: Any = jax.tree.structure(made)
-    if tree != wanted:
-        raise TypeError(f"save: the params are not built as those of model = {show(model.model)}")
-    params = []
-    for place, leaf in leaves:
-        array, told = to_plain(leaf)
-        arrays.append(array)
-        params.append({"place": jax.tree_util.keystr(place), **told})
+    made = dict(zip(HELD, structure(model.model), strict=True))
+    held = {name: _written(name, model, made[name], arrays) for name in HELD}
     content = {
         "kind": KIND,
         "format": FORMAT,
@@ -59,12 +60,26 @@ def write_model(model: SavedModel, path: Any) -> None:
         "model": _public(describe(model.model)),
         "loss": _public(describe(model.loss)),
         "metrics": None if model.metrics is None else _public(describe(tuple(model.metrics))),
-        "params": params,
-        "preparation": _encoded(model.fitted, arrays),
-        "columns": _encoded(dataclasses.astuple(model.columns), arrays),
-        **{name: _encoded(getattr(model, name), arrays) for name in TOLD},
+        **held,
+        "preparation": encoded(model.fitted, arrays),
+        "columns": encoded(dataclasses.astuple(model.columns), arrays),
+        **{name: encoded(getattr(model, name), arrays) for name in TOLD},
     }
     write_archive(path, content, arrays)
+
+
+def _written(name: str, model: SavedModel, made: Any, arrays: list) -> list[dict[str, Any]]:
+    """What is told of each array of the params, or of the state; the arrays go to the others."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(getattr(model, name))
+    wanted: Any = jax.tree.structure(made)
+    if tree != wanted:
+        raise TypeError(f"save: the {name} are not built as those of model = {show(model.model)}")
+    told = []
+    for place, leaf in leaves:
+        array, kind = to_plain(leaf)
+        arrays.append(array)
+        told.append({"place": jax.tree_util.keystr(place), **kind})
+    return told
 
 
 def load_model(
@@ -72,8 +87,9 @@ def load_model(
 ) -> SavedModel:
     """The trained model that `Run.save` wrote into a file.
 
-    model, loss, metrics: what the file could not name: a class or a function of one's own. What
-        is public here is found by its name, and may be replaced; names do, as in a Training.
+    model, loss, metrics: what the file could not name: a class or a function of one's own, as in
+        jo.models.Linen(module, example), as a file that names them could run anything. What is
+        public here is found by its name, and may be replaced; names do, as in a Training.
     On the same machine and versions the same rows give the same bits as they gave the run's.
     Such files are safe to open: they hold numbers and names, and no code.
     Errors: ValueError that names the file where it is truncated, no such file, of a newer format,
@@ -90,33 +106,40 @@ def load_model(
     with damaged(path):
         if content.get("kind") != KIND:
             raise ValueError(f"it is of the kind {content.get('kind')!r}, not {KIND!r}")
-    if content.get("format") != FORMAT:
+    if content.get("format") == 1:
+        content["model_state"] = []
+    elif content.get("format") != FORMAT:
         raise ValueError(
-            f"{path} has format {content.get('format')!r}: this version reads {FORMAT}"
+            f"{path} has format {content.get('format')!r}: this version reads 1 to {FORMAT}"
         )
     with damaged(path):
         described = {name: content[name] for name in NAMED}
     _check_given(path, described, given)
     with damaged(path):
         count = sum(x.size for x in arrays)
-        told = {name: _decoded(content[name], arrays) for name in TOLD}
-        columns = Columns(**dict(zip(COLUMNS, _decoded(content["columns"], arrays), strict=True)))
-        fitted = _decoded(content["preparation"], arrays)
+        told = {name: decoded(content[name], arrays) for name in TOLD}
+        columns = Columns(**dict(zip(COLUMNS, decoded(content["columns"], arrays), strict=True)))
+        fitted = decoded(content["preparation"], arrays)
         most = max(count, len(told["features"]), math.prod(columns.shape or ()), 64)
         for name, mine in given.items():
             if mine is None:
                 _check_public(described[name], most)
                 given[name] = rebuild(described[name])
         _check_types(given, fitted, columns, told)
-    _check_width(path, content["params"])
+    with damaged(path):
+        held = {name: content[name] for name in HELD}
+    _check_width(path, held)
     with _fitting(path, model):
-        params = _params(given["model"], content["params"], arrays)
+        params, model_state = _held(given["model"], held, arrays)
     made = tuple(given["metrics"]) if given["metrics"] is not None else None
     if loss is not None or metrics is not None:
         mine = given["loss"] if loss is not None else None
-        outputs = _outputs(given["model"], params, len(told["features"]))
+        outputs = _outputs(given["model"], params, model_state, len(told["features"]))
         check_measures(mine, made if metrics is not None else (), outputs, len(told["labels"]))
-    return SavedModel(given["model"], params, given["loss"], made, columns, fitted, **told)
+    return SavedModel(
+        given["model"], params, given["loss"], made, columns, fitted, **told,
+        model_state=model_state,
+    )  # fmt: skip
 
 
 def _given(model: Any, loss: Any, metrics: Any) -> dict[str, Any]:
@@ -131,15 +154,16 @@ def _given(model: Any, loss: Any, metrics: Any) -> dict[str, Any]:
     return {"model": model, "loss": asked.loss, "metrics": asked.metrics}
 
 
-def _outputs(model: Any, params: Any, features: int) -> Any:
+def _outputs(model: Any, params: Any, model_state: Any, features: int) -> Any:
     """What a model gives for two prepared rows, as a shape."""
-    return jax.eval_shape(lambda p: model.apply(p, jax.numpy.zeros((2, features))), params)
+    x = jax.numpy.zeros((2, features))
+    return jax.eval_shape(lambda p, s: call_model(model, p, s, x)[0], params, model_state)
 
 
-def _check_width(path: Any, params: Any) -> None:
+def _check_width(path: Any, held: dict[str, Any]) -> None:
     """ValueError where the params are of 64 bits, which JAX is not told to use here."""
     with damaged(path):
-        wide = {told.get("dtype") for told in params} & BITS_64
+        wide = {told.get("dtype") for params in held.values() for told in params} & BITS_64
     if wide and not jax.config.read("jax_enable_x64"):
         raise ValueError(
             f"{path} holds params of {wide.pop()}: jax_enable_x64 must be on, as it was"
@@ -160,24 +184,29 @@ def _check_given(path: Any, described: dict[str, Any], given: dict[str, Any]) ->
 # ---------------------------------------------------------------------------------- the params
 
 
-def _structure(model: Any) -> Any:
-    """The params of a model as shapes and dtypes."""
-    return jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
+def _held(model: Any, held: dict[str, Any], arrays: list) -> list[Any]:
+    """The params and the state of a model, whose arrays are the first ones."""
+    first, made = 0, []
+    for (name, described), shapes in zip(held.items(), structure(model), strict=True):
+        mine = arrays[first : first + len(described)]
+        made.append(_made(model, name, shapes, described, mine))
+        first += len(described)
+    return made
 
 
-def _params(model: Any, described: list, arrays: list) -> Any:
-    leaves, tree = jax.tree_util.tree_flatten_with_path(_structure(model))
+def _made(model: Any, name: str, shapes: Any, described: list, arrays: list) -> Any:
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     places = [jax.tree_util.keystr(place) for place, _ in leaves]
     found = [told["place"] for told in described]
     if places != found:
         other = next((p for p in [*places, *found] if (p in places) != (p in found)), "their order")
-        raise ValueError(f"model = {show(model)} has other params: they differ in {other}")
-    made = []
+        raise ValueError(f"model = {show(model)} has other {name}: they differ in {other}")
+    made: list[Any] = []
     for (_, like), told, array in zip(leaves, described, arrays, strict=False):
         try:
             made.append(from_plain(array, told, tuple(like.shape)))
         except ValueError as error:
-            raise ValueError(f"params{told['place']}: {error} ({show(model)})") from None
+            raise ValueError(f"{name}{told['place']}: {error} ({show(model)})") from None
     if len(made) < len(leaves):
         raise ValueError("arrays are missing")
     return jax.tree.unflatten(tree, made)
@@ -262,59 +291,3 @@ def _check_types(
     wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise ValueError(f"its {wrong[0]} is none")
-
-
-# ------------------------------------------------------------------- what rows go through
-
-
-def _kinds() -> dict[str, Any]:
-    """The fitted preparations of this library by name."""
-    found, new = {}, [Fitted]
-    while new:
-        kind = new.pop()
-        new += kind.__subclasses__()
-        if kind.__module__.startswith("jaxopt_edu.data."):
-            found[kind.__name__] = kind
-    return found
-
-
-def _encoded(x: Any, arrays: list) -> Any:
-    """A fitted preparation, labels or names as JSON; arrays of numbers go to the others."""
-    if x is None or isinstance(x, bool | str) or (isinstance(x, int) and type(x) is int):
-        return x
-    if isinstance(x, float):
-        return float(x) if math.isfinite(x) else {"float": repr(float(x))}
-    if isinstance(x, bytes):
-        return {"bytes": x.hex()}
-    if isinstance(x, tuple):
-        return {"tuple": [_encoded(part, arrays) for part in x]}
-    if isinstance(x, np.generic) and x.dtype.kind in "biufU":
-        return _encoded(x.item(), arrays)
-    if isinstance(x, jax.Array | np.ndarray) and np.asarray(x).dtype.kind in "biuf":
-        arrays.append(np.asarray(x))
-        return {"array": len(arrays) - 1}
-    if _kinds().get(type(x).__name__) is type(x):
-        fields = {f.name: _encoded(getattr(x, f.name), arrays) for f in dataclasses.fields(x)}
-        return {"fitted": type(x).__name__, "fields": fields}
-    raise TypeError(f"save: {show(x)} of type {type(x).__name__} cannot be written into a file")
-
-
-def _decoded(x: Any, arrays: list) -> Any:
-    """The inverse of `_encoded`."""
-    if not isinstance(x, dict):
-        if isinstance(x, list):
-            raise ValueError("a list stands where none belongs")
-        return x
-    if "fitted" in x:
-        fields = {name: _decoded(part, arrays) for name, part in x["fields"].items()}
-        return _kinds()[x["fitted"]](**fields)
-    [(kind, held)] = x.items()
-    if kind == "tuple":
-        return tuple(_decoded(part, arrays) for part in held)
-    if kind == "array" and type(held) is int and held >= 0:
-        return arrays[held]
-    if kind == "float" and held in ("nan", "inf", "-inf"):
-        return float(held)
-    if kind == "bytes":
-        return bytes.fromhex(held)
-    raise ValueError(f"it holds {kind!r}, which is unknown")

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -75,16 +75,44 @@ def recipes(chapter: Any) -> dict[str, Any]:
 def replace(x: T, /, **changes: Any) -> T:
     """x with other numbers or parts, named as in `hyperparameters`, or by an unambiguous ending.
 
+    Errors: ValueError for a name of nothing, of several things, or of something else than in the
+        version before this one.
+
     >>> import jaxopt_edu as jo
     >>> jo.replace(jo.sgd(0.1), learning_rate=0.2)
     SGD(learning_rate=0.2)
     """
+    for name, value in changes.items():
+        x = with_parts(x, {name_of_today(x, name): value})
+    return x
+
+
+def with_parts(x: T, changes: Mapping[str, Any]) -> T:
+    """`replace` for names that are of today, as those of `hyperparameters` and of columns."""
     for name, value in changes.items():
         try:
             x = _put(x, name, value)
         except LookupError:
             x = _put(x, resolve(name, parts(x)), value)
     return x
+
+
+def name_of_today(x: Any, name: str) -> str:
+    """The name of a part of x that a user gives by a name that it may have had before.
+
+    A class whose parts were renamed says so by a method `new_name(name)`.
+    """
+    if isinstance(x, StandIn):
+        return name
+    if hasattr(type(x), "new_name"):
+        new: str = x.new_name(name)
+        return new
+    for key, part in children(x).items():
+        if name.startswith(f"{key}."):
+            return f"{key}.{name_of_today(part, name.removeprefix(f'{key}.'))}"
+    for part in children(x).values():
+        name = name_of_today(part, name)  # an ending
+    return name
 
 
 def parts(x: Any) -> list[str]:

@@ -1,6 +1,5 @@
 """Trained models on their own: from rows as they were given to answers in the user's own terms."""
 
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,10 @@ from jaxopt_edu.data.prepared import CHANGED, look_prepared, prepared_by
 from jaxopt_edu.data.raw import check_values
 from jaxopt_edu.link import Link, link_named, link_of
 from jaxopt_edu.train import Training
+from jaxopt_edu.train.calling import call_model, is_stateful
 from jaxopt_edu.value import show
 
-__all__ = ["SavedModel", "trained"]
+__all__ = ["SavedModel", "predicting", "trained"]
 
 Labels = tuple[Any, ...]
 
@@ -33,6 +33,7 @@ class SavedModel:
     columns, fitted: what rows look like as they are given, and what they go through. mark: of rows
     that went through it already. features: the columns after it.
     targets, labels: the names of the classes, and the classes as they were given, in order.
+    model_state: of a model that has a state beside its params, such as BatchNorm's statistics.
     No rows of the data are in it.
     """
 
@@ -47,6 +48,7 @@ class SavedModel:
     features: tuple[str, ...]
     targets: tuple[str, ...]
     labels: Labels
+    model_state: Any = ()
 
     def __repr__(self) -> str:
         what = f"{len(self.labels)} classes" if self.labels else ", ".join(self.targets[:3])
@@ -54,7 +56,7 @@ class SavedModel:
 
     def apply(self, x: Any) -> jax.Array:
         """The raw output of the model for prepared rows: pure, under jit, grad and vmap."""
-        return self.model.apply(self.params, x)
+        return call_model(self.model, self.params, self.model_state, x)[0]
 
     def predict(self, rows: Any, *, link: Any = None, prepared: bool | None = None) -> ndarray:
         """The answer for each row: a label as it was given, or numbers for a regression.
@@ -103,8 +105,8 @@ class SavedModel:
         classes = len(self.labels) or None
         data = Data(part, part, part, source, self.task, classes, self.features, self.targets)
         scored = Training(self.model, self.loss, None, data, metrics=self.metrics)
-        state: Any = types.SimpleNamespace(params=self.params)  # all that a score looks at
-        return {name: float(x) for name, x in scored.score(state, "test").items()}
+        found = scored.measure(self.params, self.model_state, "test")
+        return {name: float(x) for name, x in found.items()}
 
     # -------------------------------------------------------------------------- in two halves
 
@@ -161,7 +163,7 @@ class SavedModel:
 
     def outputs(self, x: Any) -> ndarray:
         """What the model gives for prepared rows, on the host and in at least float32."""
-        found = np.asarray(_apply(self.model, self.params, np.asarray(x)))
+        found = np.asarray(_apply(self.model, self.params, self.model_state, np.asarray(x)))
         return found if found.dtype.itemsize > 2 else found.astype(np.float32)
 
     def answer(self, x: Any, link: Any = None) -> ndarray:
@@ -251,8 +253,8 @@ def check_prepared(prepared: Any) -> None:
 
 
 @jax.jit
-def _apply(model: Any, params: Any, x: Any) -> Any:
-    return model.apply(params, x)
+def _apply(model: Any, params: Any, model_state: Any, x: Any) -> Any:
+    return call_model(model, params, model_state, x)[0]
 
 
 def _check_known(outputs: ndarray) -> None:
@@ -279,9 +281,24 @@ def trained(experiment: Any, state: Any, asked: str) -> SavedModel:
         raise TypeError(
             f"{asked}: {name} has no {', no '.join(lacks)}; run.state is what it learned"
         )
+    params, model_state = predicting(experiment, state, asked)
     source = data.source
     return SavedModel(
-        experiment.model, state.params, experiment.loss, getattr(experiment, "metrics", None),
+        experiment.model, params, experiment.loss, getattr(experiment, "metrics", None),
         source.columns, source.fitted, source.mark, data.task, data.features, data.targets,
-        data.labels,
+        data.labels, model_state,
     )  # fmt: skip
+
+
+def predicting(experiment: Any, state: Any, asked: str) -> tuple[Any, Any]:
+    """The params to predict with, and the model's state; () for a model without one.
+
+    Errors: TypeError where the model has a state, but that of the experiment lacks it.
+    """
+    stateful = is_stateful(experiment.model)
+    if stateful and not hasattr(state, "model_state"):
+        raise TypeError(
+            f"{asked}: model = {show(experiment.model)} has a state beside its params: wanted it "
+            f"as the field model_state of the state of {type(experiment).__name__}"
+        )
+    return experiment.eval_params(state), state.model_state if stateful else ()

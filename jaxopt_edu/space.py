@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.labels import distinct, label, labels
-from jaxopt_edu.names import children, hyperparameters, inlined, replace
+from jaxopt_edu.names import children, hyperparameters, inlined, with_parts
 from jaxopt_edu.value import StandIn, same, show
 
 __all__ = [
@@ -267,7 +267,7 @@ def _groups(space: Any, choices: tuple) -> Iterator[Group]:
     name, stands = found
     where = stands if isinstance(stands, OneOf) else _programs(name, stands)
     for i, alternative in enumerate(where.alternatives):
-        chosen = replace(space, **{name: alternative}) if name else alternative
+        chosen = with_parts(space, {name: alternative}) if name else alternative
         yield from _groups(chosen, (*choices, (name, where, i)))
 
 

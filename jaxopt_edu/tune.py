@@ -14,7 +14,7 @@ from jaxopt_edu.checks import mode_for
 from jaxopt_edu.core import apply_updates
 from jaxopt_edu.hypergradient import check_score, final_score, strong, without_jumps
 from jaxopt_edu.ingredients import check_optimizer
-from jaxopt_edu.names import hyperparameters, replace
+from jaxopt_edu.names import hyperparameters, with_parts
 from jaxopt_edu.optimizers.adam import adam
 from jaxopt_edu.progress import Progress
 from jaxopt_edu.space import LogUniform, Uniform, groups
@@ -83,7 +83,7 @@ class Tuning:
 
     def experiment(self, update: int, start: int) -> Any:
         """The experiment of a start after so many updates, in Python numbers."""
-        return replace(self.space, **self.hyperparameters((update, start)))
+        return with_parts(self.space, self.hyperparameters((update, start)))
 
     def hyperparameters(self, place: tuple[int, int] | None = None) -> dict[str, float]:
         """The tuned numbers of an (update, start), by default of the best."""
@@ -144,7 +144,7 @@ def tune(
     check_count("updates", updates)
     check_count("starts", starts)
     axes = _axes(space)
-    middle = replace(space, **{name: (d.low + d.high) / 2 for name, d in axes})
+    middle = with_parts(space, {name: (d.low + d.high) / 2 for name, d in axes})
     split = check_score(middle, steps, metric, split)
     mode = mode_for([middle], metric, mode)
     template = jax.tree.map(strong, middle)
@@ -245,7 +245,7 @@ def _update(
 
     def score(u):
         numbers = {name: _number(d, u[name]) for name, d in axes}
-        return final_score(replace(template, **numbers), steps, seed, metric, split), numbers
+        return final_score(with_parts(template, numbers), steps, seed, metric, split), numbers
 
     def one(walk):
         (value, numbers), g = jax.value_and_grad(score, has_aux=True)(walk.u)

@@ -213,7 +213,7 @@ def test_a_step_trains_on_augmented_examples_and_scores_plain_ones():
     @jax.jit
     def run(training, plain, key):
         state = training.init(key)
-        new = training.step(state, 3, key)
+        new, _ = training.step(state, 3, key)
         x, y, _ = plain.batch(3, key)
         x, mixed = augment(jax.random.fold_in(jax.random.fold_in(key, 2), 3), x, y)
 
@@ -253,7 +253,7 @@ def test_a_private_training_augments_each_record_alone():
 
     @jax.jit
     def step(training):
-        return training.step(training.init(KEY), 0, KEY).params["w"]
+        return training.step(training.init(KEY), 0, KEY)[0].params["w"]
 
     noisy = [dataclasses.replace(plain, augment=jo.augment.noise(s)) for s in (0.0, 0.1, 1.0)]
     still, moved, far = (step(training) for training in noisy)

@@ -177,7 +177,7 @@ def test_a_store_that_cannot_name_its_data_says_so(tmp_path):
 def test_an_interruption_leaves_the_sweep(monkeypatch, study):
     before = {name: x.copy() for name, x in study.columns.items()}
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["jaxopt_edu.sweep.course"], "run_tiles", interrupted)

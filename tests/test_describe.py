@@ -49,6 +49,7 @@ GIVEN = {  # what the arguments without a default are given
     "transition_steps": 11, "value": 0.05, "warmup_steps": 4, "weight": 0.01,
 }  # fmt: skip
 NO_VALUES = {"Augmentation", "Brick", "Regularizer"}  # bases; then what a training calls
+NO_VALUES |= {"Equinox", "Haiku", "Linen", "NNX"}  # of others: tests/test_adapters.py
 NO_VALUES |= {"learning_rate_of", "losses_of", "step_lengths", "weights_only", "Mixed"}
 NAMES = [
     f"{c.__name__.split('.')[1]}.{n}" for c in CHAPTERS for n in c.__all__ if n not in NO_VALUES

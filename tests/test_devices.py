@@ -16,9 +16,11 @@ from children import ROOT, TOLD
 import jaxopt_edu as jo
 from jaxopt_edu import engine, exchange
 from jaxopt_edu.parallel import peers
+from jaxopt_edu.placement import Placement
 from jaxopt_edu.sweep import run as running
 from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.workers import Workers
+from jaxopt_edu.tiles import Settings
+from jaxopt_edu.workers import Workers, worker_devices
 
 SCRIPT = str(ROOT / "tests" / "device_jobs.py")
 LAUNCH = ["-m", "jaxopt_edu.launch", "--grace", "30", "-n", "2", "--devices", "2"]
@@ -69,23 +71,30 @@ def test_a_lost_process_of_a_sweep_is_named_and_its_store_goes_on(tmp_path):
 
 def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
     here, there = jax.local_devices()[0], object()
-    lanes = types.SimpleNamespace(died=jnp.zeros(2, int))
     moved = []
     monkeypatch.setattr(engine.jax, "device_put", lambda x, device: moved.append(device))
-    assert engine._on(lanes, here) is lanes and not moved
-    engine._on(lanes, there)
-    engine._on(types.SimpleNamespace(died=np.zeros(2, int)), here)
+
+    def on(status, device):
+        of = types.SimpleNamespace(shared_state=())
+        form = types.SimpleNamespace(placement=Placement())
+        lanes = types.SimpleNamespace(status=status)
+        return engine._on(types.SimpleNamespace(lanes=lanes, form=form, of=of), device), lanes
+
+    found, lanes = on(jnp.zeros(2, int), here)
+    assert found is lanes and not moved
+    on(jnp.zeros(2, int), there)
+    on(np.zeros(2, int), here)
     assert moved == [there, here]
 
 
 def test_a_lone_tile_stays_on_one_device():
-    assert len(Workers(print, most=1)._threads) == 1
-    assert len(Workers(print)._threads) == len(engine.worker_devices())
+    assert len(Workers(print, Placement(), most=1)._threads) == 1
+    assert len(Workers(print, Placement())._threads) == len(worker_devices())
 
 
 def test_columns_have_one_order_whoever_came_first_with_them():
     study = jobs.sweep("plain")
-    settings = engine.Settings((10, 200), "validation", ("validation", "test"), ("b", "loss"))
+    settings = Settings((10, 200), "validation", ("validation", "test"), ("b", "loss"))
     first = Record(3, 1, settings, "loss", "min")
     other = Record(3, 1, settings, "loss", "min")
     for name in ("b", "loss"):

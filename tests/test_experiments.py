@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy
 
 TEXT = (Path(__file__).parent.parent / "docs" / "experiments.md").read_text()
@@ -16,11 +17,27 @@ def lqr():
     return np.linalg.solve(0.1 + b.T @ p @ b, b.T @ p @ a)[0]
 
 
-def test_blocks_run_and_learn():
-    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+TRAINED = next(block for block in BLOCKS if "accuracies" in block)  # models of four frameworks
+
+
+def ran(blocks):
+    """The names that they define."""
     space: dict = {}
     for block in blocks:
         exec(compile(block, "experiments.md", "exec"), space)
+    return space
+
+
+@pytest.mark.slow
+def test_models_of_other_frameworks_are_trained_and_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    accuracies = ran([*BLOCKS[: BLOCKS.index(TRAINED)], TRAINED])["accuracies"]
+    assert len(accuracies) == 4 and min(accuracies.values()) > 0.8
+
+
+def test_blocks_run_and_learn():
+    space = ran(block for block in BLOCKS if block is not TRAINED)
     for name in ("linen", "nnx", "equinox", "haiku"):
         assert space["models"][name].stateful, name
     assert space["own_study"].scores()["test_accuracy"] > 0.9

@@ -33,8 +33,8 @@ def sweep(trials, store=None, space=SPACE, **more):
 def interrupted(monkeypatch):
     """Ctrl-C after a segment."""
 
-    def run(tiles, settings, until):
-        for tile in run_tiles(tiles, settings, until):
+    def run(tiles, settings, until, **more):
+        for tile in run_tiles(tiles, settings, until, **more):
             yield tile
             raise KeyboardInterrupt
 

@@ -171,3 +171,18 @@ def test_everything_public_says_what_it_does():
         if inspect.isclass(thing) or inspect.isfunction(thing):
             said = (thing.__doc__ or "").strip()
             assert said and not said.startswith(f"{thing.__name__}("), name  # not by dataclass
+
+
+def test_the_optimizer_of_a_training_is_called_in_one_place():
+    """Also of a training that a client makes; race and tune drive optimizers on their own."""
+    calls = [
+        path.relative_to(ROOT).as_posix()
+        for path, _ in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "update"
+        and isinstance(node.func.value, ast.Attribute)
+        and node.func.value.attr in ("optimizer", "local", "server")
+    ]
+    assert calls == ["train/training.py"]

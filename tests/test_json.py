@@ -20,6 +20,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.cli import main
 from jaxopt_edu.describe import describe, rebuild, unnamed
 from jaxopt_edu.files import from_json, to_json
+from jaxopt_edu.formats import EXPERIMENT, STUDY
 
 
 class Colour(enum.Enum):
@@ -229,9 +230,9 @@ def test_a_store_and_its_best_experiment_come_back_equal(tmp_path):
     loaded = jo.load_study(tmp_path / "sweep")
     assert is_same(loaded.space, space) and is_same(loaded.best, study.best)
     assert is_same(jo.load_experiment(tmp_path / "study" / "best.json"), study.best)
-    for name in ("best.json", "study.json"):
+    for name, version in {"best.json": EXPERIMENT, "study.json": STUDY}.items():
         found = json.loads((tmp_path / "study" / name).read_text(), parse_constant=strict)
-        assert found["format"] == 2
+        assert found["format"] == version
 
 
 # ------------------------------------------------------------- experiments of the user's own

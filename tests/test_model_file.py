@@ -435,7 +435,9 @@ def test_params_of_64_bits_say_so(saved, tmp_path):
 
 def test_newer_files_say_so(saved, tmp_path):
     newer = rewritten(saved, tmp_path / "newer.jo", lambda c, a: c.update(format=FORMAT + 1))
-    with pytest.raises(ValueError, match=f"newer.jo has format {FORMAT + 1}: .*reads {FORMAT}"):
+    with pytest.raises(
+        ValueError, match=f"newer.jo has format {FORMAT + 1}: .*reads 1 to {FORMAT}"
+    ):
         jo.load_model(newer)
     with pytest.raises(OSError):
         jo.load_model(tmp_path / "nothing.jo")

@@ -365,7 +365,7 @@ def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
         jobs.fit("sgd", store=tmp_path)
     if name == "fit.json":
         path.write_text(json.dumps(json.loads(whole) | {"format": 99}))
-        with pytest.raises(ValueError, match="has format 99: this version reads 1, 2, 3 and 4"):
+        with pytest.raises(ValueError, match="has format 99: this version reads 4; give another"):
             jobs.fit("sgd", store=tmp_path)
 
 

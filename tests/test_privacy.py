@@ -166,6 +166,54 @@ def test_a_sum_over_rows_is_whole_however_large_the_draw():
         assert f(count, chunk) == np.arange(10)[::-1][:count].sum()
 
 
+def test_a_sum_over_rows_has_the_derivatives_of_the_sum_of_all_of_them():
+    x, own = jnp.linspace(1.0, 2.0, 10), jnp.arange(10)
+
+    def by_chunks(c, count):
+        def f(rows, present):
+            return jnp.sum(jnp.where(present, jnp.sin(c * x[rows]), 0))
+
+        return privacy.sum_over(f, own, count, size=4)
+
+    def at_once(c, count):
+        return jnp.sum(jnp.where(own < count, jnp.sin(c * x), 0))
+
+    def slopes(f):
+        """Backwards, forwards, and of a slope: for each number of rows, one of its own lanes."""
+
+        def of(count):
+            slope = jax.grad(f)
+            _, forwards = jax.jvp(lambda c: f(c, count), (0.7,), (1.0,))
+            curve = jax.grad(lambda c: jax.grad(f)(c, count) ** 2)
+            return slope(0.7, count), forwards, curve(0.7)
+
+        return jax.jit(jax.vmap(of))(jnp.arange(11)), of(jnp.int32(7))
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+        slopes(by_chunks), slopes(at_once),
+    )  # fmt: skip
+
+
+def test_a_sum_over_rows_takes_only_the_chunks_that_it_wants():
+    """Also where it is differentiated, as long as the count is one for all lanes."""
+    seen = []
+
+    def f(rows, present, c):
+        jax.debug.callback(lambda rows: seen.append(int(rows[0])), rows)
+        return jnp.sum(jnp.where(present, c * rows, 0.0))
+
+    def total(c):
+        return privacy.sum_over(lambda r, p: f(r, p, c), jnp.arange(100), jnp.int32(7), 5)
+
+    assert jax.jit(jax.vmap(total))(jnp.ones(2)).tolist() == [21.0, 21.0]
+    jax.effects_barrier()
+    assert sorted(set(seen)) == [0, 5]
+    assert jax.jit(jax.vmap(jax.grad(total)))(jnp.ones(2)).tolist() == [21.0, 21.0]
+    jax.effects_barrier()
+    assert sorted(set(seen)) == [0, 5]
+
+
 # ---------------------------------------------------------------------------------- accounting
 
 
@@ -353,7 +401,7 @@ def test_without_noise_and_clipping_it_is_gradient_descent():
 def after(experiment, steps):
     key = jax.random.key(0)
     start = experiment.init(key)
-    return jax.lax.fori_loop(0, steps, lambda t, state: experiment.step(state, t, key), start)
+    return jax.lax.fori_loop(0, steps, lambda t, state: experiment.step(state, t, key)[0], start)
 
 
 def test_a_step_divides_by_the_expected_batch():
@@ -364,7 +412,7 @@ def test_a_step_divides_by_the_expected_batch():
     def both_ways(experiment):
         state = experiment.init(key)
         p = {"w": state.params["w"] + 0.01, "b": state.params["b"]}
-        new = experiment.step(state._replace(params=p), 5, key)
+        new, _ = experiment.step(state._replace(params=p), 5, key)
         drawn = jax.random.split(jax.random.fold_in(key, 5), 3)[0]
         rows, count = privacy.poisson_sample(drawn, 1078, 64 / 1078)
         x, y = DIGITS.train.take(rows)
@@ -391,7 +439,7 @@ def test_an_empty_batch_steps_along_the_noise_alone():
         model=jo.models.Linear(50), loss=jo.losses.squared_error, data=data, batch_size=1,
         max_norm=0.5, noise_multiplier=3.0,
     )  # fmt: skip
-    step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0)))
+    step = jax.jit(lambda e, s, t: e.step(s, t, jax.random.key(0))[0])
     state = experiment.init(jax.random.key(0))._replace(loss=jnp.float32(123.0))
     new = [step(experiment, state, t) for t in range(20)]
     empty = [s for s in new if s.loss == 123.0]
@@ -407,13 +455,17 @@ def test_one_program_sweeps_noise_clip_and_rate():
         max_norm=jo.log_uniform(0.1, 10.0), noise_multiplier=jo.uniform(0.0, 2.0),
     )  # fmt: skip
     study = jo.sweep(space, trials=3, steps=10, tile=2, progress=False)
-    assert set(study.columns) >= {"max_norm", "noise_multiplier", "optimizer.learning_rate"}
+    names = {"estimator.max_norm", "estimator.noise_multiplier", "optimizer.learning_rate"}
+    assert set(study.columns) >= names
     best = study.best
     again = jo.fit(best, 10, tile=2, progress=False)
     assert again.evaluate("test")["loss"] == study.scores()["test_loss"]
     assert rebuild(describe(best)) == best
     assert best.epsilon(10, delta=1e-4) == privacy.epsilon(
-        noise_multiplier=float(best.noise_multiplier), sample_rate=64 / 1078, steps=10, delta=1e-4
+        noise_multiplier=float(best.estimator.noise_multiplier),
+        sample_rate=64 / 1078,
+        steps=10,
+        delta=1e-4,
     )
 
 

@@ -142,7 +142,7 @@ def test_a_later_format_is_refused(tmp_path):
     sweeps.run("plain", tmp_path, steps=20)
     asked = json.loads((tmp_path / "sweep.json").read_text())
     (tmp_path / "sweep.json").write_text(json.dumps(asked | {"format": 99}))
-    with pytest.raises(ValueError, match="has format 99: this version reads 1, 2 and 3"):
+    with pytest.raises(ValueError, match="has format 99: this version reads 1, 2, 3, 4 and 5"):
         jo.load_study(tmp_path)
 
 

@@ -297,10 +297,7 @@ def test_bad_balance_is_named(patients, tumours):
         malignant = np.flatnonzero(tumours.pool.y == 0)
         with pytest.raises(ValueError, match="class 1 has no example to train on"):
             jo.fit(base.folded([(malignant[:-1], malignant[-1:])] * 2).fold(0), 1)
-    private = jo.privacy.PrivateTraining(
-        **{f.name: getattr(base, f.name) for f in dataclasses.fields(base)},
-        max_norm=1.0, noise_multiplier=1.0,
-    )  # fmt: skip
+    private = dataclasses.replace(base, estimator=jo.Private(1.0, 1.0))
     with pytest.raises(ValueError, match="balanced: a private training"):
         private.check()
     for data, error, message in (

@@ -24,10 +24,10 @@ class Seen(NamedTuple):
     losses: ndarray
 
 
-def look(experiment: Training, params: Any, part: Any) -> Seen:
-    """What a model with these params makes of a part, padding left out."""
+def look(experiment: Training, params: Any, model_state: Any, part: Any) -> Seen:
+    """What a model with these params and this state makes of a part, padding left out."""
     x, y, weights = part.first()
-    losses, predictions = _apply(experiment, params, x, y)
+    losses, predictions = _apply(experiment, params, model_state, x, y)
     real = np.ones(len(y), bool) if weights is None else np.asarray(weights) > 0
     return Seen(*(np.asarray(z)[real] for z in (x, y, predictions, losses)))
 
@@ -38,8 +38,10 @@ def mean_and_error(x: ndarray) -> tuple[float, float]:
 
 
 @jax.jit
-def _apply(experiment: Training, params: Any, x: Array, y: Array) -> tuple[Array, Array]:
-    predictions = experiment.model.apply(params, x)
+def _apply(
+    experiment: Training, params: Any, model_state: Any, x: Array, y: Array
+) -> tuple[Array, Array]:
+    predictions, _ = experiment.predict(params, model_state, x)
     losses = experiment.loss(predictions, y)
     return jnp.mean(losses.reshape(len(y), -1), 1), predictions
 

@@ -140,7 +140,8 @@ def _numbers(run: Run, experiment: Training, k: int, seed: int) -> dict[str, flo
     """Losses and errors on both parts, and those that they are compared with."""
     data = experiment.data
     train, validation = (
-        look(experiment, run.params, part) for part in (data.train, data.validation)
+        look(experiment, run.params, run.state.model_state, part)
+        for part in (data.train, data.validation)
     )
     constant = constant_losses(experiment, train.y, train.predictions)
     scale = np.maximum(np.var(train.y, 0), 1e-300) if train.y.dtype.kind == "f" else 1.0

@@ -9,15 +9,15 @@ import numpy as np
 from jax import Array, lax, random
 
 from jaxopt_edu import keys, tree
-from jaxopt_edu.data.dataset import Data
+from jaxopt_edu.federated.checking import check_federated
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import check_optimizer, optimizer_named
+from jaxopt_edu.ingredients import optimizer_named
 from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
 from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, TrainingState
 from jaxopt_edu.value import check as check_fields
-from jaxopt_edu.value import check_count, number, pytree, static
+from jaxopt_edu.value import number, pytree, static
 
 __all__ = ["Federated"]
 
@@ -50,8 +50,10 @@ class Federated(Estimator):
     secure: a `SecureSum`, which adds up the updates, weighted by n_k / max n, in masked integers.
     at_a_time: how many clients are trained side by side; None: all that are drawn. On a CPU a few
         are faster, as long as their params fit its cache.
-    The state of a model (BatchNorm's statistics) is averaged as the params are, and goes with
-    neither max_norm nor secure, which would not protect it. The server is not told the loss.
+    The state of a model: its floats (BatchNorm's statistics) are averaged as the params are, all
+        else stays. It goes with neither max_norm nor secure, which would not protect it, and a
+        model that mixes examples wants full batches, as padding would be mixed in.
+    The server is not told the loss.
     Shapes: as `Training`. A round costs what epochs over the largest client cost, for each client.
     Errors: ValueError or TypeError by `check`, before anything is compiled.
     Source: McMahan et al. 2017, arXiv:1602.05629, algorithm 1; Li et al. 2020, arXiv:1812.06127
@@ -78,6 +80,7 @@ class Federated(Estimator):
     at_a_time: int | None = static(default=None)
 
     private_draw = True
+    was = "FedAvg"  # the class of 0.1: see `train.old_names`
     folds = False
 
     def __post_init__(self):
@@ -212,32 +215,7 @@ class Federated(Estimator):
         )  # fmt: skip
 
     def check(self, training):
-        if not isinstance(training.data, Data) or not isinstance(self.clients, Clients):
-            raise TypeError("fed_avg: wanted data = Data without folds, and clients = Clients")
-        check_optimizer("local", self.local)
-        n, m, last = len(self.clients), self.clients_per_round, int(np.max(self.clients.rows))
-        if last >= training.data.train.size:
-            raise ValueError(f"clients: row {last} of {training.data.train.size} training examples")
-        if m is not None and not 1 <= m <= n:
-            raise ValueError(f"clients_per_round = {m}: wanted 1 to {n}, the number of clients")
-        for name in ("epochs", "batch_size", "at_a_time"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
-        if self.noise_multiplier is not None and self.max_norm is None:
-            raise ValueError("noise_multiplier: wanted max_norm too, the norm that it multiplies")
-        if training.regularizer is not None and training.regularizer.needs_learning_rate:
-            raise ValueError("regularizer: wanted a penalty, not a proximal or decoupled step")
-        if training.batch_size is not None or training.balanced:
-            raise ValueError(
-                "batch_size, balanced: clients draw their own batches: wanted them in Federated"
-            )
-        if training.augment is not None:
-            raise ValueError("augment: clients train on their examples as they are")
-        if training.stateful and (self.max_norm is not None or self.secure is not None):
-            raise ValueError(
-                "model: it has a state, which clients would hand over as it is: not with max_norm "
-                "or secure"
-            )
+        check_federated(self, training)
 
 
 @pytree

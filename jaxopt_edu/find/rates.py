@@ -11,7 +11,7 @@ from jaxopt_edu import notebook
 from jaxopt_edu.checks import check_numbers
 from jaxopt_edu.find.picture import plot_rates
 from jaxopt_edu.find.scores import check_tolerance, near_best, untrained
-from jaxopt_edu.names import hyperparameters, replace, resolve
+from jaxopt_edu.names import hyperparameters, name_of_today, resolve, with_parts
 from jaxopt_edu.space import log_uniform
 from jaxopt_edu.sweep import Study, sweep
 from jaxopt_edu.value import check_count
@@ -51,7 +51,7 @@ class Rates:
     @property
     def experiment(self) -> Any:
         """The experiment with the suggested value."""
-        return replace(self.study.space, **{self.name: self.suggested})
+        return with_parts(self.study.space, {self.name: self.suggested})
 
     @property
     def open_end(self) -> bool:
@@ -110,9 +110,9 @@ def find_learning_rate(
     check_count("rates", rates, least=3)
     if not 0 < low < high < math.inf:
         raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
-    full = resolve(name, hyperparameters(experiment))
+    full = resolve(name_of_today(experiment, name), hyperparameters(experiment))
     first, mode = untrained(experiment, steps, metric, mode, seed)
-    space = replace(experiment, **{full: log_uniform(low, high)})
+    space = with_parts(experiment, {full: log_uniform(low, high)})
     study = sweep(
         space, rates, steps=steps, sampler="grid", metric=metric, mode=mode, seed=seed,
         progress=progress,

@@ -1,5 +1,6 @@
 """Batches from any iterable, read ahead by a thread and put where the training lives."""
 
+import math
 import queue
 import threading
 from typing import Any
@@ -13,6 +14,7 @@ from jaxopt_edu.kinds import is_missing
 from jaxopt_edu.parallel.source import Position, Source
 from jaxopt_edu.placement import Placement
 from jaxopt_edu.train import Batch
+from jaxopt_edu.train.calling import mixes_rows
 
 
 class Feed:
@@ -20,9 +22,9 @@ class Feed:
 
     In a job of several processes each brings its share of every batch. All shares have the rows
     of the first one, in every process; where a later one has fewer, rows of weight 0 are added.
-    multiple: of which there are to be rows on each device. like: a part of the data, which says
-    what rows look like. ahead: how many batches may wait.
-    stops: the steps after which the stream's state is needed. position: where to go on.
+    trainings: on the same data, all of which see these batches; where the model of one mixes
+    examples, no rows may be added. ahead: how many batches may wait. stops: the steps after which
+    the stream's state is needed. position: where to go on.
 
     Errors, from `next`: whatever the iterable raises, with a note that says at which batch; those
         of `Source`; ValueError or TypeError for a batch that is not like the others.
@@ -32,20 +34,20 @@ class Feed:
         self,
         source: Source,
         placement: Placement,
-        multiple: int,
-        like: Any,
+        trainings: list[Any],
         stops: tuple[int, ...],
         ahead: int,
         position: Position,
-        classes: int | None = None,
     ):
+        data = trainings[0].data
+        multiple = math.lcm(*(training.estimator.multiple for training in trainings))
         self.position = position
-        self._source, self._placement, self._like = source, placement, like
+        self._source, self._placement, self._like = source, placement, data.train
         self._multiple = multiple * placement.local_devices  # of rows
         self._stops, self._rows = frozenset(stops), position.rows
         self._queue: queue.Queue = queue.Queue(maxsize=ahead)
-        self._closed, self._classes = threading.Event(), classes
-        self._checked = False
+        self._closed, self._classes = threading.Event(), data.n_classes
+        self._checked, self._padded = False, not any(map(mixes_rows, trainings))
         self._x64 = jax.enable_x64.value  # JAX keeps it for each thread
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -95,6 +97,11 @@ class Feed:
         if n > self._rows:
             raise ValueError(f"batches: one of {n} rows after one of {self._rows}")
         rows = self._rows + -self._rows % self._multiple
+        if n < rows and not self._padded:
+            raise ValueError(
+                f"batches: one of {n} rows, where all are to have {rows}: the model mixes "
+                "examples, as BatchNorm does, so that padding would be mixed in"
+            )
         weights = (np.arange(rows) < n).astype(jax.dtypes.canonicalize_dtype(float))
         batch = Batch(*map(self._on_devices, (_stretched(x, rows), _stretched(y, rows), weights)))
         count = self._source.count

@@ -33,7 +33,7 @@ from jaxopt_edu.parallel.source import Position
 from jaxopt_edu.status import Status
 from jaxopt_edu.tiles import Settings, Tile
 
-ASKED = Asked("fit", "fit.json", 4, older=(1, 2, 3))
+ASKED = Asked("fit", "fit.json", 4)
 CHECKPOINT = "checkpoint.npz"
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxopt_edu.names import name_of_today
 from jaxopt_edu.plot.figure import log_ticks, plain, spread_in_logs
 from jaxopt_edu.plot.scores import is_number, short, show_number, title_of
 from jaxopt_edu.sweep import Study
@@ -77,6 +78,13 @@ class Axis:
         if self.values is None:
             return self.places
         return self.places + 0.5 * np.modf(np.arange(len(self.places)) * 0.618)[0] - 0.25
+
+
+def column_of(study: Study, name: str | None) -> str | None:
+    """The swept name that a user means, who may know it by the name that it had before."""
+    if study.space is None or not isinstance(name, str):
+        return name
+    return name_of_today(study.space, name)
 
 
 def axis_of(study: Study, name: str, argument: str = "x") -> Axis:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxopt_edu.plot.axis import Axis, pair, scale
+from jaxopt_edu.plot.axis import Axis, column_of, pair, scale
 from jaxopt_edu.plot.figure import (
     best_sign,
     headline,
@@ -40,7 +40,7 @@ def plot_contour(study: Study, x: str | None = None, y: str | None = None) -> "F
     Errors: ValueError for a name that was not swept.
     """
     figure = new_figure()
-    axes_of = pair(study, x, y, importance(study))
+    axes_of = pair(study, column_of(study, x), column_of(study, y), importance(study))
     if len(axes_of) < 2:
         nothing(figure, "there are no two hyperparameters with more than one value")
         headline(figure, f"{score_name(study).capitalize()}: no map")

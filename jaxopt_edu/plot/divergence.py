@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxopt_edu.plot.axis import Axis, pair, scale
+from jaxopt_edu.plot.axis import Axis, column_of, pair, scale
 from jaxopt_edu.plot.contour import GRID, smooth
 from jaxopt_edu.plot.figure import (
     BEST,
@@ -36,7 +36,7 @@ def plot_divergence(study: Study, x: str | None = None, y: str | None = None) ->
 
     figure = new_figure()
     headline(figure, divergence_title(study))
-    axes_of = pair(study, x, y, importance_of_divergence(study))
+    axes_of = pair(study, column_of(study, x), column_of(study, y), importance_of_divergence(study))
     if not axes_of:
         nothing(figure, "no hyperparameter has more than one value")
         return figure

@@ -4,17 +4,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, random
 
 from jaxopt_edu import keys, tree
-from jaxopt_edu.models.mixing import mixes_examples
 from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
 from jaxopt_edu.train import Estimate, Estimator, Training
-from jaxopt_edu.train.calling import init_model
+from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.value import check_count, number, pytree, show, static
 
 __all__ = ["Private", "PrivateTraining"]
@@ -45,7 +43,8 @@ class Private(Estimator):
         nobody knows the seed. What is not: the training loss, scores on the training part, data
         prepared from statistics of the training part. Trials of a sweep draw the same noise, and
         each of them spends: release one, trained with a seed of its own.
-    The optimizer is not told the loss.
+    The optimizer is not told the loss. The state of a model is that after a pass over an example of
+    zeros: it depends on no record.
     Units: max_norm has the unit of the gradient of one example; noise_multiplier is a ratio.
     Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1; McMahan et al. 2018, arXiv:1812.06210
         for the division by the expected batch.
@@ -60,6 +59,7 @@ class Private(Estimator):
     microbatch: int | None = static(default=None)
 
     private_draw = True
+    was = "PrivateTraining"  # the class of 0.1: see `train.old_names`
 
     def draw(self, training, t, key):
         train, draw_key = training.data.train, keys.private(key, t).draw
@@ -99,7 +99,8 @@ class Private(Estimator):
             slope = tree.conjugate(penalty(params))
             g = tree.map(lambda g, r: (g + r).astype(g.dtype), g, slope)
         mean = loss_sum / jnp.maximum(count, 1)
-        return Estimate(mean, mean, g, f.model_state, seen=jnp.asarray(count) > 0)
+        model_state = _state_after(f, params, random_keys.dropout)
+        return Estimate(mean, mean, g, model_state, seen=jnp.asarray(count) > 0)
 
     def _at_a_time(self, training: Any) -> int:
         """How many examples are differentiated at a time."""
@@ -129,14 +130,20 @@ class Private(Estimator):
             )
         if self.microbatch is not None:
             check_count("microbatch", self.microbatch)
-        params, model_state = init_model(training.model, jax.random.key(0))
-        x = np.asarray(training.data.train.first(4)[0])
-        if len(x) > 1 and mixes_examples(training.model, params, model_state, x):
+        if mixes_rows(training):
             raise ValueError(
                 f"model = {show(training.model)} mixes examples, as BatchNorm does: what it gives "
                 "for one depends on the others, so that no record has a bounded part; wanted one "
                 "with LayerNorm or GroupNorm"
             )
+
+
+def _state_after(f: Any, params: Any, key: Array) -> Any:
+    """The state of the model after a step, which does not depend on the examples."""
+    if not f.training.stateful:
+        return f.model_state
+    x = tree.map(lambda leaf: jnp.zeros((1, *leaf.shape[1:]), leaf.dtype), f.training.data.train.x)
+    return f.training.predict(params, f.model_state, x, key)[1]
 
 
 def PrivateTraining(

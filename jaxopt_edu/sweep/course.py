@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -86,12 +85,9 @@ class Course:
 
     def _fed(self, batches: list[Batch]) -> Feed:
         """The stream where the trials of a round are to go on."""
-        estimators = [batch.template.estimator for batch in batches]
-        multiple = math.lcm(*(estimator.multiple for estimator in estimators))
-        data = batches[0].template.data
         return Feed(
-            Source(self.batches_of), self.placement, multiple, data.train, self.settings.stops,
-            self.prefetch, self.position, data.n_classes,
+            Source(self.batches_of), self.placement, [batch.template for batch in batches],
+            self.settings.stops, self.prefetch, self.position,
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------ a round
@@ -178,8 +174,6 @@ class Course:
                 states=ends["status"],
                 attributes=ranked | means | {k: ends[k] for k in ("steps", "reason")},
             )
-
-    # ------------------------------------------------------------------------------ a stage
 
     def _open(self, batches: list[Batch], start: int) -> None:
         """The tiles of a stage: those at hand, or made, with their lanes if the store has them."""

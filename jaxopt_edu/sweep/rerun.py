@@ -10,7 +10,7 @@ from jaxopt_edu.checks import check_run
 from jaxopt_edu.engine import run_tiles
 from jaxopt_edu.fit import as_run
 from jaxopt_edu.history import History, Run
-from jaxopt_edu.names import replace
+from jaxopt_edu.names import with_parts
 from jaxopt_edu.programs import named_numbers
 from jaxopt_edu.status import Status
 from jaxopt_edu.tiles import Settings, Structure, Tile, as_numbers
@@ -39,7 +39,7 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         )
     template, width = study.batches[place].template, study.tiles[place]
     seed, fold = study.repeats[repeat]
-    stages = [(step, replace(template, **numbers)) for step, numbers in study.lineage(trial)]
+    stages = [(step, with_parts(template, numbers)) for step, numbers in study.lineage(trial)]
     last = _went(study, trial, repeat)
     if debug:
         diverged = study.columns["status"][trial] == "diverged"

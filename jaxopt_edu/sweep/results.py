@@ -47,7 +47,7 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
     if space is not None:
         _check_space(directory, space)
     found = read_results(directory)
-    if found is None:
+    if found is None or not any(name.startswith("record/final/") for name in found[1]):
         raise ValueError(f"the sweep in {directory} has no results yet")
     about, arrays = found
     stops, splits = tuple(about["stops"]), tuple(about["splits"])
@@ -67,7 +67,9 @@ def load_study(directory: str | os.PathLike, *, space: Any = None) -> Study:
         columns = stored_columns(place, arrays)
         trials = columns.pop("")
         if planned is not None:
-            batches.append(planned.structure(int(place), trials, columns))
+            at = _structure(planned, int(place), told["labels"])
+            made = planned.structure(at, trials, columns)
+            batches.append(dataclasses.replace(made, place=int(place)))
             continue
         template, missing = _named(told["template"])
         batch = Batch(template, columns, told["labels"], trials, place=int(place), unnamed=missing)
@@ -98,7 +100,8 @@ def _warn_of_edits(directory: Path, space: Any) -> None:
 
 def _check_space(directory: Path, space: Any) -> None:
     """ValueError where a store was made of another space; older stores do not say."""
-    stored, mine = read_identity(directory), fingerprint(space, "space")
+    mine = fingerprint(space, "space")
+    stored = read_identity(directory, mine.parts)
     if stored is not None and mine.other_python(stored):
         warnings.warn(
             f"store {directory} was written by Python {stored['python']}: whether its functions "
@@ -118,6 +121,12 @@ def _plan(space: Any, asked: dict[str, Any]) -> Plan:
     planned, folds = plan(space, None, 0, "random"), rebuild(asked.get("folds"))
     folds = None if folds is None else as_folds(folds)
     return planned.as_trained(folds, asked.get("accumulate", 1), asked.get("tol"))
+
+
+def _structure(planned: Plan, place: int, labels: dict[str, Any]) -> int:
+    """Which structure of a space is called so: fields, and so structures, were in another order."""
+    same = [k for k, group in enumerate(planned.groups) if group.labels() == labels]
+    return same[0] if len(same) == 1 else place
 
 
 def _named(description: Any) -> tuple[Any, dict[str, str]]:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.labels import labels
-from jaxopt_edu.names import hyperparameters, replace, vectors
+from jaxopt_edu.names import hyperparameters, vectors, with_parts
 from jaxopt_edu.parallel.options import changed
 from jaxopt_edu.space import Distribution, Group, groups, structural
 from jaxopt_edu.sweep.samplers import Asking, Columns, as_sampler
@@ -37,7 +37,7 @@ class Batch:
         if "" in self.unnamed:
             raise ValueError(self.unnamed[""])
         template = self.template if self.unfolded is None else self.unfolded
-        return replace(template, **{name: x[i].item() for name, x in self.columns.items()})
+        return with_parts(template, {name: x[i].item() for name, x in self.columns.items()})
 
     def with_numbers(self, copies: Iterable[Any]) -> "Batch":
         """The batch with the numbers of some `Copy`s in the place of those of their trials."""
@@ -164,7 +164,7 @@ def sample(space: Any, trials: int, *, seed: int = 0, sampler: Any = "random") -
         raise ValueError(f"sample: {sampler!r} learns from scores; `sweep` tells it")
     [batch] = planned.ask(0)
     numbers = {name: jax.numpy.asarray(x) for name, x in batch.columns.items()}
-    return replace(batch.template, **numbers)
+    return with_parts(batch.template, numbers)
 
 
 def _batches(found: list[Group], points: Columns, n: int, first: int) -> Iterator[Batch]:
@@ -181,7 +181,7 @@ def _batches(found: list[Group], points: Columns, n: int, first: int) -> Iterato
 
 def _batch(group: Group, columns: dict[str, np.ndarray], trials: np.ndarray, place: int) -> Batch:
     first = {name: x[0].item() for name, x in columns.items()}
-    template = replace(group.experiment, **first)
+    template = with_parts(group.experiment, first)
     return Batch(template, columns, group.labels(), trials, group.distributions(), place)
 
 
@@ -213,7 +213,7 @@ def _from_batch(experiment: Any) -> Batch:
             f"sweep: the vectors have different lengths: {lengths}; a vector that is a constant "
             "belongs in a field that is not declared number()"
         )
-    template = replace(experiment, **{name: x[0].item() for name, x in columns.items()})
+    template = with_parts(experiment, {name: x[0].item() for name, x in columns.items()})
     return Batch(template, columns, {}, np.arange(next(iter(lengths.values()))))
 
 

@@ -25,31 +25,26 @@ from jaxopt_edu.describe import describe
 from jaxopt_edu.disk import Asked, check_format, from_text_array, read_arrays, readable, text_array
 from jaxopt_edu.files import clean, write_arrays
 from jaxopt_edu.fingerprint import fingerprints
-from jaxopt_edu.formats import newer_experiment
 from jaxopt_edu.lane_arrays import from_arrays, to_arrays
 from jaxopt_edu.parallel.source import Position
 from jaxopt_edu.status import Status
 from jaxopt_edu.sweep import rounds
 from jaxopt_edu.sweep.about import about as about_course
+from jaxopt_edu.sweep.older import newer_asked, newer_identity, newer_results
 from jaxopt_edu.sweep.record import Record
 from jaxopt_edu.sweep.rungs import Copy
 from jaxopt_edu.tiles import Segment, Tile
 
-FORMAT, OLDER = 3, (1, 2)  # of sweep.json and results.npz; 4: of results.npz beside rounds/
+FORMAT, OLDER = 5, (1, 2, 3, 4)  # of sweep.json and results.npz
 LANES_FORMAT = 3
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS, LANES = "results.npz", "lanes"
 
 
-def _converted(asked: dict[str, Any], version: int) -> dict[str, Any]:
-    return asked | {"space": newer_experiment(asked.get("space"), version - 1)}
-
-
 ASKED = Asked(
     "sweep", "sweep.json", FORMAT, OLDER, others=(LANES, rounds.ROUNDS),
-    missing={"rank_by": "last"},
     instead="load_study reads it as it is; to sweep anew, give another directory",
-    converted=_converted,
+    converted=newer_asked,
 )  # fmt: skip
 
 
@@ -73,7 +68,7 @@ class Store:
             record.filed = rounds.write_round(self.directory, course, record.filed, record.over)
         filed = rounds.Filed() if finished else record.filed
         about = {
-            "format": FORMAT + (course.asked < course.plan.total),
+            "format": FORMAT,
             **about_course(course),
             "stage": course.stage,
             "finished": finished,
@@ -235,9 +230,14 @@ def read_asked(directory: Path) -> dict[str, Any]:
     return ASKED.read(directory)
 
 
-def read_identity(directory: Path) -> dict[str, Any] | None:
-    """What the values were that it was asked for; None in older formats."""
-    return ASKED.read_identity(directory)
+def read_identity(directory: Path, parts: dict[str, str]) -> dict[str, Any] | None:
+    """What the values were that it was asked for; None in older formats.
+
+    parts: of the space by today's version, of which an earlier one did not know all.
+    """
+    found = ASKED.found(directory)
+    space = found["asked"].get("space")
+    return newer_identity(found.get("identity"), space, parts, found["format"])
 
 
 # ------------------------------------------------------------------------------ results.npz
@@ -251,10 +251,9 @@ def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
     about, arrays = _results(path)
     if not rounds.all_there(directory, about):  # it has been finished since
         about, arrays = _results(path)
-    version = about["format"]
-    for told in about["structures"].values():
-        told["template"] = newer_experiment(told["template"], version - 1)
-    return rounds.joined(directory, about, arrays) if version > FORMAT else (about, arrays)
+    if about["format"] > 3:
+        about, arrays = rounds.joined(directory, about, arrays)
+    return (about, arrays) if about["format"] == FORMAT else newer_results(about, arrays)
 
 
 def _results(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -262,7 +261,7 @@ def _results(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     with readable(path):
         about = from_text_array(arrays.pop("about"))
         version = about["format"]
-    check_format(path, version, (*OLDER, FORMAT, FORMAT + 1))
+    check_format(path, version, (*OLDER, FORMAT))
     return about, arrays
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxopt_edu import notebook
 from jaxopt_edu.history import Run
-from jaxopt_edu.names import replace
+from jaxopt_edu.names import with_parts
 from jaxopt_edu.schedules import join_schedules
 from jaxopt_edu.status import COMPLETE, DIVERGED
 from jaxopt_edu.sweep.confirm import confirm
@@ -154,7 +154,7 @@ class Study:
             if name.startswith("optimizer.") and len(set(values)) > 1:
                 boundaries = tuple(step for step, _ in stages[1:])
                 changed[name] = join_schedules(tuple(values), boundaries)
-        return replace(self.experiment(self.best_trial), **changed)
+        return with_parts(self.experiment(self.best_trial), changed)
 
     @property
     def tile(self) -> int:

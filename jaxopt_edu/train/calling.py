@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from jax import Array
+import jax
+from jax import Array, random
 
-__all__ = ["call_model", "init_model", "is_stateful"]
+from jaxopt_edu.models.mixing import mixes_examples
+
+__all__ = ["call_model", "init_model", "is_stateful", "mixes_rows", "structure"]
 
 
 def is_stateful(model: Any) -> bool:
@@ -27,3 +30,25 @@ def call_model(
     if key is None:
         return model.apply(params, x), model_state
     return model.apply(params, x, key=key), model_state
+
+
+def structure(model: Any) -> tuple[Any, Any]:
+    """The params and state of a model as shapes and dtypes; () for a model without a state."""
+    return jax.eval_shape(lambda key: init_model(model, key), jax.eval_shape(lambda: random.key(0)))
+
+
+def mixes_rows(training: Any) -> bool:
+    """Whether in training the model's output for a row depends on other rows, as by BatchNorm.
+
+    Found by calling it: see `mixes_examples`. False where there is a single training example.
+    """
+    x = training.data.train.first(4)[0]
+    if len(x) < 2:
+        return False
+    params, model_state = _initial(training.model)
+    return mixes_examples(training.model, params, model_state, x)
+
+
+@jax.jit
+def _initial(model: Any) -> tuple[Any, Any]:
+    return init_model(model, random.key(0))

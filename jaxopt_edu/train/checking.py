@@ -15,7 +15,7 @@ from jaxopt_edu.ingredients import check_params, check_parts
 from jaxopt_edu.lengths import check_lengths, wants_lengths
 from jaxopt_edu.measures import check_augment, check_loss, check_metric, some_examples
 from jaxopt_edu.targets import check_targets
-from jaxopt_edu.train.calling import call_model, init_model
+from jaxopt_edu.train.calling import call_model, init_model, mixes_rows
 from jaxopt_edu.train.estimators import Estimator
 from jaxopt_edu.value import check_count, show
 
@@ -35,6 +35,17 @@ def check_training(training: Any) -> None:
     _check_batches(training)
     _check_estimator(training)
     _check_outputs(training)
+    _check_padding(training)
+
+
+def _check_padding(training: Any) -> None:
+    train = training.data.train
+    padded = isinstance(train, Rows) and train.count is not None
+    if padded and training.batch_size is None and training.stateful and mixes_rows(training):
+        raise ValueError(
+            f"model = {show(training.model)} mixes examples, as BatchNorm does: on folds of "
+            "unequal size, whose padding must not be mixed in, it wants a batch_size"
+        )
 
 
 def _check_weights(training: Any) -> None:

@@ -41,7 +41,7 @@ class Estimator:
 
     def prepared(self, training: Any, batch: Any, t: Array, key: Array) -> Any:
         """The batch as the model is to see it, its rows shared by the devices of a mesh."""
-        return training.augmented(batch, t, key).split(self.multiple)
+        return training.augmented(batch, t, key).split(self.multiple, pad=not training.stateful)
 
     def estimate(self, f: Objective, params: Any) -> Estimate:
         """The gradient at the params."""
@@ -114,7 +114,8 @@ class InParts(Around):
     which is the gradient of the whole batch. On a mesh each device cuts the rows that it has.
     parts: k. of: what estimates the gradient of a part.
     A model with state: its state after the step is that of one pass over the whole batch (a pass
-        more, forward only); within a part, BatchNorm normalizes by the part.
+        more, forward only); within a part, BatchNorm normalizes by the part. Its batches want a
+        multiple of k rows, as padding would be counted.
     Agrees with: `Plain`, 1e-12 in float64, for models that do not mix examples.
 
     >>> import jaxopt_edu as jo
@@ -165,6 +166,11 @@ class InParts(Around):
 
     def _cut(self, f: Objective) -> tuple[tuple[Array, Batch], Array]:
         """The parts, numbered and stacked, and the sum of all weights."""
+        if f.training.stateful and f.batch.rows % self.parts:
+            raise ValueError(
+                f"InParts: parts = {self.parts}: {f.batch.rows} rows want padding, which a model "
+                f"with a state would count, {type(f.training.model).__name__}: wanted a divisor"
+            )
         batch = f.batch.weighted().padded(self.parts)
 
         def cut(x):

@@ -43,9 +43,15 @@ class Batch(NamedTuple):
         x, y = tree.map(lambda a: jnp.asarray(a)[rows], (self.x, self.y))
         return Batch(x, y, jnp.pad(self.weighted().weights, (0, short)))
 
-    def split(self, multiple: int = 1) -> "Batch":
-        """The batch whose rows the devices of a mesh share; each has a multiple of that many."""
-        return split_rows(self.padded(shares() * multiple)) if shares() > 1 else self
+    def split(self, multiple: int = 1, pad: bool = True) -> "Batch":
+        """The batch whose rows the devices of a mesh share; each has a multiple of that many.
+
+        pad: whether rows may be added for that, which batch normalization would count; without
+        them some devices have fewer.
+        """
+        if shares() == 1:
+            return self
+        return split_rows(self.padded(shares() * multiple) if pad else self)
 
 
 class Estimate(NamedTuple):
@@ -67,7 +73,11 @@ class Trained(Protocol):
     """What an objective asks of the training whose it is."""
 
     @property
+    def model(self) -> Any: ...
+    @property
     def loss(self) -> Any: ...
+    @property
+    def stateful(self) -> bool: ...
     def penalty(self, params: Any) -> Any: ...
     def predict(self, params: Any, model_state: Any, x: Any, key: Any = None) -> Any: ...
 

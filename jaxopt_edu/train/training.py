@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -11,6 +11,7 @@ from jaxopt_edu import keys, metrics, scores, tree
 from jaxopt_edu.core import apply_updates, eval_params, told
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.folds import Folds, k_fold
+from jaxopt_edu.deprecated import gone_arguments
 from jaxopt_edu.ingredients import resolve_parts
 from jaxopt_edu.lengths import residual, step_lengths
 from jaxopt_edu.prior import among
@@ -20,6 +21,7 @@ from jaxopt_edu.train.checking import check_training
 from jaxopt_edu.train.estimators import Plain
 from jaxopt_edu.train.experiment import Experiment, Step
 from jaxopt_edu.train.objective import Batch, Objective, mean_loss
+from jaxopt_edu.train.old_names import NO_ARGUMENTS, new_name, old_attribute, refuse_gone_methods
 from jaxopt_edu.value import check as check_fields
 from jaxopt_edu.value import number, pytree, show, static
 
@@ -38,6 +40,7 @@ class TrainingState(NamedTuple):
     loss: Array
 
 
+@gone_arguments(NO_ARGUMENTS)
 @pytree
 class Training(Experiment):
     """A model, a loss, an optimizer, a regularizer and data: a whole training as one value.
@@ -93,8 +96,8 @@ class Training(Experiment):
     regularizer: Any = None
     batch_size: int | None = static(default=None)
     metrics: tuple[Callable, ...] | None = static(default=None)
-    balanced: bool = static(default=False)
-    augment: Any = None
+    balanced: bool = static(default=False, kw_only=True)
+    augment: Any = dataclasses.field(default=None, kw_only=True)
     estimator: Any = dataclasses.field(default=Plain(), kw_only=True)
     tol: Any = number(0, default=None, kw_only=True)
 
@@ -104,6 +107,19 @@ class Training(Experiment):
     def __post_init__(self):
         check_fields(self)
         resolve_parts(self)
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        refuse_gone_methods(cls)
+
+    def new_name(self, name: str) -> str:
+        """The name of today of a part that has had another one: see `jo.replace`."""
+        return new_name(self, name)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            return old_attribute(self, name)
 
     # ---------------------------------------------------------------------------- the step
 
