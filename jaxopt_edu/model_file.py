@@ -29,10 +29,10 @@ from jaxopt_edu.data.preparation import Fitted
 from jaxopt_edu.describe import describe, rebuild, unnamed
 from jaxopt_edu.ingredients import check_a_loss, check_metrics, check_model, resolve_parts
 from jaxopt_edu.measures import check_measures
-from jaxopt_edu.monitor import versions
 from jaxopt_edu.saved import SavedModel
 from jaxopt_edu.train.calling import call_model, structure
 from jaxopt_edu.value import show
+from jaxopt_edu.versions import versions
 
 __all__ = ["load_model", "write_model"]
 

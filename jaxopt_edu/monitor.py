@@ -1,10 +1,7 @@
-"""What JAX says of itself: compilations counted from its own events, versions, devices."""
+"""Compilations, counted from JAX's own events: those of the engine's programs and all others."""
 
-import functools
 import inspect
-import platform
 import threading
-from importlib import metadata
 from typing import Any
 
 import jax
@@ -60,23 +57,3 @@ def _heard(event: str, duration_secs: float, **kwargs: Any) -> None:
                 counter.engine += 1
             else:
                 counter.other += 1
-
-
-def versions() -> dict[str, str]:
-    """Python, the machine, and the packages whose numbers a result depends on."""
-    packages = ("jaxopt_edu", "jax", "jaxlib", "numpy", "scipy")
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    return found | {name: _version(name) for name in packages}
-
-
-@functools.cache
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def devices() -> list[str]:
-    """The devices of this process, by kind."""
-    return [f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.local_devices()]

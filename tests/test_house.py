@@ -24,7 +24,7 @@ ORDER = [
     "lengths", "regularizers", "prior", "transforms", "optimizers", "models", "data",
     "fingerprint", "edited", "augment", "space", "targets", "measures", "ingredients",
     "train", "checks", "status", "lane", "programs", "tiles", "workers", "engine", "widths",
-    "monitor", "progress", "files", "lock", "plainly", "named", "exchange", "disk", "lane_arrays",
+    "monitor", "progress", "files", "versions", "lock", "plainly", "named", "exchange", "disk", "lane_arrays",
     "formats", "describe", "archive",
     "saved", "model_file", "history", "parallel", "fit", "hypergradient", "tune", "privacy",
     "federated", "sweep", "interop", "explain", "validation", "functions", "race", "plot",

@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from jaxopt_edu import exchange
-from jaxopt_edu.monitor import devices, versions
 from jaxopt_edu.sweep.rungs import stops_of
+from jaxopt_edu.versions import devices, versions
 from jaxopt_edu.workers import workers_of
 
 
