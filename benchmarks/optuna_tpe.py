@@ -16,7 +16,7 @@ from _common import missing, say
 from _report import arguments, publish, seconds
 
 import jaxopt_edu as jo
-from jaxopt_edu.space import groups
+from jaxopt_edu.values.space import groups
 
 SAMPLERS = {
     "random": ("independent points", lambda batch: jo.Random()),

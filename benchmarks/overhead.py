@@ -16,8 +16,8 @@ from _common import missing, say
 from _report import arguments, publish, seconds
 
 import jaxopt_edu as jo
-from jaxopt_edu.describe import write_text
-from jaxopt_edu.sweep.files import as_csv
+from jaxopt_edu.search.export import as_csv
+from jaxopt_edu.storage.files import write_text
 
 ARMS = ("random", "sobol", "random-store", "sobol-store", "optuna-random", "optuna-tpe")
 WANTED = 40e-6  # seconds a trial

@@ -23,8 +23,8 @@ from _common import say
 from _report import arguments, publish
 
 import jaxopt_edu as jo
-from jaxopt_edu.build import build
-from jaxopt_edu.cli import parser
+from jaxopt_edu.cli.presets import build
+from jaxopt_edu.cli.program import parser
 
 RULES = ("last", "tail", "best")
 CONFIRMED = {"confirm": (8, 4), "confirm 8 x 2": (8, 2), "confirm 4 x 4": (4, 4)}  # trials, seeds

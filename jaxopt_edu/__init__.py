@@ -1,26 +1,27 @@
 """Optimizers as values: whole trainings are pytrees of numbers, run in batches by one program.
 
-Read the modules in the order in which they are imported here; none imports a later one.
+Read the rooms in the order in which they are imported here; none imports a later one.
 """
 
-from jaxopt_edu.value import Constant, mask, number, pytree, recipe, static
-from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu import tree
-from jaxopt_edu.extra_args import eval_params
-from jaxopt_edu.core import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
-from jaxopt_edu import schedules
-from jaxopt_edu.schedules import *
-from jaxopt_edu import losses, metrics, regularizers
-from jaxopt_edu.regularizers import *
-from jaxopt_edu.prior import Prior, prior
-from jaxopt_edu import transforms
-from jaxopt_edu.transforms import *
-from jaxopt_edu import optimizers
-from jaxopt_edu.optimizers import *
-from jaxopt_edu import models, data
-from jaxopt_edu.fingerprint import Fingerprint, fingerprint
-from jaxopt_edu import augment, space
-from jaxopt_edu.space import choice, int_uniform, log_uniform, one_of, uniform
+from jaxopt_edu.values.pytrees import Constant, mask, number, pytree, recipe, static
+from jaxopt_edu.values.names import hyperparameters, replace
+from jaxopt_edu.values import tree, space
+from jaxopt_edu.values.space import choice, int_uniform, log_uniform, one_of, uniform
+from jaxopt_edu.optim.extra_args import eval_params
+from jaxopt_edu.optim.transform import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
+from jaxopt_edu.optim import schedules
+from jaxopt_edu.optim.schedules import *
+from jaxopt_edu.optim import regularizers
+from jaxopt_edu.optim.regularizers import *
+from jaxopt_edu.optim.priors import Prior, prior
+from jaxopt_edu.optim import transforms
+from jaxopt_edu.optim.transforms import *
+from jaxopt_edu.optim import optimizers
+from jaxopt_edu.optim.optimizers import *
+from jaxopt_edu.optim.interop import from_optax, to_optax
+from jaxopt_edu.nn import losses, metrics, models
+from jaxopt_edu import data
+from jaxopt_edu.data import augment
 from jaxopt_edu.train import (
     Batch,
     Estimate,
@@ -34,27 +35,27 @@ from jaxopt_edu.train import (
     Training,
     TrainingState,
 )
-from jaxopt_edu.describe import load_experiment
-from jaxopt_edu.saved import SavedModel
-from jaxopt_edu.model_file import load_model
-from jaxopt_edu.history import Run
-from jaxopt_edu.parallel import PeerLost
-from jaxopt_edu.fit import fit
-from jaxopt_edu.hypergradient import hypergradient
-from jaxopt_edu.tune import Tuning, tune
-from jaxopt_edu import privacy, federated
+from jaxopt_edu.storage.identity import Fingerprint, fingerprint
+from jaxopt_edu.storage.descriptions import load_experiment
+from jaxopt_edu.storage.saved import SavedModel
+from jaxopt_edu.storage.model_file import load_model
+from jaxopt_edu import privacy
 from jaxopt_edu.privacy import Private
+from jaxopt_edu import federated
 from jaxopt_edu.federated import Federated
-from jaxopt_edu.sweep import *
-from jaxopt_edu.interop import from_optax, to_optax
-from jaxopt_edu import explain
-from jaxopt_edu import validation, functions
-from jaxopt_edu.validation import *
-from jaxopt_edu.race import race
-from jaxopt_edu import plot
-from jaxopt_edu.diagnose import Diagnosis, diagnose
-from jaxopt_edu.find import BatchSizes, Rates, find_batch_size, find_learning_rate
-from jaxopt_edu import report
+from jaxopt_edu.engine.peers import PeerLost
+from jaxopt_edu.engine.history import Run
+from jaxopt_edu.engine.fitting import fit
+from jaxopt_edu.search.hypergradients import hypergradient
+from jaxopt_edu.search.gradient_search import Tuning, tune
+from jaxopt_edu.search import *
+from jaxopt_edu.analysis import explain, validation
+from jaxopt_edu.analysis.validation import *
+from jaxopt_edu.analysis import functions
+from jaxopt_edu.analysis.races import race
+from jaxopt_edu.view import plot, report
+from jaxopt_edu.diagnosis.finders import BatchSizes, Rates, find_batch_size, find_learning_rate
+from jaxopt_edu.diagnosis import Diagnosis, diagnose
 
 __all__ = [
     "Batch", "BatchSizes", "Chain", "Constant", "Diagnosis", "Estimate", "Estimator",

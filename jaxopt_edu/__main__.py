@@ -2,6 +2,6 @@
 
 import sys
 
-from jaxopt_edu.cli import main
+from jaxopt_edu.cli.program import main
 
 sys.exit(main())

@@ -22,9 +22,9 @@ from typing import Any
 
 import jax
 
-from jaxopt_edu.parallel.peers import PeerLost
+from jaxopt_edu.engine.peers import PeerLost
 
-__all__ = ["launch", "main"]
+__all__ = ["run_processes", "main"]
 
 HEARTBEAT = 10  # seconds without a sign of life after which a process is taken for dead
 GRACE = 20.0  # seconds the others have to end by themselves when one has failed
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no script {given.script}")
     if given.join:
         return _join(given)
-    return launch(given)
+    return run_processes(given)
 
 
 # --------------------------------------------------------------------------- one of the processes
@@ -101,7 +101,7 @@ def _fail(error: BaseException) -> None:
 
 
 def _end_with_launcher() -> None:
-    """Ends this process when the launcher, which holds the other end of its input, is no more."""
+    """Exits when the launcher dies (its end of our stdin closes)."""
     os.read(0, 1)
     os._exit(LOST)
 
@@ -109,7 +109,7 @@ def _end_with_launcher() -> None:
 # -------------------------------------------------------------------------------- all of them
 
 
-def launch(given: argparse.Namespace) -> int:
+def run_processes(given: argparse.Namespace) -> int:
     """Starts the processes, passes on what they print, and ends them all when one fails."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep.course import Course
+from jaxopt_edu.search.driver import SweepDriver
 
 SPACE = jo.Training(
     model=jo.models.Linear(4, 3),
@@ -79,7 +79,7 @@ def dies(merge):
 
 def main(out, store):
     if os.environ.get("KILL"):
-        Course._merge = dies(Course._merge)
+        SweepDriver._merge = dies(SweepDriver._merge)
         sweep("halving", store)
     only = os.environ.get("ONLY")
     found = told(sweep(only, store)) if only else everything(store)

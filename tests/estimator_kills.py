@@ -10,7 +10,7 @@ import sys
 
 import estimator_cells as table
 
-from jaxopt_edu.sweep import store
+from jaxopt_edu.search import store
 
 
 def die_at(moment):

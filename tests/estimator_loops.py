@@ -12,8 +12,8 @@ import numpy as np
 from estimator_cells import BATCH, DECAY, EPOCHS, MU, NOISE, NORM, OWNERS, PARTS, ROWS, STEPS
 from jax import random
 
-from jaxopt_edu import keys
 from jaxopt_edu.data import batch_indices
+from jaxopt_edu.values import keys
 
 SHAPES = (3,), (3, 4), (2,), (2, 3)  # of the biases and weights of the two layers
 WEIGHTS = np.concatenate([np.full(np.prod(shape), len(shape) > 1) for shape in SHAPES])

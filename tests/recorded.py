@@ -5,8 +5,8 @@
 
 A case is a call of the public API that returns what it found; `arrays` says what of it is kept.
 The files were written at commit e023402, before the step and the engine were written anew; since
-then one was recorded again: fit_in_parts_with_dropout, as part j of a batch is the rows j, j + k, ...
-now (on a mesh dropout in parts was not that of one device). Times are not kept.
+then one was recorded again: fit_in_parts_with_dropout, as part j of a batch is the rows j, j + k,
+... now (on a mesh dropout in parts was not that of one device). Times are not kept.
 """
 
 import argparse

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from jaxopt_edu.sweep import Study
-from jaxopt_edu.sweep.sampling import Batch
+from jaxopt_edu.search import Study
+from jaxopt_edu.search.trials import TrialGroup
 
 INFO = {"seconds": 1.5, "compilations": {"engine": 3, "other": 1}, "devices": ["cpu:0 (cpu)"]}
 
@@ -42,7 +42,7 @@ def made_up(n, numbers=2, choices=(), dead=(), mode="min", evaluations=5, scored
     for kind in dict.fromkeys(kinds):
         mine = np.array([i for i in range(n) if kinds[i] == kind])
         own = {name: x[mine] for name, x in columns.items() if name not in labels}
-        batches.append(Batch(space, own, dict(zip(labels, kind, strict=True)), mine))
+        batches.append(TrialGroup(space, own, dict(zip(labels, kind, strict=True)), mine))
     return Study(
         space, batches, table, {"loss": curves} if scored else {},
         np.linspace(100 / evaluations, 100, evaluations).astype(int), "loss", mode, "validation",

@@ -16,12 +16,13 @@ import pytest
 from flax import nnx
 
 import jaxopt_edu as jo
-from jaxopt_edu import tree
-from jaxopt_edu.describe import describe, rebuild, to_json, unnamed
-from jaxopt_edu.edited import forget_edited
-from jaxopt_edu.formats import EXPERIMENT
-from jaxopt_edu.models import NNX, Equinox, Haiku, Linen
-from jaxopt_edu.models.mixing import mixes_examples
+from jaxopt_edu.nn.models import NNX, Equinox, Haiku, Linen
+from jaxopt_edu.nn.models.mixing import mixes_examples
+from jaxopt_edu.storage.edited import forget_edited
+from jaxopt_edu.storage.files import to_json
+from jaxopt_edu.storage.formats import EXPERIMENT
+from jaxopt_edu.storage.named import describe, rebuild, unnamed
+from jaxopt_edu.values import tree
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 

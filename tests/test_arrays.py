@@ -19,8 +19,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import jaxopt_edu as jo
 import jaxopt_edu.data as data
-from jaxopt_edu.arrays import plain
-from jaxopt_edu.diagnose import find_shift
+from jaxopt_edu.diagnosis import find_shift
+from jaxopt_edu.values.arrays import plain
 
 N = 30
 X = np.random.default_rng(0).normal(size=(N, 2))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.describe import describe, rebuild
+from jaxopt_edu.storage.named import describe, rebuild
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(7)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from transform_cases import OURS, close
 
-from jaxopt_edu.branches import any_lane, when
-from jaxopt_edu.core import apply_updates
+from jaxopt_edu.optim.branches import any_lane, when
+from jaxopt_edu.optim.transform import apply_updates
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 STEPS = 7

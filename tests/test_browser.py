@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 from studies import halved, made_up
 
-from jaxopt_edu.report import report_html
+from jaxopt_edu.view.report import report_html
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on the PATH")

@@ -13,8 +13,8 @@ import pytest
 from children import ROOT
 from jax.experimental.compilation_cache import compilation_cache
 
-from jaxopt_edu import cache
-from jaxopt_edu.cache import kept_programs, private_directory
+from jaxopt_edu.cli import cache
+from jaxopt_edu.cli.cache import kept_programs, private_directory
 
 HITS = "/jax/compilation_cache/cache_hits"
 

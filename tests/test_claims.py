@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep.sampling import plan
+from jaxopt_edu.search.trials import plan
 
 ROOT = Path(__file__).parent.parent
 WORDS = re.compile(r"\b(every|never|none)\b", re.IGNORECASE)

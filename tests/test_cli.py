@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import main
-from jaxopt_edu.parse import parse_setting
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.cli.space_syntax import parse_setting
 
 FILES = [
     ".lock", "best.json", "curves.png", "landscape.png", "report.html", "results.npz", "study.json",
@@ -185,7 +185,7 @@ def test_settings_are_literals_and_distributions():
 
 SWEEP = """
 import signal, sys
-from jaxopt_edu.cli import main
+from jaxopt_edu.cli.program import main
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 sys.exit(main(sys.argv[1:]))
 """

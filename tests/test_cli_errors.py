@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu import commands
-from jaxopt_edu.cli import main
-from jaxopt_edu.files import strict
-from jaxopt_edu.options import line_of_json
+from jaxopt_edu.cli import commands
+from jaxopt_edu.cli.options import line_of_json
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.storage.files import strict
 
 TRAINING = [
     "--hidden 0", "--hidden -3", "--hidden x", "--hidden 8,0", "--hidden 1.5", "--optimizer ,",

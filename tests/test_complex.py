@@ -12,8 +12,10 @@ from jax import random
 from transform_cases import CASES, OPTAX, OURS
 
 import jaxopt_edu as jo
-from jaxopt_edu import federated, optimizers, privacy, tree
-from jaxopt_edu.core import apply_updates
+from jaxopt_edu import federated, privacy
+from jaxopt_edu.optim import optimizers
+from jaxopt_edu.optim.transform import apply_updates
+from jaxopt_edu.values import tree
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly", "x64")
 RECIPES = {name: f for name, f in vars(optimizers).items() if inspect.isfunction(f)}

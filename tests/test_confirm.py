@@ -12,10 +12,10 @@ import pytest
 from sweeps import same
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import main
-from jaxopt_edu.monitor import Compilations
-from jaxopt_edu.sweep.confirm import affordable, fresh_seeds
-from jaxopt_edu.sweep.files import load_confirmed
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.engine.telemetry import Compilations
+from jaxopt_edu.search.confirmation import affordable, fresh_seeds
+from jaxopt_edu.search.export import load_confirmed
 
 # Rungs of a few steps: what they rank is not looked at here.
 pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
@@ -180,7 +180,7 @@ def test_an_interruption_leaves_the_sweep(monkeypatch, study):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["jaxopt_edu.sweep.course"], "run_tiles", interrupted)
+    monkeypatch.setattr(sys.modules["jaxopt_edu.search.driver"], "run_tiles", interrupted)
     with pytest.raises(KeyboardInterrupt):
         study.confirm(best=2, seeds=2)
     for name, x in before.items():
@@ -280,7 +280,7 @@ def test_ctrl_c_while_it_confirms_leaves_the_sweep(elsewhere, capsys, monkeypatc
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxopt_edu.commands.confirm", interrupted)
+    monkeypatch.setattr("jaxopt_edu.cli.commands.confirm", interrupted)
     arguments = ["sweep", *LINEAR, "--trials", "64", "--store", "mine"]
     assert main(arguments) == 130
     out, err = capsys.readouterr()

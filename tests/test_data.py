@@ -16,7 +16,7 @@ from sklearn import datasets as sklearn_datasets
 
 import jaxopt_edu.data as data
 from jaxopt_edu.data.batches import batch_indices
-from jaxopt_edu.names import hyperparameters
+from jaxopt_edu.values.names import hyperparameters
 
 NAMES = [name for name in data.datasets() if name != "mnist"]
 CLASSES = {"digits": 10, "breast_cancer": 2, "wine": 3, "iris": 3}

@@ -13,8 +13,8 @@ import jax
 import pytest
 
 import jaxopt_edu
-from jaxopt_edu import deprecated
-from jaxopt_edu.deprecated import (
+from jaxopt_edu.values import deprecated
+from jaxopt_edu.values.deprecated import (
     Renamed,
     renamed,
     renamed_argument,

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.describe import describe, rebuild, unnamed, write_text
-from jaxopt_edu.sweep.files import as_csv, check_directory, new_directory
+from jaxopt_edu.search.export import as_csv, check_directory, new_directory
+from jaxopt_edu.storage.files import write_text
+from jaxopt_edu.storage.named import describe, rebuild, unnamed
 
 EXPERIMENT = jo.Training(
     model=jo.models.MLP((13, 8, 3), "tanh", dropout=0.1),

@@ -14,13 +14,12 @@ import pytest
 from children import ROOT, TOLD
 
 import jaxopt_edu as jo
-from jaxopt_edu import engine, exchange
-from jaxopt_edu.parallel import peers
-from jaxopt_edu.placement import Placement
-from jaxopt_edu.sweep import run as running
-from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.tiles import Settings
-from jaxopt_edu.workers import Workers, worker_devices
+from jaxopt_edu.engine import collectives, peers, segments
+from jaxopt_edu.engine.tiles import EvalPlan
+from jaxopt_edu.engine.workers import Workers, worker_devices
+from jaxopt_edu.search import sweeping as running
+from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.train.placement import Placement
 
 SCRIPT = str(ROOT / "tests" / "device_jobs.py")
 LAUNCH = ["-m", "jaxopt_edu.launch", "--grace", "30", "-n", "2", "--devices", "2"]
@@ -72,13 +71,13 @@ def test_a_lost_process_of_a_sweep_is_named_and_its_store_goes_on(tmp_path):
 def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
     here, there = jax.local_devices()[0], object()
     moved = []
-    monkeypatch.setattr(engine.jax, "device_put", lambda x, device: moved.append(device))
+    monkeypatch.setattr(segments.jax, "device_put", lambda x, device: moved.append(device))
 
     def on(status, device):
         of = types.SimpleNamespace(shared_state=())
         form = types.SimpleNamespace(placement=Placement())
         lanes = types.SimpleNamespace(status=status)
-        return engine._on(types.SimpleNamespace(lanes=lanes, form=form, of=of), device), lanes
+        return segments._on(types.SimpleNamespace(lanes=lanes, form=form, of=of), device), lanes
 
     found, lanes = on(jnp.zeros(2, int), here)
     assert found is lanes and not moved
@@ -94,7 +93,7 @@ def test_a_lone_tile_stays_on_one_device():
 
 def test_columns_have_one_order_whoever_came_first_with_them():
     study = jobs.sweep("plain")
-    settings = Settings((10, 200), "validation", ("validation", "test"), ("b", "loss"))
+    settings = EvalPlan((10, 200), "validation", ("validation", "test"), ("b", "loss"))
     first = Record(3, 1, settings, "loss", "min")
     other = Record(3, 1, settings, "loss", "min")
     for name in ("b", "loss"):
@@ -113,19 +112,19 @@ def test_columns_have_one_order_whoever_came_first_with_them():
 def test_rows_of_all_processes_are_told_once(monkeypatch):
     theirs = np.array([[1.0, 2.0], [5.0, 6.0]])
     answers = iter([np.array([2, 2]), np.array([2, 2])])
-    monkeypatch.setattr(exchange, "processes", lambda: 2)
-    monkeypatch.setattr(exchange, "everyone", lambda x: next(answers))
+    monkeypatch.setattr(collectives, "processes", lambda: 2)
+    monkeypatch.setattr(collectives, "all_gather", lambda x: next(answers))
     monkeypatch.setattr(
-        exchange, "gathered", lambda x, counts: [x, theirs.view(np.uint8).reshape(2, -1)]
+        collectives, "gather_rows", lambda x, counts: [x, theirs.view(np.uint8).reshape(2, -1)]
     )
-    assert exchange.united([(1, 2), (3, 4)]) == [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]
+    assert collectives.all_rows([(1, 2), (3, 4)]) == [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]
 
 
 def test_a_lost_process_of_a_sweep_is_peer_lost(monkeypatch):
     def lost(name):
         raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed: Connection reset by peer")
 
-    monkeypatch.setattr(running.exchange, "barrier", lost)
+    monkeypatch.setattr(running.collectives, "barrier", lost)
     monkeypatch.setattr(peers, "processes", lambda: 2)
     with pytest.raises(jo.PeerLost, match="in stage 1 of the sweep; .*without store= they begin"):
         jobs.sweep("plain")

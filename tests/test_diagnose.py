@@ -7,7 +7,7 @@ import pytest
 from test_plot import pixels, words
 
 import jaxopt_edu as jo
-from jaxopt_edu.diagnose import find_shift
+from jaxopt_edu.diagnosis import find_shift
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RING, FEW = 600, 60

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.engine.telemetry import Compilations
 
 FACTOR = 1.0
 TABLE = np.ones(3)

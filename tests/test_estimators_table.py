@@ -18,8 +18,8 @@ import pytest
 from children import ROOT, TOLD
 
 import jaxopt_edu as jo
+from jaxopt_edu.engine.checkpoint import Store
 from jaxopt_edu.launch import main as launch
-from jaxopt_edu.parallel.store import Store
 from jaxopt_edu.train import Estimator
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")

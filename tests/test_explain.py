@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_edu import explain, metrics
-from jaxopt_edu.explain.kernel import draw_coalitions
+from jaxopt_edu.analysis import explain
+from jaxopt_edu.analysis.explain.kernel import draw_coalitions
+from jaxopt_edu.nn import metrics
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)

@@ -9,11 +9,11 @@ import pytest
 from transform_cases import CASES, HEAD, OURS, close, gradients, run, some_tree
 
 import jaxopt_edu as jo
-from jaxopt_edu import optimizers
-from jaxopt_edu.core import EmptyState, apply_updates, needs, told, wants
-from jaxopt_edu.interop import from_optax
-from jaxopt_edu.transforms.base import ClockState
-from jaxopt_edu.value import pytree
+from jaxopt_edu.optim import optimizers
+from jaxopt_edu.optim.extra_args import needs, wants
+from jaxopt_edu.optim.interop import from_optax
+from jaxopt_edu.optim.transform import ClockState, EmptyState, apply_updates, told
+from jaxopt_edu.values.pytrees import pytree
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 import jaxopt_edu as jo
 from jaxopt_edu import federated, privacy
-from jaxopt_edu.describe import describe, rebuild
+from jaxopt_edu.storage.named import describe, rebuild
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 DIGITS = jo.data.load("digits", seed=0)

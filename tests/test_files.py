@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import disk, files, lock
 from jaxopt_edu.privacy import encryption
+from jaxopt_edu.storage import disk, files, lock
 
 EXPERIMENT = jo.Training(
     jo.models.Linear(1), jo.losses.squared_error, jo.sgd(0.1), jo.data.load("linear")
@@ -176,7 +176,7 @@ HOLD = """
 import sys
 if sys.argv[2] == "none": sys.modules["fcntl"] = None
 from pathlib import Path
-from jaxopt_edu.lock import locked
+from jaxopt_edu.storage.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

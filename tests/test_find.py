@@ -7,7 +7,7 @@ import pytest
 from test_plot import pixels, words
 
 import jaxopt_edu as jo
-from jaxopt_edu.find.sizes import powers
+from jaxopt_edu.diagnosis.finders.sizes import powers
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 LINE = jo.Training(

@@ -19,7 +19,7 @@ import pytest
 from flax import linen as nn
 
 import jaxopt_edu as jo
-from jaxopt_edu.fingerprint import fingerprint, fingerprints
+from jaxopt_edu.storage.identity import fingerprint, fingerprints
 
 SOURCE = '''
 import dataclasses
@@ -378,7 +378,7 @@ def test_a_class_that_names_no_module_of_its_own_is_what_it_does():
 
 
 def test_libraries_are_their_versions(monkeypatch):
-    from jaxopt_edu.fingerprint import owners
+    from jaxopt_edu.storage.identity import owners
 
     old = fingerprint(jnp.abs, "f").as_json()
     monkeypatch.setattr(sys.modules["jax"], "__version__", "99.0")
@@ -391,14 +391,14 @@ def test_libraries_are_their_versions(monkeypatch):
 
 
 def test_a_clone_of_this_library_is_its_files(monkeypatch):
-    from jaxopt_edu.fingerprint import owners
+    from jaxopt_edu.storage.identity import owners
 
     old = fingerprint(jo.losses.squared_error, "loss").as_json()
-    assert any(name.startswith("jaxopt_edu.losses.") for name in old["libraries"])
+    assert any(name.startswith("jaxopt_edu.nn.losses.") for name in old["libraries"])
     monkeypatch.setattr(owners, "file_digest", lambda file: "another")
     owners.versions.cache_clear()
     now = fingerprint(jo.losses.squared_error, "loss")
-    assert now.differs(old) == "the file of jaxopt_edu.losses.regression was edited"
+    assert now.differs(old) == "the file of jaxopt_edu.nn.losses.regression was edited"
     monkeypatch.undo()
     owners.versions.cache_clear()
 

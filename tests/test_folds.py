@@ -19,7 +19,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 import jaxopt_edu as jo
 import jaxopt_edu.data as data
 from jaxopt_edu.data.prepared import prepared_by
-from jaxopt_edu.sweep.files import best_json
+from jaxopt_edu.search.export import best_json
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RANDOM = np.random.default_rng(0)
@@ -138,7 +138,7 @@ def test_folds_of_what_cannot_be_fitted_again_are_refused(monkeypatch):
     order = np.argsort(np.isnan(d.given[0].x[d.given[0].rows, 0]), kind="stable")
     with pytest.raises(ValueError, match="fold 1: impute: column 'x0' has no value"):
         data.k_fold(d, [(order[:24], order[24:]), (order[24:], order[:24])])
-    monkeypatch.setattr("jaxopt_edu.data.refit.MOST_BYTES", 100)
+    monkeypatch.setattr("jaxopt_edu.data.refitting.MOST_BYTES", 100)
     with pytest.raises(ValueError, match="folds = 4: .*GiB, above"):
         data.k_fold(data.from_arrays(CITY, y, prepare="one_hot"), 4)
 

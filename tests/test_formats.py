@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import main
-from jaxopt_edu.disk import from_text_array, read_arrays, text_array, write_arrays
-from jaxopt_edu.fingerprint import Fingerprint
-from jaxopt_edu.formats import EXPERIMENT
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.storage.disk import from_text_array, read_arrays, text_array
+from jaxopt_edu.storage.files import write_arrays
+from jaxopt_edu.storage.formats import EXPERIMENT
+from jaxopt_edu.storage.identity import Fingerprint
 
 STORES = Path(__file__).parent / "fixtures" / "stores"
 sys.path.append(str(STORES.parent))

@@ -14,7 +14,7 @@ from stateful import DATA, SOFTMAX, close, ready, training
 from test_adapters import PLAIN, WITH_DROPOUT, EquinoxNet, LinenNet, NNXNet, haiku_net
 
 import jaxopt_edu as jo
-from jaxopt_edu import keys
+from jaxopt_edu.values import keys
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 

@@ -9,8 +9,8 @@ import pytest
 import sweeps
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep import course
-from jaxopt_edu.sweep.store import read_asked
+from jaxopt_edu.search import driver
+from jaxopt_edu.search.store import read_asked
 
 # Rungs of a few steps: what they rank is not looked at here.
 pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
@@ -38,8 +38,8 @@ def interrupted(monkeypatch):
             yield tile
             raise KeyboardInterrupt
 
-    run_tiles = course.run_tiles
-    monkeypatch.setattr(course, "run_tiles", run)
+    run_tiles = driver.run_tiles
+    monkeypatch.setattr(driver, "run_tiles", run)
     with pytest.raises(jo.SweepInterrupted):
         yield
     monkeypatch.undo()

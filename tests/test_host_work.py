@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu import exchange
-from jaxopt_edu.engine import Settings
-from jaxopt_edu.labels import labels
-from jaxopt_edu.space import Distribution, groups
-from jaxopt_edu.status import Status
-from jaxopt_edu.sweep import Study, optuna_space, samplers
-from jaxopt_edu.sweep.course import Course
-from jaxopt_edu.sweep.record import Record
-from jaxopt_edu.sweep.rungs import Copy, Standing
-from jaxopt_edu.sweep.sampling import Batch
-from jaxopt_edu.value import same
+from jaxopt_edu.engine import collectives
+from jaxopt_edu.engine.status import Status
+from jaxopt_edu.engine.tiles import EvalPlan
+from jaxopt_edu.search import Study, optuna_space, samplers
+from jaxopt_edu.search.driver import SweepDriver
+from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.schedulers import Exploit, RungState
+from jaxopt_edu.search.trials import TrialGroup
+from jaxopt_edu.values.labelling import labels
+from jaxopt_edu.values.pytrees import same
+from jaxopt_edu.values.space import Distribution, groups
 
 
 def calls(f):
@@ -88,7 +88,7 @@ def grows_in_proportion(work, n):
 
 def study(n, structures=1):
     batches = [
-        Batch(None, {"rate": np.arange(n / structures)}, {}, np.arange(k, n, structures))
+        TrialGroup(None, {"rate": np.arange(n / structures)}, {}, np.arange(k, n, structures))
         for k in range(structures)
     ]
     columns = {
@@ -136,7 +136,7 @@ def test_the_place_of_a_trial_is_looked_up():
 def standing(scores, curves, structures=None):
     n = len(scores)
     of = np.zeros(n, int) if structures is None else structures
-    return Standing(5, 10, scores, np.isfinite(scores), curves, of, 3)
+    return RungState(5, 10, scores, np.isfinite(scores), curves, of, 3)
 
 
 def test_median_stopping_sorts_once():
@@ -159,7 +159,7 @@ def test_median_stopping_judges_as_its_formula(scores):
     for i in np.flatnonzero(fine) if fine.sum() > 1 else ():
         wanted[i] = not best[i] > np.median(average[fine & (np.arange(len(scores)) != i)])
     now = standing(scores, curves)
-    assert jo.median_stopping(2, 2).judge(now, []).going.tolist() == wanted.tolist()
+    assert jo.median_stopping(2, 2).judge(now, []).active.tolist() == wanted.tolist()
 
 
 def dealt(share, s, trials):
@@ -191,7 +191,7 @@ def test_brackets_are_dealt_once_for_all_rounds():
 def sampled(n):
     rates = np.random.default_rng(1).uniform(0.1, 1, n)
     uniform = jo.uniform(0.0, 1.0)
-    return Batch(None, {"rate": rates}, {}, np.arange(n).view(Counted), {"rate": uniform})
+    return TrialGroup(None, {"rate": rates}, {}, np.arange(n).view(Counted), {"rate": uniform})
 
 
 def test_a_population_finds_parents_by_search():
@@ -210,7 +210,7 @@ def test_a_population_looks_at_each_structure_once():
         of = np.repeat(np.arange(n // 2), 2)
         scores, batches = np.random.default_rng(0).random(n), []
         for k in range(n // 2):
-            batches.append(Batch(None, {}, {}, np.flatnonzero(of == k)))
+            batches.append(TrialGroup(None, {}, {}, np.flatnonzero(of == k)))
         now = standing(scores, scores[:, None], of.view(Counted))
         return numbers(lambda: jo.population(5).judge(now, batches))
 
@@ -220,17 +220,17 @@ def test_a_population_looks_at_each_structure_once():
 def moved(batch, copies):
     """The batch, and the whole structure, after copies; the course is a stand-in."""
     course = SimpleNamespace(batches={0: batch})
-    return Course._moved(course, batch, copies), course.batches[0]
+    return SweepDriver._moved(course, batch, copies), course.batches[0]
 
 
 def test_copies_are_put_where_they_belong_by_search():
     def put(n):
-        copies = [Copy(i, i + 1, {"rate": 0.5}, {"rate": 0.1}) for i in range(n // 2)]
+        copies = [Exploit(i, i + 1, {"rate": 0.5}, {"rate": 0.1}) for i in range(n // 2)]
         batch = sampled(n)
         return numbers(lambda: moved(batch, copies))
 
     assert put(200) <= 2.2 * max(put(100), 1)
-    batch, copies = sampled(9), [Copy(i, 0, {"rate": i / 10}, {"rate": 0}) for i in (7, 2)]
+    batch, copies = sampled(9), [Exploit(i, 0, {"rate": i / 10}, {"rate": 0}) for i in (7, 2)]
     wanted, before = batch.columns["rate"].copy(), batch.columns["rate"].copy()
     wanted[7], wanted[2] = 0.7, 0.2
     part, whole = moved(batch, copies)
@@ -355,7 +355,7 @@ def record(n, evaluations=4, moves=()):
     draw = np.random.default_rng(0)
     stops = tuple(range(1, evaluations + 1))
     made = Record(
-        n, 2, Settings(stops, "validation", ("validation",), ("loss",)), "loss", "min", "tail"
+        n, 2, EvalPlan(stops, "validation", ("validation",), ("loss",)), "loss", "min", "tail"
     )
     made.arrays["curve/loss"] = draw.random((n, 2, evaluations))
     made.arrays["final/validation_loss"] = draw.random((n, 2))
@@ -380,7 +380,7 @@ def test_a_sampler_is_told_of_its_own_trials():
         def rounds():
             for first in range(0, n, 8):
                 course.asked = first + 8
-                Course._tell(course, [Batch(None, {}, {}, np.arange(first, first + 8))])
+                SweepDriver._tell(course, [TrialGroup(None, {}, {}, np.arange(first, first + 8))])
 
         return numbers(rounds)
 
@@ -388,7 +388,7 @@ def test_a_sampler_is_told_of_its_own_trials():
 
 
 def test_what_is_known_of_some_trials_is_a_part_of_what_is_known_of_all():
-    moves = [(2, Copy(1, 3, {}, {})), (3, Copy(0, 1, {}, {})), (1, Copy(9, 8, {}, {}))]
+    moves = [(2, Exploit(1, 3, {}, {})), (3, Exploit(0, 1, {}, {})), (1, Exploit(9, 8, {}, {}))]
     made = record(12, moves=moves)  # of two rounds, 0 to 5 and 6 to 11
     for of in ("lanes", "finals", "ranked", "means", "ends"):
         whole = getattr(made, of)(12)
@@ -425,7 +425,7 @@ def test_lanes_that_are_read_bring_their_segments_once():
         Hashed.asked = 0
         made.put_segments(tiles)
         assert len(made.segments) == 2 * n == len(set(made.segments))
-        assert all(tile.noted == 2 for tile in tiles)
+        assert all(tile.n_recorded == 2 for tile in tiles)
         return Hashed.asked
 
     grows_in_proportion(read, 10)
@@ -483,7 +483,7 @@ def test_rounds_that_are_over_are_filed_until_all_are(tmp_path, monkeypatch):
     """An interrupted sweep goes on from them, to the same study; a finished one is one file."""
     import sweeps
 
-    from jaxopt_edu.sweep import course
+    from jaxopt_edu.search import driver as course
 
     def interrupted(tiles, settings, until, **more):
         for tile in run_tiles(tiles, settings, until, **more):
@@ -511,8 +511,10 @@ def test_processes_share_what_is_new(monkeypatch):
 
     def shared(n):
         sent = []
-        monkeypatch.setattr(exchange, "merged", lambda x, owned: sent.append(x.size) or x)
-        monkeypatch.setattr(exchange, "united", lambda rows: sent.append(9 * len(rows)) or rows)
+        monkeypatch.setattr(collectives, "merge_owned", lambda x, owned: sent.append(x.size) or x)
+        monkeypatch.setattr(
+            collectives, "all_rows", lambda rows: sent.append(9 * len(rows)) or rows
+        )
         made = record(n)
         for first in range(0, n, 8):
             made.segments += [(first,) * 9]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.hypergradient import join, separate
+from jaxopt_edu.search.hypergradients import join, separate
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CLASSES = jo.losses.softmax_cross_entropy_with_integer_labels

@@ -18,17 +18,19 @@ import pytest
 from flax import nnx
 from flax.training.train_state import TrainState
 
-from jaxopt_edu import data, losses, models
-from jaxopt_edu.core import chain, told
-from jaxopt_edu.fit import fit
-from jaxopt_edu.interop import from_optax, to_optax
-from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu.optimizers import adam, adamw, sgd
-from jaxopt_edu.regularizers import learning_rate_of, weights_only
-from jaxopt_edu.schedules import cosine_decay_schedule
-from jaxopt_edu.space import choice, log_uniform, one_of
-from jaxopt_edu.sweep import sweep
+from jaxopt_edu import data
+from jaxopt_edu.engine.fitting import fit
+from jaxopt_edu.nn import losses, models
+from jaxopt_edu.optim.interop import from_optax, to_optax
+from jaxopt_edu.optim.optimizers import adam, adamw, sgd
+from jaxopt_edu.optim.regularizers import weights_only
+from jaxopt_edu.optim.schedules import cosine_decay_schedule
+from jaxopt_edu.optim.step_sizes import learning_rate_of
+from jaxopt_edu.optim.transform import chain, told
+from jaxopt_edu.search import sweep
 from jaxopt_edu.train import Training
+from jaxopt_edu.values.names import hyperparameters, replace
+from jaxopt_edu.values.space import choice, log_uniform, one_of
 
 STEPS = 4
 START = {"w": np.linspace(-1.0, 2.0, 6).reshape(2, 3), "b": np.array([0.5, -1.5, 1.0])}
@@ -392,5 +394,5 @@ def test_fit_and_sweep():
 
 
 def test_import_leaves_optax_alone():
-    code = "import sys, jaxopt_edu, jaxopt_edu.interop; assert 'optax' not in sys.modules"
+    code = "import sys, jaxopt_edu, jaxopt_edu.optim.interop; assert 'optax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import main
-from jaxopt_edu.describe import describe, rebuild, unnamed
-from jaxopt_edu.files import from_json, to_json
-from jaxopt_edu.formats import EXPERIMENT, STUDY
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.storage.files import from_json, to_json
+from jaxopt_edu.storage.formats import EXPERIMENT, STUDY
+from jaxopt_edu.storage.named import describe, rebuild, unnamed
 
 
 class Colour(enum.Enum):

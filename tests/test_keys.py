@@ -10,7 +10,7 @@ import pytest
 from jax import random
 
 import jaxopt_edu as jo
-from jaxopt_edu import keys
+from jaxopt_edu.values import keys
 
 ROOT = Path(jo.__file__).parent
 SEED, T = 7, 3
@@ -87,6 +87,6 @@ def derivations(path):
 
 def test_no_other_file_numbers_its_keys():
     """A model may: the key that it is given is its own."""
-    own = {ROOT / "keys.py", *(ROOT / "models").rglob("*.py")}
+    own = {ROOT / "values" / "keys.py", *(ROOT / "nn" / "models").rglob("*.py")}
     others = {p: list(derivations(p)) for p in ROOT.rglob("*.py") if p not in own}
     assert not {p: found for p, found in others.items() if found}

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import losses
-from jaxopt_edu.link import LINKS, link_named, link_of
+from jaxopt_edu.nn import losses
+from jaxopt_edu.nn.link import LINKS, link_named, link_of
 
 # losses whose outputs are scores of two arguments: all that are exported but these
 NO_LOSSES = {"class_weighted", "smooth_labels", "weighted_mean", "with_numbers"}

@@ -14,9 +14,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxopt_edu import losses
-from jaxopt_edu.losses import weighted_mean, with_numbers
-from jaxopt_edu.names import hyperparameters, replace
+from jaxopt_edu.nn import losses
+from jaxopt_edu.nn.losses import weighted_mean, with_numbers
+from jaxopt_edu.values.names import hyperparameters, replace
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TOOLS = (

@@ -13,7 +13,7 @@ from flax import nnx
 from sklearn.metrics import accuracy_score
 
 import jaxopt_edu as jo
-from jaxopt_edu.ingredients import LOSSES, METRICS, OPTIMIZERS
+from jaxopt_edu.train.ingredients import LOSSES, METRICS, OPTIMIZERS
 
 IRIS = jo.data.load("iris")
 TRAINING = jo.Training(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from jaxopt_edu import metrics
+from jaxopt_edu.nn import metrics
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 N, K, SEEDS = 40, 5, 4

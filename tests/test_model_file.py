@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.archive import CONTENT, read_archive, write_archive
-from jaxopt_edu.model_file import FORMAT
+from jaxopt_edu.storage.archive import CONTENT, read_archive, write_archive
+from jaxopt_edu.storage.model_file import FORMAT
 
 SOFTMAX = jo.losses.softmax_cross_entropy_with_integer_labels
 N = 60

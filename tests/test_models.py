@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.models.layers import ACTIVATIONS, dropout, product
+from jaxopt_edu.nn.models.layers import ACTIVATIONS, dropout, product
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)

@@ -13,10 +13,10 @@ from sklearn.kernel_approximation import RBFSampler
 from sklearn.metrics.pairwise import rbf_kernel
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import main
-from jaxopt_edu.describe import describe, rebuild
-from jaxopt_edu.models.cnn import convolution, max_pool
-from jaxopt_edu.models.transformer import attention, norm
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.nn.models.cnn import convolution, max_pool
+from jaxopt_edu.nn.models.transformer import attention, norm
+from jaxopt_edu.storage.named import describe, rebuild
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)

@@ -16,10 +16,10 @@ from studies import halved, made_up
 from test_report import Page
 
 import jaxopt_edu as jo
-from jaxopt_edu import notebook
-from jaxopt_edu.progress import Progress, in_notebook
-from jaxopt_edu.report import report_html
-from jaxopt_edu.sweep.files import as_csv
+from jaxopt_edu.engine.progress import Progress, in_notebook
+from jaxopt_edu.search.export import as_csv
+from jaxopt_edu.values import notebook
+from jaxopt_edu.view.report import report_html
 
 IRIS = jo.data.load("iris")
 TRAINING = jo.Training(

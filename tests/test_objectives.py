@@ -17,9 +17,10 @@ from test_interop import factories
 from transform_cases import close
 
 import jaxopt_edu as jo
-from jaxopt_edu.core import needs, told, wants
-from jaxopt_edu.interop import from_optax, inward
-from jaxopt_edu.interop.signatures import Asked
+from jaxopt_edu.optim.extra_args import needs, wants
+from jaxopt_edu.optim.interop import from_optax, inward
+from jaxopt_edu.optim.interop.signatures import Arguments
+from jaxopt_edu.optim.transform import told
 
 pytestmark = [
     pytest.mark.usefixtures("compiled_quickly"),
@@ -279,7 +280,7 @@ def test_functions_of_all_kinds_are_looked_into():
 
 
 def test_what_is_known_of_optimizers_does_not_grow_for_ever(monkeypatch):
-    monkeypatch.setattr(inward, "_ASKED", dict.fromkeys(range(1001), Asked()))
+    monkeypatch.setattr(inward, "_ASKED", dict.fromkeys(range(1001), Arguments()))
     assert wants(from_optax(optax.polyak_sgd)) == ("value",) and len(inward._ASKED) == 1
 
 

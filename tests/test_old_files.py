@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import plot
-from jaxopt_edu.cli import main
-from jaxopt_edu.disk import from_text_array, read_arrays, write_arrays
-from jaxopt_edu.formats import name_in_file, newer_experiment, newer_name, newer_places
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.storage.disk import from_text_array, read_arrays
+from jaxopt_edu.storage.files import write_arrays
+from jaxopt_edu.storage.formats import name_in_file, newer_experiment, newer_name, newer_places
+from jaxopt_edu.view import plot
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FILES = FIXTURES / "renamed"

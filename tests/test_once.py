@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import core, monitor
-from jaxopt_edu.augment.base import Augmentation
-from jaxopt_edu.augment.images import OfImages
-from jaxopt_edu.cli import main
-from jaxopt_edu.labels import labels
-from jaxopt_edu.monitor import Compilations
-from jaxopt_edu.named import CHAPTERS
-from jaxopt_edu.names import inlined
-from jaxopt_edu.schedules.basic import Schedule
-from jaxopt_edu.space import Distribution
-from jaxopt_edu.sweep.samplers import _Cube
+from jaxopt_edu.cli.program import main
+from jaxopt_edu.data.augment.base import Augmentation
+from jaxopt_edu.data.augment.images import OfImages
+from jaxopt_edu.engine import telemetry
+from jaxopt_edu.engine.telemetry import Compilations
+from jaxopt_edu.optim import transform
+from jaxopt_edu.optim.schedules.basic import Schedule
+from jaxopt_edu.search.samplers import _Cube
+from jaxopt_edu.storage.named import CHAPTERS
+from jaxopt_edu.values.labelling import labels
+from jaxopt_edu.values.names import inlined
+from jaxopt_edu.values.space import Distribution
 
 ROOT = Path(jo.__file__).parent
 
@@ -31,7 +32,7 @@ ROOT = Path(jo.__file__).parent
 
 def test_a_clock_is_one_state_whoever_keeps_it():
     makers = jo.sign_sgd(0.1), jo.scale(1.0), jo.clip(1.0), jo.clip_by_global_norm(1.0)
-    assert {type(maker.init(jnp.ones(2))) for maker in makers} == {core.ClockState}
+    assert {type(maker.init(jnp.ones(2))) for maker in makers} == {transform.ClockState}
 
 
 def test_no_state_is_declared_twice():
@@ -52,19 +53,19 @@ class Moved(NamedTuple):
 
 
 @jo.pytree
-class Toward(core.Rule):
+class Toward(transform.Rule):
     """u = -rate p on what is marked."""
 
     rate: float = jo.number(0)
-    only: core.Mask = jo.mask(default=None)
+    only: transform.Mask = jo.mask(default=None)
     needs_params = True
 
     def init(self, params):
-        return Moved(core.start())
+        return Moved(transform.start())
 
     def rule(self, t, p, g):
         assert isinstance(self.only, bool)
-        return (core.decayed(jnp.zeros_like(g), -self.rate, p, self.only),)
+        return (transform.decayed(jnp.zeros_like(g), -self.rate, p, self.only),)
 
 
 @pytest.mark.parametrize("only", [None, {"w": True, "b": False}, lambda p: {"w": True, "b": False}])
@@ -77,17 +78,17 @@ def test_a_field_is_a_mask_because_it_is_declared_one(only):
 
 
 @jo.pytree
-class ByName(core.Rule):
+class ByName(transform.Rule):
     """As it was declared up to version 0.1."""
 
     rate: float = jo.number(0)
-    own_mask: core.Mask = jo.static(default=None)
+    own_mask: transform.Mask = jo.static(default=None)
 
     def init(self, params):
-        return Moved(core.start())
+        return Moved(transform.start())
 
     def rule(self, t, p, g):
-        return (core.decayed(g, self.rate, g, self.own_mask),)
+        return (transform.decayed(g, self.rate, g, self.own_mask),)
 
 
 def test_a_mask_by_its_name_is_one_for_a_version_more():
@@ -99,11 +100,11 @@ def test_a_mask_by_its_name_is_one_for_a_version_more():
 
 def test_what_only_ends_in_mask_and_is_a_number_is_none():
     @jo.pytree
-    class Numbered(core.Rule):
+    class Numbered(transform.Rule):
         unmask: float = jo.number()
 
         def init(self, params):
-            return Moved(core.start())
+            return Moved(transform.start())
 
         def rule(self, t, p, g):
             return (self.unmask * g,)
@@ -136,7 +137,7 @@ def test_decays_leave_alone_what_is_not_marked(make):
 @pytest.mark.parametrize(
     ("base", "missing"),
     [
-        (core.Rule, "init"),
+        (transform.Rule, "init"),
         (Schedule, "eta"),
         (Distribution, "quantile"),
         (Augmentation, "__call__"),
@@ -155,15 +156,15 @@ def test_a_class_that_lacks_its_method_is_refused_when_it_is_made(base, missing)
 
 def test_the_programs_of_the_engine_are_those_that_are_counted():
     """What is counted is named after the programs themselves: no name can go stale."""
-    assert {"init_lanes", "advance_lanes", "score_lanes"} == monitor.ENGINE
-    tree = ast.parse((ROOT / "programs.py").read_text())
+    assert {"init_lanes", "advance_lanes", "score_lanes"} == telemetry.ENGINE
+    tree = ast.parse((ROOT / "engine" / "programs.py").read_text())
     jitted = {
         node.name
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
         and any("jit" in ast.unparse(d) for d in node.decorator_list)
     }
-    assert jitted == monitor.ENGINE
+    assert jitted == telemetry.ENGINE
 
 
 def test_programs_of_others_are_others():
@@ -209,7 +210,7 @@ def test_what_is_inlined_is_asked_of_one_function():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and node.value == "inlined"
     ]
-    assert {name for name, _ in asked} == {"names.py", "value.py"}
+    assert {name for name, _ in asked} == {"names.py", "pytrees.py"}
     assert inlined(jo.chain()) == inlined(type(jo.chain())) == "transforms"
     assert inlined(jo.sgd(0.1)) is inlined(None) is None
 

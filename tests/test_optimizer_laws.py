@@ -1,4 +1,4 @@
-"""Laws of every optimizer that `jaxopt_edu.optimizers` exports, found by introspection."""
+"""Laws of every optimizer that `jaxopt_edu.optim.optimizers` exports, found by introspection."""
 
 import dataclasses
 import functools
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_edu import optimizers
-from jaxopt_edu.core import apply_updates
+from jaxopt_edu.optim import optimizers
+from jaxopt_edu.optim.transform import apply_updates
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RECIPES = {name: f for name, f in vars(optimizers).items() if inspect.isfunction(f)}

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxopt_edu import optimizers
-from jaxopt_edu.core import apply_updates
+from jaxopt_edu.optim import optimizers
+from jaxopt_edu.optim.transform import apply_updates
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 FUNCTIONS = {name: f for name, f in vars(optimizers).items() if inspect.isfunction(f)}

@@ -16,10 +16,10 @@ from optuna.trial import TrialState
 from studies import made_up
 
 import jaxopt_edu as jo
-from jaxopt_edu.describe import describe, rebuild
-from jaxopt_edu.space import Choice, OneOf, groups
-from jaxopt_edu.sweep.optuna import Search
-from jaxopt_edu.sweep.samplers import as_sampler, axes
+from jaxopt_edu.search.optuna_sampler import Search
+from jaxopt_edu.search.samplers import as_sampler, axes
+from jaxopt_edu.storage.named import describe, rebuild
+from jaxopt_edu.values.space import Choice, OneOf, groups
 
 NAN = np.nan
 KINDS = ["tpe", "cmaes", "nsgaii", "nsgaiii", "random", "qmc"]  # gp wants torch

@@ -324,7 +324,7 @@ def test_ways_to_end_over_a_mesh_are_those_of_a_fit():
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_run(tmp_path, monkeypatch):
-    from jaxopt_edu import history
+    from jaxopt_edu.engine import history
 
     def interrupted(self, tile):
         note(self, tile)
@@ -373,7 +373,7 @@ def test_a_damaged_or_later_store_is_an_error(name, tmp_path):
 def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed(tmp_path, capfd):
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys, jax; from jaxopt_edu.exchange import barrier; print(sys.argv[1:])\n"
+        "import sys, jax; from jaxopt_edu.engine.collectives import barrier; print(sys.argv[1:])\n"
         "barrier('begun')\n"
         "if jax.process_index() == 1: raise OSError('no such part')\n"
         "try: barrier('never')\n"

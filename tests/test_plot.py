@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from studies import made_up
 
-from jaxopt_edu import data, losses, plot
-from jaxopt_edu.fit import fit
-from jaxopt_edu.models import Linear
-from jaxopt_edu.optimizers import sgd
-from jaxopt_edu.plot.figure import png, score_range, spread_in_logs
-from jaxopt_edu.space import log_uniform
-from jaxopt_edu.sweep import sweep
+from jaxopt_edu import data
+from jaxopt_edu.engine.fitting import fit
+from jaxopt_edu.nn import losses
+from jaxopt_edu.nn.models import Linear
+from jaxopt_edu.optim.optimizers import sgd
+from jaxopt_edu.search import sweep
 from jaxopt_edu.train import Training
+from jaxopt_edu.values.space import log_uniform
+from jaxopt_edu.view import plot
+from jaxopt_edu.view.plot.figure import png, score_range, spread_in_logs
 
 SHAPES = {
     "usual": dict(n=40, dead=(3, 7)),

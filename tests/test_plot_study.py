@@ -10,17 +10,17 @@ from studies import halved, made_up
 from test_plot import check_drawn, pixels, words
 
 import jaxopt_edu as jo
-from jaxopt_edu import plot
-from jaxopt_edu.plot.axis import Axis, axis_of, pair
-from jaxopt_edu.plot.contour import smooth
-from jaxopt_edu.plot.history import best_so_far
-from jaxopt_edu.plot.importance import importance_of_divergence
-from jaxopt_edu.plot.parallel import parallel_axes
-from jaxopt_edu.plot.pareto import pareto_front
-from jaxopt_edu.plot.rungs import alive, at_rung, between_rungs, groups
-from jaxopt_edu.plot.scores import best_line, ranked
-from jaxopt_edu.plot.slices import medians, sliced
-from jaxopt_edu.plot.timeline import box_corners, segments
+from jaxopt_edu.view import plot
+from jaxopt_edu.view.plot.axis import Axis, axis_of, pair
+from jaxopt_edu.view.plot.contour import smooth
+from jaxopt_edu.view.plot.history import best_so_far
+from jaxopt_edu.view.plot.importance_bars import importance_of_divergence
+from jaxopt_edu.view.plot.parallel import parallel_axes
+from jaxopt_edu.view.plot.pareto import pareto_front
+from jaxopt_edu.view.plot.rungs import alive, at_rung, between_rungs, groups
+from jaxopt_edu.view.plot.scores import best_line, ranked
+from jaxopt_edu.view.plot.slices import medians, sliced
+from jaxopt_edu.view.plot.timeline import box_corners, segments
 
 PICTURES = {
     "curves": plot.plot_curves,

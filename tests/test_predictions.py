@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import main
+from jaxopt_edu.cli.predictions import as_csv, read_csv
+from jaxopt_edu.cli.program import main
 from jaxopt_edu.data.columns import Columns
-from jaxopt_edu.predictions import as_csv, read_csv
 
 N = 40
 FRAME = pd.DataFrame(

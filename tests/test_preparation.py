@@ -10,7 +10,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 import jaxopt_edu.data as data
-from jaxopt_edu.data.pipeline import RECIPES, preparation_of, to_json
+from jaxopt_edu.data.pipelines import RECIPES, preparation_of, to_json
 
 PLAIN = [RECIPES[name]() for name in RECIPES if name not in ("on", "select")]
 COMBINED = [

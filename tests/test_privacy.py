@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import jaxopt_edu as jo
-from jaxopt_edu import privacy, tree
-from jaxopt_edu.describe import describe, rebuild
+from jaxopt_edu import privacy
+from jaxopt_edu.storage.named import describe, rebuild
+from jaxopt_edu.values import tree
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 DIGITS = jo.data.load("digits", seed=0)

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 import jaxopt_edu as jo
-from jaxopt_edu import lengths, regularizers
+from jaxopt_edu.optim import regularizers, step_sizes
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly", "x64")
 STEPS, PENALTY = 20_000, 0.05
@@ -166,7 +166,7 @@ def test_the_update_is_the_gradient_times_the_lengths():
         for t in range(3):
             g = {"w": jnp.array([0.5, 0.0, 3.0]) * (1 + t), "b": jnp.array(-0.2)}
             u, new = optimizer.update(g, state, p)
-            rows.append((g, u, lengths.lengths(optimizer, g, state, new, p)))
+            rows.append((g, u, step_sizes.lengths(optimizer, g, state, new, p)))
             state = new
         return rows
 

@@ -1,7 +1,8 @@
 """Public names and their signatures are those of fixtures/public.txt.
 
-A name that goes or changes warns for one version (jaxopt_edu/deprecated.py) and is named in
-CHANGELOG.md. Where a difference is meant, `python tests/test_public.py renew` writes the file anew.
+A name that goes or changes warns for one version (jaxopt_edu/values/deprecated.py) and is
+named in CHANGELOG.md. Where a difference is meant, `python tests/test_public.py renew` writes
+the file anew.
 """
 
 import dataclasses
@@ -142,8 +143,8 @@ def test_public_names_are_those_of_the_snapshot():
     told = difference(FILE.read_text().splitlines(), list(lines()))
     assert not told, (
         f"public names are not those of tests/fixtures/public.txt\n{told}\n"
-        "What goes or changes warns for one version (jaxopt_edu/deprecated.py) and stands in "
-        f"CHANGELOG.md.\nWhere the difference is meant: {RENEW}"
+        "What goes or changes warns for one version (jaxopt_edu/values/deprecated.py) and "
+        f"stands in CHANGELOG.md.\nWhere the difference is meant: {RENEW}"
     )
 
 

@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_edu import functions, plot
-from jaxopt_edu.core import apply_updates
-from jaxopt_edu.functions import FUNCTIONS
-from jaxopt_edu.names import hyperparameters
-from jaxopt_edu.optimizers import adam, sgd
-from jaxopt_edu.plot.figure import png
-from jaxopt_edu.race import _run, race, racers
-from jaxopt_edu.transforms import clip
+from jaxopt_edu.analysis import functions
+from jaxopt_edu.analysis.functions import FUNCTIONS
+from jaxopt_edu.analysis.races import _run, race, racers
+from jaxopt_edu.optim.optimizers import adam, sgd
+from jaxopt_edu.optim.transform import apply_updates
+from jaxopt_edu.optim.transforms import clip
+from jaxopt_edu.values.names import hyperparameters
+from jaxopt_edu.view import plot
+from jaxopt_edu.view.plot.figure import png
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
@@ -159,7 +160,7 @@ def test_one_program_for_each_kind_of_optimizer():
 
 
 def test_any_optimizer_with_a_learning_rate_may_run():
-    from jaxopt_edu.core import chain
+    from jaxopt_edu.optim.transform import chain
 
     result = race("booth", {"clipped": chain(clip(1.0), sgd(0.1))}, steps=5, scans=4)
     assert hyperparameters(result.racers[0].optimizer)["0.max_delta"] == 1.0

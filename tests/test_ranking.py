@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.disk import from_text_array, read_arrays, text_array, write_arrays
-from jaxopt_edu.sweep.ranking import RULES, followed, ranks, standing_scores
-from jaxopt_edu.sweep.rungs import Copy
+from jaxopt_edu.search.ranking import RULES, followed, ranks, standing_scores
+from jaxopt_edu.search.schedulers import Exploit
+from jaxopt_edu.storage.disk import from_text_array, read_arrays, text_array
+from jaxopt_edu.storage.files import write_arrays
 
 # Rungs of a few steps: what they rank is not looked at here.
 pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
@@ -57,7 +58,7 @@ def test_what_was_not_evaluated_has_no_standing():
 
 def test_a_curve_follows_the_states():
     curves = np.arange(12.0).reshape(3, 1, 4)
-    moves = [(20, Copy(2, 0, {}, {})), (30, Copy(1, 2, {}, {}))]
+    moves = [(20, Exploit(2, 0, {}, {})), (30, Exploit(1, 2, {}, {}))]
     found = followed(curves, moves, [10, 20, 30, 40])
     np.testing.assert_array_equal(found[:, 0], [[0, 1, 2, 3], [0, 1, 10, 7], [0, 1, 10, 11]])
 

@@ -13,12 +13,10 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import jaxopt_edu as jo
-from jaxopt_edu import regularizers
-from jaxopt_edu.core import apply_updates, chain
-from jaxopt_edu.names import hyperparameters, replace
-from jaxopt_edu.optimizers import adam, sgd
-from jaxopt_edu.prior import prior
-from jaxopt_edu.regularizers import (
+from jaxopt_edu.optim import regularizers
+from jaxopt_edu.optim.optimizers import adam, sgd
+from jaxopt_edu.optim.priors import prior
+from jaxopt_edu.optim.regularizers import (
     L1,
     L2,
     Decoupled,
@@ -26,11 +24,20 @@ from jaxopt_edu.regularizers import (
     Proximal,
     Regularizer,
     decoupled,
-    learning_rate_of,
     proximal,
     weights_only,
 )
-from jaxopt_edu.transforms import apply_if_finite, clip, freeze, masked, multi_steps, partition
+from jaxopt_edu.optim.step_sizes import learning_rate_of
+from jaxopt_edu.optim.transform import apply_updates, chain
+from jaxopt_edu.optim.transforms import (
+    apply_if_finite,
+    clip,
+    freeze,
+    masked,
+    multi_steps,
+    partition,
+)
+from jaxopt_edu.values.names import hyperparameters, replace
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 EVERYTHING = [getattr(regularizers, name) for name in regularizers.__all__]

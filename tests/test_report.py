@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from studies import halved, made_up
 
-from jaxopt_edu import data, losses
-from jaxopt_edu.models import Linear
-from jaxopt_edu.optimizers import adam, sgd
-from jaxopt_edu.report import report_html
-from jaxopt_edu.space import log_uniform, one_of
-from jaxopt_edu.sweep import sweep
+from jaxopt_edu import data
+from jaxopt_edu.nn import losses
+from jaxopt_edu.nn.models import Linear
+from jaxopt_edu.optim.optimizers import adam, sgd
+from jaxopt_edu.search import sweep
 from jaxopt_edu.train import Training
+from jaxopt_edu.values.space import log_uniform, one_of
+from jaxopt_edu.view.report import report_html
 
 VOID = {"meta", "img"}
 STUDIES = {

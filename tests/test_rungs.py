@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import widths
-from jaxopt_edu.sweep.intervals import interval
-from jaxopt_edu.sweep.rungs import Standing
+from jaxopt_edu.engine import widths
+from jaxopt_edu.search.confidence import interval
+from jaxopt_edu.search.schedulers import RungState
 
 WINE = jo.data.load("wine", seed=0)
 BASE = jo.Training(
@@ -90,8 +90,8 @@ def test_halving_keeps_the_best_share():
     policy = jo.halving(eta=4, first=40)
     scores = np.array([3.0, 1.0, np.nan, 2.0, 0.5, 9.0, 8.0, 7.0])
     going = np.ones(8, bool)
-    verdict = policy.judge(Standing(40, 2560, scores, going, scores[:, None], going * 0, 0), [])
-    assert np.flatnonzero(verdict.going).tolist() == [1, 4]
+    verdict = policy.judge(RungState(40, 2560, scores, going, scores[:, None], going * 0, 0), [])
+    assert np.flatnonzero(verdict.active).tolist() == [1, 4]
     assert policy.expected(1024, 2560) == [(1024, 40), (256, 120), (64, 480), (16, 1920)]
 
 
@@ -108,8 +108,8 @@ def test_median_stopping_is_its_formula():
     rng = np.random.default_rng(0)
     curves = rng.random((9, 4))
     going = np.ones(9, bool)
-    standing = Standing(4, 10, curves[:, -1], going, curves, going * 0, 0)
-    got = jo.median_stopping(1, 1).judge(standing, []).going
+    standing = RungState(4, 10, curves[:, -1], going, curves, going * 0, 0)
+    got = jo.median_stopping(1, 1).judge(standing, []).active
     for i in range(9):
         others = [curves[j].mean() for j in range(9) if j != i]
         assert got[i] == (curves[i].min() <= np.median(others))
@@ -282,12 +282,12 @@ def test_bad_input_is_named(call, error, message):
 
 
 def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
-    from jaxopt_edu.sweep import course
+    from jaxopt_edu.search import driver
 
     with monkeypatch.context() as one:
         one.setattr(widths, "worker_devices", lambda: jax.local_devices() * 2)
         assert jo.sweep(BASE, 8, steps=8).tiles == (4,)
-        one.setattr(course, "program_memory", lambda: 0)
+        one.setattr(driver, "program_memory", lambda: 0)
         assert jo.sweep(BASE, 8, steps=8).tiles == (1,)
     monkeypatch.setattr(widths, "worker_devices", lambda: jax.local_devices() * 2)
 
@@ -297,8 +297,8 @@ def test_tiles_that_would_not_fit_are_halved(monkeypatch, capfd):
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
             yield tile
 
-    run_tiles = course.run_tiles
-    monkeypatch.setattr(course, "run_tiles", exhausted)
+    run_tiles = driver.run_tiles
+    monkeypatch.setattr(driver, "run_tiles", exhausted)
     narrow = jo.sweep(BASE, 8, steps=8)
     assert narrow.tiles == (2,)
     assert "out of memory with 4 lanes in a tile: now 2" in capfd.readouterr().err

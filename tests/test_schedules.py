@@ -12,9 +12,9 @@ import optax
 import pytest
 from jax.tree_util import tree_flatten_with_path, tree_leaves
 
-from jaxopt_edu import schedules
-from jaxopt_edu.names import hyperparameters
-from jaxopt_edu.optimizers import sgd
+from jaxopt_edu.optim import schedules
+from jaxopt_edu.optim.optimizers import sgd
+from jaxopt_edu.values.names import hyperparameters
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 SCALES = {7: 0.5, 2: 1.5, 12: 0.2}

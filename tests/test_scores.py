@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.scores import mode_of, mode_of_name, name_of, named, resolve_mode
+from jaxopt_edu.nn.scores import mode_of, mode_of_name, name_of, named, resolve_mode
 
 IRIS = jo.Training(
     model=jo.models.Linear(4, 3),

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import cli
-from jaxopt_edu.diagnose.shift import find_shift
-from jaxopt_edu.value import check_seed
+from jaxopt_edu.cli import program
+from jaxopt_edu.diagnosis.shift import find_shift
+from jaxopt_edu.values.pytrees import check_seed
 
 LINE = jo.Training(
     model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),
@@ -101,6 +101,6 @@ def test_a_seed_is_taken_as_it_was():
     ("fit", "iris", "--steps", "5", "--seed", "-1"),
 ])  # fmt: skip
 def test_the_command_line_says_so_in_a_line(words, capsys):
-    assert cli.main(list(words)) == 2
+    assert program.main(list(words)) == 2
     said = capsys.readouterr().err
     assert said.startswith("jaxopt-edu: seed = ") and said.count("\n") == 1

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep.samplers import SAMPLERS
-from jaxopt_edu.sweep.sampling import plan
+from jaxopt_edu.search.samplers import SAMPLERS
+from jaxopt_edu.search.trials import plan
 
 U = np.linspace(0, 1, 1001)[:-1]
 DISTRIBUTIONS = [

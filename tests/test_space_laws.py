@@ -10,12 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.describe import describe, rebuild
-from jaxopt_edu.labels import labels
-from jaxopt_edu.names import children, parts, short_names, vectors
-from jaxopt_edu.space import Choice, OneOf, groups
-from jaxopt_edu.sweep.sampling import plan
-from jaxopt_edu.value import same
+from jaxopt_edu.search.trials import plan
+from jaxopt_edu.storage.named import describe, rebuild
+from jaxopt_edu.values.labelling import labels
+from jaxopt_edu.values.names import children, parts, short_names, vectors
+from jaxopt_edu.values.pytrees import same
+from jaxopt_edu.values.space import Choice, OneOf, groups
 
 SAMPLERS = st.sampled_from(["random", "sobol", "latin_hypercube"])
 NUMBERS = st.one_of(st.integers(-1000, 1000), st.floats(-1e6, 1e6, width=32))

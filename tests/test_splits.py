@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.monitor import Compilations
+from jaxopt_edu.engine.telemetry import Compilations
 
 RATES = jo.sgd(jo.log_uniform(1e-2, 1.0))
 CLASSES = np.arange(150) % 3

@@ -19,8 +19,8 @@ from optax.contrib import schedule_free_sgd
 from stateful import DATA, SOFTMAX, Noisy, Normed, close, ready, same, training
 
 import jaxopt_edu as jo
-from jaxopt_edu import keys
-from jaxopt_edu.archive import read_archive, write_archive
+from jaxopt_edu.storage.archive import read_archive, write_archive
+from jaxopt_edu.values import keys
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -95,7 +95,7 @@ def test_patience_keeps_the_state_of_the_best_evaluation():
 
 
 def test_a_fit_that_was_interrupted_goes_on_bit_for_bit(tmp_path, monkeypatch):
-    module = importlib.import_module("jaxopt_edu.fit")
+    module = importlib.import_module("jaxopt_edu.engine.fitting")
     count, run_tiles = itertools.count(), module.run_tiles
 
     def interrupted(*args, **given):

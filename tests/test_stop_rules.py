@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.status import COMPLETE, FATAL, WORDS, Status
+from jaxopt_edu.engine.status import COMPLETE, FATAL, WORDS, Status
 
 LINE = jo.Training(
     model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.1),
@@ -90,7 +90,7 @@ def test_a_sweep_ends_each_trial_where_fit_ends_it_by_patience(tile):
 
 
 def test_patience_and_tol_go_on_from_a_store(tmp_path, monkeypatch):
-    from jaxopt_edu.sweep import course
+    from jaxopt_edu.search import driver
 
     given = {"steps": 120, "patience": 2, "tile": 2, "eval_every": 6}
     space = [jo.replace(IRIS, learning_rate=rate) for rate in (0.3, 0.05, 0.003)]
@@ -102,9 +102,9 @@ def test_patience_and_tol_go_on_from_a_store(tmp_path, monkeypatch):
             if i == 3:
                 raise KeyboardInterrupt
 
-    run_tiles = course.run_tiles
+    run_tiles = driver.run_tiles
     with monkeypatch.context() as broken:
-        broken.setattr(course, "run_tiles", interrupted)
+        broken.setattr(driver, "run_tiles", interrupted)
         with pytest.raises(jo.SweepInterrupted):
             jo.sweep(space, store=tmp_path, **given)
     again = jo.sweep(space, store=tmp_path, **given)

@@ -18,7 +18,7 @@ import pytest
 import sweeps
 
 import jaxopt_edu as jo
-from jaxopt_edu.sweep.store import opened
+from jaxopt_edu.search.store import opened
 
 SCRIPT = Path(sweeps.__file__)
 
@@ -62,7 +62,7 @@ def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
 
 @pytest.mark.parametrize("kind", ["folds", "population", "tpe"])
 def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, monkeypatch):
-    from jaxopt_edu.sweep import course
+    from jaxopt_edu.search import driver
 
     def interrupted(tiles, settings, until, **more):
         for tile in run_tiles(tiles, settings, until, **more):
@@ -70,8 +70,8 @@ def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, m
             if until >= 0.35 * settings.steps and next(late) == 4:
                 raise KeyboardInterrupt
 
-    late, run_tiles = itertools.count(), course.run_tiles
-    monkeypatch.setattr(course, "run_tiles", interrupted)
+    late, run_tiles = itertools.count(), driver.run_tiles
+    monkeypatch.setattr(driver, "run_tiles", interrupted)
     with pytest.raises(jo.SweepInterrupted) as stop:
         sweeps.run(kind, tmp_path)
     part = stop.value.study

@@ -50,7 +50,7 @@ def test_each_trial_is_a_fit_on_the_same_batches(study):
 @pytest.mark.parametrize("when", [1, 7, 12])
 def test_an_interrupted_one_goes_on_to_the_same_study(when, study, tmp_path, monkeypatch):
     """Wherever it stops: what is read again is the set of tiles that are at one step."""
-    from jaxopt_edu.sweep import course, store
+    from jaxopt_edu.search import driver, store
 
     def interrupted(tiles, settings, until, feed):
         for tile in run_tiles(tiles, settings, until, feed=feed):
@@ -58,10 +58,10 @@ def test_an_interrupted_one_goes_on_to_the_same_study(when, study, tmp_path, mon
             if next(count) == when:
                 raise KeyboardInterrupt
 
-    count, run_tiles = itertools.count(), course.run_tiles
+    count, run_tiles = itertools.count(), driver.run_tiles
     with monkeypatch.context() as broken:
         broken.setattr(store, "LANES_EVERY", 0.0)  # every evaluation is kept
-        broken.setattr(course, "run_tiles", interrupted)
+        broken.setattr(driver, "run_tiles", interrupted)
         with pytest.raises(KeyboardInterrupt):
             sweep(tmp_path)
     same(sweep(tmp_path), study)
@@ -70,7 +70,7 @@ def test_an_interrupted_one_goes_on_to_the_same_study(when, study, tmp_path, mon
 @pytest.mark.parametrize("when", [3, 8, 13])
 def test_a_set_of_tiles_that_is_not_complete_is_not_read(when, study, tmp_path, monkeypatch):
     """As where a process is killed between two files."""
-    from jaxopt_edu.sweep import store
+    from jaxopt_edu.search import store
 
     def killed(path, arrays):
         if "lanes" in str(path) and next(count) == when:

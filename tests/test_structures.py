@@ -10,14 +10,14 @@ import pytest
 from scipy.stats import rankdata
 
 import jaxopt_edu as jo
-from jaxopt_edu import optimizers
-from jaxopt_edu.build import build
-from jaxopt_edu.cli import parser
-from jaxopt_edu.names import recipes
-from jaxopt_edu.plot.importance import importance
-from jaxopt_edu.space import groups
-from jaxopt_edu.sweep.sampling import plan
-from jaxopt_edu.sweep.settled import settled
+from jaxopt_edu.cli.presets import build
+from jaxopt_edu.cli.program import parser
+from jaxopt_edu.optim import optimizers
+from jaxopt_edu.search.settling import settled
+from jaxopt_edu.search.trials import plan
+from jaxopt_edu.values.names import recipes
+from jaxopt_edu.values.space import groups
+from jaxopt_edu.view.plot.importance_bars import importance
 
 CE = jo.losses.softmax_cross_entropy_with_integer_labels
 MLP, RATE = jo.models.MLP, jo.log_uniform(1e-2, 1.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu import lane
-from jaxopt_edu.widths import tile_width
+from jaxopt_edu.engine import lane
+from jaxopt_edu.engine.widths import tile_width
 
 WINE = jo.data.load("wine", seed=0)
 BASE = jo.Training(

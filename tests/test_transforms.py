@@ -28,9 +28,9 @@ from transform_cases import (
     steps,
 )
 
-from jaxopt_edu import core
-from jaxopt_edu.core import EmptyState
-from jaxopt_edu.names import hyperparameters, replace
+from jaxopt_edu.optim import transform as core
+from jaxopt_edu.optim.transform import EmptyState
+from jaxopt_edu.values.names import hyperparameters, replace
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

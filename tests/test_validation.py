@@ -21,8 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
 import jaxopt_edu as jo
-from jaxopt_edu.describe import describe, rebuild
-from jaxopt_edu.sweep.intervals import effective_folds, interval
+from jaxopt_edu.search.confidence import effective_folds, interval
+from jaxopt_edu.storage.named import describe, rebuild
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 LOG_LOSS = jo.losses.sigmoid_binary_cross_entropy

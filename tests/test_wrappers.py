@@ -18,8 +18,8 @@ from transform_cases import (
 )
 
 import jaxopt_edu as jo
-from jaxopt_edu.core import EmptyState
-from jaxopt_edu.value import pytree
+from jaxopt_edu.optim.transform import EmptyState
+from jaxopt_edu.values.pytrees import pytree
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 wrappers = pytest.mark.parametrize("wrap", [

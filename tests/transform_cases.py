@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_edu import core, optimizers, transforms
-from jaxopt_edu.core import apply_updates
+from jaxopt_edu.optim import optimizers, transforms
+from jaxopt_edu.optim import transform as core
+from jaxopt_edu.optim.transform import apply_updates
 
 NAMES = {name: getattr(transforms, name) for name in transforms.__all__}
 OURS = SimpleNamespace(**vars(core) | vars(optimizers) | NAMES)

@@ -6,8 +6,8 @@ from jaxopt_edu.data.classes import class_weights
 from jaxopt_edu.data.dataset import Data, Part, Source
 from jaxopt_edu.data.duplicates import DropDuplicates, drop_duplicates
 from jaxopt_edu.data.folds import Folds, k_fold
-from jaxopt_edu.data.load import from_arrays, load, source_to_json
-from jaxopt_edu.data.pipeline import On, Pipeline, Select, on, pipeline, select
+from jaxopt_edu.data.loading import from_arrays, load, source_to_json
+from jaxopt_edu.data.pipelines import On, Pipeline, Select, on, pipeline, select
 from jaxopt_edu.data.preparation import (
     Impute,
     MinMax,

@@ -7,8 +7,8 @@ from numpy import ndarray
 
 from jaxopt_edu.data.columns import by_name, column_names
 from jaxopt_edu.data.preparation import Fitted, Names, Preparation, check_columns, table
-from jaxopt_edu.kinds import BOOLS, NUMBERS, OddValues, of_one_kind, word_of
-from jaxopt_edu.value import pytree, recipe, static
+from jaxopt_edu.values.kinds import BOOLS, NUMBERS, OddValues, of_one_kind, word_of
+from jaxopt_edu.values.pytrees import pytree, recipe, static
 
 __all__ = ["OneHot", "one_hot"]
 

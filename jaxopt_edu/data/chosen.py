@@ -8,7 +8,7 @@ from numpy import ndarray
 from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.data.preparation import Fitted, Preparation, real
 from jaxopt_edu.data.prepared import prepared_by
-from jaxopt_edu.kinds import OddValues, is_missing
+from jaxopt_edu.values.kinds import OddValues, is_missing
 
 __all__ = ["Chosen", "prepared_rows"]
 

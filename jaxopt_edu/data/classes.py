@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.arrays import plain
 from jaxopt_edu.data.dataset import Data
+from jaxopt_edu.values.arrays import plain
 
 __all__ = ["class_weights"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu import arrays
-from jaxopt_edu.arrays import joined, plain
 from jaxopt_edu.data.prepared import prepared_by
-from jaxopt_edu.kinds import BOOLS, MISSING, NUMBERS, OddValues, kinds_in
-from jaxopt_edu.value import nearest
+from jaxopt_edu.values import arrays
+from jaxopt_edu.values.arrays import joined, plain
+from jaxopt_edu.values.kinds import BOOLS, MISSING, NUMBERS, OddValues, kinds_in
+from jaxopt_edu.values.pytrees import nearest
 
 __all__ = ["Columns", "by_name", "column_names", "kinds_of", "read_table"]
 

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu import notebook
-from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.chosen import prepared_rows
 from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.data.labels import mark_of
 from jaxopt_edu.data.preparation import Fitted, Preparation, Standardize
 from jaxopt_edu.data.prepared import marked, of_fold, prepared_by, read_only
-from jaxopt_edu.value import Constant, aside, pytree, show, static
+from jaxopt_edu.values import notebook
+from jaxopt_edu.values.asides import UNTOLD
+from jaxopt_edu.values.pytrees import Constant, aside, pytree, show, static
 
 __all__ = ["Data", "Part", "Rows", "Source"]
 

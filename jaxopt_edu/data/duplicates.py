@@ -6,8 +6,8 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.preparation import Preparation
-from jaxopt_edu.kinds import is_missing
-from jaxopt_edu.value import pytree, recipe
+from jaxopt_edu.values.kinds import is_missing
+from jaxopt_edu.values.pytrees import pytree, recipe
 
 __all__ = ["DropDuplicates", "drop_duplicates"]
 

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.asides import UNTOLD
 from jaxopt_edu.data.dataset import Data, Part, Rows
 from jaxopt_edu.data.labels import mark_of
 from jaxopt_edu.data.prepared import for_fold, marked, read_only
-from jaxopt_edu.data.refit import Refit, refit
-from jaxopt_edu.value import Constant, aside, check_seed, pytree, static
+from jaxopt_edu.data.refitting import Refit, refit
+from jaxopt_edu.values.asides import UNTOLD
+from jaxopt_edu.values.pytrees import Constant, aside, check_seed, pytree, static
 
 __all__ = ["Folds", "k_fold"]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from numpy import ndarray
 
-from jaxopt_edu.arrays import floats, plain
 from jaxopt_edu.data.columns import Columns, column_names
 from jaxopt_edu.data.raw import Pair
-from jaxopt_edu.kinds import is_missing, of_one_kind
+from jaxopt_edu.values.arrays import floats, plain
+from jaxopt_edu.values.kinds import is_missing, of_one_kind
 
 __all__ = ["check_index", "columns_of", "pair_of", "target_names", "targets_of"]
 

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.arrays import floats, plain
 from jaxopt_edu.data.columns import by_name, column_names
-from jaxopt_edu.kinds import is_missing, of_one_kind
-from jaxopt_edu.value import pytree, recipe, static
+from jaxopt_edu.values.arrays import floats, plain
+from jaxopt_edu.values.kinds import is_missing, of_one_kind
+from jaxopt_edu.values.pytrees import pytree, recipe, static
 
 __all__ = [
     "Fitted", "Impute", "MinMax", "Preparation", "Standardize", "impute", "min_max", "standardize",

@@ -8,8 +8,8 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.data.labels import labels_of, made_up, names_of, numbered
-from jaxopt_edu.kinds import DATES, WAYS, OddValues, is_missing, kinds_in
-from jaxopt_edu.value import resolve_among
+from jaxopt_edu.values.kinds import DATES, WAYS, OddValues, is_missing, kinds_in
+from jaxopt_edu.values.pytrees import resolve_among
 
 Pair = tuple[ndarray, ndarray]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxopt_edu.data.files import read_mnist
 from jaxopt_edu.data.raw import Raw
-from jaxopt_edu.value import nearest, show
+from jaxopt_edu.values.pytrees import nearest, show
 
 __all__ = ["datasets"]
 

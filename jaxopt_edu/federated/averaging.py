@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
 
-from jaxopt_edu import keys, tree
 from jaxopt_edu.federated.checking import check_federated
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import optimizer_named
-from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
 from jaxopt_edu.privacy.sampling import chunk_size
 from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, TrainingState
-from jaxopt_edu.value import check as check_fields
-from jaxopt_edu.value import number, pytree, static
+from jaxopt_edu.train.ingredients import optimizer_named
+from jaxopt_edu.train.placement import split_rows
+from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values.pytrees import check as check_fields
+from jaxopt_edu.values.pytrees import number, pytree, static
 
 __all__ = ["Federated"]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from jaxopt_edu.data.dataset import Data
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import check_optimizer
 from jaxopt_edu.train.calling import mixes_rows
-from jaxopt_edu.value import check_count, show
+from jaxopt_edu.train.ingredients import check_optimizer
+from jaxopt_edu.values.pytrees import check_count, show
 
 __all__ = ["check_federated"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from jax import Array
 from numpy import ndarray
 
-from jaxopt_edu.arrays import plain
-from jaxopt_edu.kinds import of_one_kind
-from jaxopt_edu.value import Constant, check_count, check_seed, pytree
+from jaxopt_edu.values.arrays import plain
+from jaxopt_edu.values.kinds import of_one_kind
+from jaxopt_edu.values.pytrees import Constant, check_count, check_seed, pytree
 
 __all__ = ["Clients", "dirichlet_split"]
 

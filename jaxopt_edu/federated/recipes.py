@@ -4,9 +4,9 @@ from typing import Any
 
 from jaxopt_edu.federated.averaging import Federated
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.ingredients import is_optax, refuse_optax
-from jaxopt_edu.optimizers import sgd
+from jaxopt_edu.optim.optimizers import sgd
 from jaxopt_edu.train import Training
+from jaxopt_edu.train.ingredients import is_optax, refuse_optax
 
 __all__ = ["fed_avg"]
 

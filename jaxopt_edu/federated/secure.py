@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array, lax, random
 from jax.flatten_util import ravel_pytree
 
-from jaxopt_edu import tree
-from jaxopt_edu.core import Scalar
-from jaxopt_edu.value import number, pytree
+from jaxopt_edu.optim.transform import Scalar
+from jaxopt_edu.values import tree
+from jaxopt_edu.values.pytrees import number, pytree
 
 __all__ = ["SecureSum", "masked_updates", "secure_sum"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.value import resolve_among
+from jaxopt_edu.values.pytrees import resolve_among
 
 __all__ = ["ORDERS", "epsilon", "noise_multiplier", "rdp"]
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.describe import write_bytes
+from jaxopt_edu.storage.files import write_bytes
 
 __all__ = ["decrypt", "decrypt_file", "encrypt", "encrypt_file", "load_params", "save_params"]
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array, lax, random
 from jax.flatten_util import ravel_pytree
 
-from jaxopt_edu import tree
-from jaxopt_edu.core import Scalar
-from jaxopt_edu.transforms.clipping import shrinking
+from jaxopt_edu.optim.transform import Scalar
+from jaxopt_edu.optim.transforms.clipping import shrinking
+from jaxopt_edu.values import tree
 
 __all__ = [
     "add_noise", "clip_each", "clipped_gradients", "clipped_sum", "noisy_gradient",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from jaxopt_edu.arrays import finite_table
-from jaxopt_edu.value import check_count
+from jaxopt_edu.values.arrays import finite_table
+from jaxopt_edu.values.pytrees import check_count
 
 __all__ = ["k_anonymous", "pseudonyms"]
 

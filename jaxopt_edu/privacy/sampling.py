@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array, lax, random
 from jax.custom_derivatives import SymbolicZero
 
-from jaxopt_edu import tree
-from jaxopt_edu.core import Scalar
+from jaxopt_edu.optim.transform import Scalar
+from jaxopt_edu.values import tree
 
 __all__ = ["chunk_size", "poisson_sample", "sum_over"]
 

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, random
 
-from jaxopt_edu import keys, tree
-from jaxopt_edu.placement import split_rows
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
 from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
 from jaxopt_edu.train import Estimate, Estimator, Training
 from jaxopt_edu.train.calling import mixes_rows
-from jaxopt_edu.value import check_count, number, pytree, show, static
+from jaxopt_edu.train.placement import split_rows
+from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values.pytrees import check_count, number, pytree, show, static
 
 __all__ = ["Private", "PrivateTraining"]
 

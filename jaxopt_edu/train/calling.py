@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from jax import Array, random
 
-from jaxopt_edu.models.mixing import mixes_examples
+from jaxopt_edu.nn.models.mixing import mixes_examples
 
 __all__ = ["call_model", "init_model", "is_stateful", "mixes_rows", "structure"]
 

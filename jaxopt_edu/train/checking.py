@@ -6,18 +6,18 @@ from typing import Any
 import jax
 from jax import Array, random
 
-from jaxopt_edu import keys
-from jaxopt_edu.core import needs
 from jaxopt_edu.data.classes import class_counts
 from jaxopt_edu.data.dataset import Rows
 from jaxopt_edu.data.folds import Folds
-from jaxopt_edu.ingredients import check_params, check_parts
-from jaxopt_edu.lengths import check_lengths, wants_lengths
-from jaxopt_edu.measures import check_augment, check_loss, check_metric, some_examples
-from jaxopt_edu.targets import check_targets
+from jaxopt_edu.optim.extra_args import needs
+from jaxopt_edu.optim.step_sizes import check_lengths, wants_lengths
 from jaxopt_edu.train.calling import call_model, init_model, mixes_rows
 from jaxopt_edu.train.estimators import Estimator
-from jaxopt_edu.value import check_count, show
+from jaxopt_edu.train.ingredients import check_params, check_parts
+from jaxopt_edu.train.measures import check_augment, check_loss, check_metric, some_examples
+from jaxopt_edu.train.targets import check_targets
+from jaxopt_edu.values import keys
+from jaxopt_edu.values.pytrees import check_count, show
 
 __all__ = ["check_training"]
 

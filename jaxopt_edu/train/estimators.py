@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax, random
 
-from jaxopt_edu import tree
 from jaxopt_edu.train.objective import Batch, Estimate, Objective
-from jaxopt_edu.value import number, pytree, show, static
+from jaxopt_edu.values import tree
+from jaxopt_edu.values.pytrees import number, pytree, show, static
 
 __all__ = ["Estimator", "InParts", "Plain", "Sharpness"]
 

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxopt_edu import tree
-from jaxopt_edu.augment import losses_of
-from jaxopt_edu.placement import shares, split_rows
-from jaxopt_edu.shapes import weighted_mean
+from jaxopt_edu.data.augment import losses_of
+from jaxopt_edu.nn.shapes import weighted_mean
+from jaxopt_edu.train.placement import shares, split_rows
+from jaxopt_edu.values import tree
 
 __all__ = ["Batch", "Estimate", "Objective", "mean_loss"]
 

@@ -5,7 +5,7 @@ Those trainings were classes of their own; now a `Training` has an estimator, wh
 
 from typing import Any
 
-from jaxopt_edu.deprecated import renamed
+from jaxopt_edu.values.deprecated import renamed
 
 __all__ = ["MOVED", "NO_ARGUMENTS", "new_name", "old_attribute", "refuse_gone_methods"]
 

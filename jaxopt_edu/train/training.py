@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jaxopt_edu import keys, metrics, scores, tree
-from jaxopt_edu.core import apply_updates, eval_params, told
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.folds import Folds, k_fold
-from jaxopt_edu.deprecated import gone_arguments
-from jaxopt_edu.ingredients import resolve_parts
-from jaxopt_edu.lengths import residual, step_lengths
-from jaxopt_edu.prior import among
-from jaxopt_edu.targets import predicts_numbers
+from jaxopt_edu.nn import metrics, scores
+from jaxopt_edu.optim.extra_args import eval_params
+from jaxopt_edu.optim.priors import among
+from jaxopt_edu.optim.step_sizes import residual, step_lengths
+from jaxopt_edu.optim.transform import apply_updates, told
 from jaxopt_edu.train.calling import call_model, init_model, is_stateful
 from jaxopt_edu.train.checking import check_training
 from jaxopt_edu.train.estimators import Plain
 from jaxopt_edu.train.experiment import Experiment, Step
+from jaxopt_edu.train.ingredients import resolve_parts
 from jaxopt_edu.train.objective import Batch, Objective, mean_loss
 from jaxopt_edu.train.old_names import NO_ARGUMENTS, new_name, old_attribute, refuse_gone_methods
-from jaxopt_edu.value import check as check_fields
-from jaxopt_edu.value import number, pytree, show, static
+from jaxopt_edu.train.targets import predicts_numbers
+from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values.deprecated import gone_arguments
+from jaxopt_edu.values.pytrees import check as check_fields
+from jaxopt_edu.values.pytrees import number, pytree, show, static
 
 __all__ = ["Training", "TrainingState"]
 
@@ -245,7 +247,7 @@ class Training(Experiment):
 
     @property
     def min_eval_interval(self):
-        """Steps that cost ten times what one evaluation on the validation part costs.
+        """Minimum steps between evaluations, so that evaluation takes at most a tenth of the time.
 
         An evaluation goes forward through all its examples, a step through a batch and back, which
         counts three times.

@@ -1,0 +1,1 @@
+"""Analysis: explanations of models, cross-validation, races of optimizers."""

@@ -1,0 +1,247 @@
+"""A race of optimizers over a test function, each at the best of a scan of learning rates."""
+
+import dataclasses
+import functools
+import inspect
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxopt_edu.analysis import functions
+from jaxopt_edu.analysis.functions import TestFunction
+from jaxopt_edu.optim import optimizers as chapter
+from jaxopt_edu.optim.transform import Transform, apply_updates
+from jaxopt_edu.train.ingredients import check_optimizer
+from jaxopt_edu.values import notebook
+from jaxopt_edu.values.labelling import labels
+from jaxopt_edu.values.names import recipes, replace
+from jaxopt_edu.values.pytrees import check_count, nearest, show
+
+__all__ = ["Race", "Racer", "race"]
+
+
+@dataclass(frozen=True, eq=False)
+class Racer:
+    """What one optimizer did at its best learning rate, and how it ended at the others.
+
+    value, distance: at the end, f and the Euclidean distance to the nearest minimum.
+    reached: the step from which on f stays within the race's tolerance of its minimum, or None.
+    path: (steps + 1, 2) points, the start first.
+    final_values: f at the end, for each of the race's learning rates.
+    """
+
+    name: str
+    optimizer: Transform
+    learning_rate: float
+    value: float
+    distance: float
+    reached: int | None
+    path: np.ndarray
+    final_values: np.ndarray
+
+    @property
+    def best_rate(self) -> float:
+        """The learning rate; NaN where the racer diverged at all of them, so that none is best."""
+        return self.learning_rate if math.isfinite(self.value) else math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """How a race went: the racers, the best first."""
+
+    function: TestFunction
+    steps: int
+    tolerance: float
+    learning_rates: np.ndarray
+    racers: tuple[Racer, ...]
+
+    def __repr__(self) -> str:
+        ranking = ", ".join(f"{r.name} {r.value:.3g}" for r in self.racers)
+        return f"Race({self.function.name}, {self.steps} steps: {ranking})"
+
+    def _repr_html_(self) -> str:
+        head, *rows = self.rows()
+        words = f"{self.function.name}, {self.steps:,} steps"
+        return notebook.card(
+            words, notebook.table(head, rows), notebook.text(self.function.formula)
+        )
+
+    def rows(self) -> list[list[str]]:
+        """A table in words: its head, and a row for each racer."""
+        head = ["optimizer", "learning_rate", "final f", "distance to a minimum"]
+        table = [[*head, f"within {self.tolerance:g} from step"]]
+        for r in self.racers:
+            reached = "-" if r.reached is None else str(r.reached)
+            numbers = (r.best_rate, r.value, r.distance)
+            shown = (f"{x:.3g}" if math.isfinite(x) else "-" for x in numbers)
+            table.append([r.name, *shown, reached])
+        return table
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table as numbers for JSON; None where one is not finite."""
+        names = ("name", "learning_rate", "value", "distance", "reached")
+        rows = [{name: _finite(getattr(r, name)) for name in names} for r in self.racers]
+        rows = [
+            row | {"learning_rate": _finite(r.best_rate)}
+            for row, r in zip(rows, self.racers, strict=True)
+        ]
+        about = {"function": self.function.name, "formula": self.function.formula}
+        asked = {"steps": self.steps, "tolerance": self.tolerance}
+        return about | asked | {"scans": len(self.learning_rates), "racers": rows}
+
+
+def race(
+    function: str | TestFunction,
+    optimizers: Iterable[str | Transform] | Mapping[str, str | Transform],
+    steps: int = 300,
+    scans: int = 64,
+    *,
+    low: float = 1e-5,
+    high: float = 1e2,
+    tolerance: float = 1e-3,
+) -> Race:
+    """Runs every optimizer from the same start, at each of `scans` learning rates at once.
+
+    Of the learning rates, evenly spread over [low, high] on a logarithmic scale, the best is the
+    one that ends lowest; where several end within tolerance / 100 of the minimum, the one of
+    these that stays within tolerance of it soonest. One compiled program for each optimizer.
+
+    optimizers: names of recipes, or optimizers with a learning_rate (whose value is not used); a
+        dict names them, where two are of a kind.
+    Errors: ValueError for an unknown name, with the nearest one; for two of the same name, for an
+        optimizer without a learning_rate, and for steps or scans below 1.
+
+    >>> import jaxopt_edu as jo
+    >>> result = jo.race("booth", ["sgd", "adam"], steps=100, scans=16)
+    >>> result.racers[0].name
+    'sgd'
+    """
+    function = functions.find(function) if isinstance(function, str) else function
+    if not isinstance(function, TestFunction):
+        raise TypeError(
+            f"function = {show(function)}: wanted a name, such as 'rosenbrock', or "
+            "jo.functions.TestFunction(name, f, start, low, high, minima, minimum, source), as a "
+            "race measures distances to minima that are known"
+        )
+    entrants = _entrants(optimizers)
+    check_count("steps", steps)
+    check_count("scans", scans)
+    if not 0 < low < high < math.inf:
+        raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
+    learning_rates = np.geomspace(low, high, scans)
+    empty = Race(function, steps, tolerance, learning_rates, ())
+    racers = []
+    for name, optimizer in entrants.items():
+        paths, values = _run(function, steps, optimizer, jnp.asarray(learning_rates))
+        racers.append(_judge(empty, name, optimizer, np.asarray(paths), np.asarray(values)))
+    racers.sort(key=lambda racer: _merit(empty, racer.value, racer.reached))
+    return dataclasses.replace(empty, racers=tuple(racers))
+
+
+@functools.partial(jax.jit, static_argnames=("function", "steps"))
+def _run(
+    function: TestFunction, steps: int, optimizer: Any, learning_rates: Array
+) -> tuple[Array, Array]:
+    """The points (scans, steps + 1, 2) that the optimizer visits, and f there."""
+
+    def path(learning_rate):
+        rule = replace(optimizer, learning_rate=learning_rate)
+        start = jnp.asarray(function.start)
+
+        def step(carry, _):
+            x, state = carry
+            value, gradient = jax.value_and_grad(function)(x)
+            updates, state = rule.update(gradient, state, x, value=value)
+            new = apply_updates(x, updates)
+            return (new, state), new
+
+        _, points = lax.scan(step, (start, rule.init(start)), length=steps)
+        points = jnp.concatenate([start[None], points])
+        return points, jax.vmap(function)(points)
+
+    return jax.vmap(path)(learning_rates)
+
+
+# ---------------------------------------------------------------------------- who, and who won
+
+
+def racers() -> dict[str, Any]:
+    """The recipes that take a learning rate first, by name."""
+    found = recipes(chapter)
+    first = {name: next(iter(inspect.signature(f).parameters)) for name, f in found.items()}
+    return {name: f for name, f in found.items() if first[name] == "learning_rate"}
+
+
+def _entrants(optimizers: Any) -> dict[str, Transform]:
+    """The optimizers by the names they run under."""
+    if isinstance(optimizers, str) or not isinstance(optimizers, Iterable):
+        raise TypeError(f"optimizers = {optimizers!r}: wanted a list of names, or a dict")
+    if isinstance(optimizers, Mapping):
+        pairs = list(optimizers.items())
+    else:
+        given = list(optimizers)
+        told = labels([_optimizer(x) for x in given])
+        pairs = [
+            (x if isinstance(x, str) else str(name), x) for x, name in zip(given, told, strict=True)
+        ]
+    if not pairs:
+        raise ValueError("optimizers: there are none")
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two optimizers are named {name!r}: give a dict of names")
+    return {name: _optimizer(x) for name, x in pairs}
+
+
+def _optimizer(given: Any) -> Transform:
+    """An optimizer whose learning rate is a number that stands for any."""
+    if isinstance(given, str):
+        if given not in racers():
+            raise ValueError(f"unknown optimizer {given!r}; {nearest(given, racers())}")
+        return racers()[given](1.0)
+    check_optimizer("optimizers: one", given)
+    try:
+        return replace(given, learning_rate=1.0)
+    except ValueError as error:
+        raise ValueError(f"{show(given)} has no learning_rate to scan: {error}") from None
+
+
+def _judge(result: Race, name: str, optimizer: Any, paths: np.ndarray, values: np.ndarray) -> Racer:
+    """The racer at the best of its learning rates."""
+    far = ~(values - result.function.minimum <= result.tolerance)  # NaN is far, too
+    reached = [_last(row) + 1 if not row[-1] else None for row in far]
+    merits = [_merit(result, *pair) for pair in zip(values[:, -1], reached, strict=True)]
+    best = merits.index(min(merits))
+    rate = float(result.learning_rates[best])
+    return Racer(
+        name,
+        replace(optimizer, learning_rate=rate),
+        rate,
+        float(values[best, -1]),
+        float(result.function.distance(paths[best, -1])),
+        reached[best],
+        paths[best],
+        values[:, -1],
+    )
+
+
+def _last(true: np.ndarray) -> int:
+    """The last place that is true, or -1."""
+    return int(np.max(np.flatnonzero(true), initial=-1))
+
+
+def _merit(result: Race, value: float, reached: int | None) -> tuple[float, float]:
+    """What ranks, the smaller the better: the final value, then how soon it stayed near."""
+    gap = value - result.function.minimum
+    gap = max(gap, result.tolerance / 100) if math.isfinite(gap) else math.inf
+    return gap, math.inf if reached is None else reached
+
+
+def _finite(x: Any) -> Any:
+    return None if isinstance(x, float) and not math.isfinite(x) else x

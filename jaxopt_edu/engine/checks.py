@@ -1,0 +1,286 @@
+"""What can be said about a run before anything is compiled."""
+
+import contextlib
+import functools
+import math
+import os
+from collections.abc import Iterable, Iterator
+from numbers import Number
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.data.folds import Folds
+from jaxopt_edu.nn.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
+from jaxopt_edu.storage.edited import forget_edited
+from jaxopt_edu.train import Experiment, Step
+from jaxopt_edu.train.ingredients import is_optax, refuse_optax
+from jaxopt_edu.values import keys
+from jaxopt_edu.values.names import hyperparameters, vectors
+from jaxopt_edu.values.pytrees import Constant, StandIn, check_count, nearest, show
+from jaxopt_edu.values.space import Distribution, OneOf, structural
+
+MOST_STEPS = 2**31 - 1
+
+
+def check_numbers(experiment: Any, doing: str) -> None:
+    """TypeError where a distribution stands in the place of a number, or a batch of optimizers."""
+    for name, x in vectors(getattr(experiment, "optimizer", None)):
+        raise TypeError(
+            f"optimizer.{name} is a vector of {len(x)} numbers, a batch: {doing} runs "
+            "one experiment; `sweep` many"
+        )
+    numbers = hyperparameters(experiment).items()
+    for name, x in (
+        *((n, x) for n, x in numbers if isinstance(x, StandIn)),
+        *structural(experiment),
+    ):
+        what = "" if isinstance(x, OneOf) else " is not a number"
+        raise TypeError(
+            f"{name or 'experiment'} = {x!r}{what}: {doing} runs one experiment; `sweep` a space"
+        )
+
+
+def check_space(space: Any, doing: str = "sweep") -> None:
+    """TypeError unless it is an experiment, to sweep also a list, without an optax optimizer."""
+    many = doing == "sweep" and type(space) in (list, tuple)
+    for experiment in space if many else [space]:
+        check_experiment(experiment, doing)
+        for name, leaf in _leaves(experiment):
+            if is_optax(leaf):
+                raise refuse_optax(name)
+
+
+def check_experiment(experiment: Any, doing: str) -> None:
+    """TypeError unless it has the methods of an experiment, or is a place for some."""
+    if isinstance(experiment, OneOf):
+        return
+    if isinstance(experiment, Experiment) and not isinstance(experiment, type):
+        return
+    kind, hint = type(experiment).__name__, ""
+    if type(experiment) in (list, tuple):
+        hint = f": {doing} takes one, sweep several"
+    elif isinstance(experiment, type):
+        kind, hint = f"the class {experiment.__name__}", ": wanted a value of it"
+    elif all(callable(getattr(experiment, name, None)) for name in ("init", "step", "score")):
+        hint = f". Two lines make it one:\n{TWO_LINES.format(kind)}"
+    elif callable(experiment):
+        hint = ": a function of your own becomes one in docs/experiments.md"
+    raise TypeError(
+        f"{kind} is no jo.Experiment, which {doing} wants, such as jo.Training(...){hint}"
+    )
+
+
+TWO_LINES = """    class {}(jo.Experiment):
+        return state, jo.Step(loss)  # of step; jo.Step() where there is no loss to watch"""
+
+
+def check_leaves(experiment: Any) -> None:
+    """TypeError, with its name, where something else stands in the place of a number."""
+    for name, leaf in _leaves(experiment):
+        legal = isinstance(leaf, Constant | Distribution | OneOf | Number)
+        if not legal and not hasattr(leaf, "dtype"):
+            raise TypeError(
+                f"{name} = {show(leaf)[:60]}: wanted a number; what is none belongs into a field "
+                "made by jo.static()"
+            )
+
+
+def _leaves(experiment: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves by name, an optax optimizer being one."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(
+        experiment, is_leaf=lambda x: isinstance(x, Constant) or is_optax(x)
+    ):
+        keys = (getattr(k, "name", getattr(k, "key", getattr(k, "idx", k))) for k in path)
+        yield ".".join(str(key) for key in keys if key != ""), leaf
+
+
+def check_run(
+    experiment: Any, steps: int, metric: str, tile: int | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(splits, names of scores) of a runnable experiment, or an error that says what is wrong.
+
+    Shapes are followed through init, step and score without computing anything.
+    """
+    check_count("steps", steps)
+    if steps > MOST_STEPS:
+        raise ValueError(f"steps = {steps}: wanted at most {MOST_STEPS}, an int32")
+    if tile is not None:
+        check_count("tile", tile)
+    data = getattr(experiment, "data", None)
+    if isinstance(data, Folds):
+        raise ValueError(
+            f"data = {data!r}: wanted one set of data: data.of, all of them, or data.at(0), a fold "
+            "(sweep(folds=) and cross_validate train on each)"
+        )
+    check_space(experiment, "a run")
+    experiment.check()
+    check_leaves(experiment)
+    forget_edited(experiment)
+
+    splits = tuple(experiment.splits)
+    with _naming_vectors(experiment):
+        state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
+        told = _check_step(experiment, state, new)
+    if not isinstance(metric, str):
+        raise TypeError(f"metric = {show(metric)}: wanted the name of a score: {', '.join(scores)}")
+    if metric not in scores:
+        raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
+    watched = () if told.loss is None else (TRAINING_LOSS,)
+    for name, score in scores.items():
+        if score.shape:
+            raise ValueError(
+                f"score {name!r} has shape {score.shape}: wanted one number, such as the mean over "
+                "the examples"
+            )
+        bound = name.removesuffix("_low").removesuffix("_high")
+        if name in watched or (bound != name and bound in scores):
+            what = "the loss of the state" if name in watched else f"a bound of {bound!r}"
+            raise ValueError(f"score {name!r} has the name of {what}: name it otherwise")
+    return splits, (*scores, *watched)
+
+
+@contextlib.contextmanager
+def _naming_vectors(experiment: Any) -> Iterator[None]:
+    """Says of what does not run that it has vectors where numbers are declared."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        given = [f"{name} ({len(x)} numbers)" for name, x in vectors(experiment)]
+        if not given:
+            raise
+        raise TypeError(
+            f"{', '.join(given)}: a vector where a number is declared, with which the experiment "
+            f"does not run; `sweep` takes a batch of experiments. It says: {error}"
+        ) from error
+
+
+def _check_step(experiment: Any, state: Any, new: Any) -> Step:
+    """What a step tells; TypeError unless it gives a state like the one it got, and a `Step`."""
+    if type(new) is not tuple or len(new) != 2 or not isinstance(new[1], Step):
+        kind = type(experiment).__name__
+        raise TypeError(
+            f"{kind}.step gives {type(new).__name__}: wanted the new state and a jo.Step:\n"
+            f"{TWO_LINES.format(kind)}"
+        )
+    new, told = new
+    for name, x in told._asdict().items():
+        if getattr(x, "shape", ()) != ():
+            raise TypeError(f"Step: {name} has shape {x.shape}: wanted one number")
+    before: Any = jax.tree.structure(state)
+    after: Any = jax.tree.structure(new)
+    if before != after:
+        raise TypeError(f"step changes the structure of the state: {before} became {after}")
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(new), strict=True
+    ):
+        if (x.shape, x.dtype) != (y.shape, y.dtype):
+            raise TypeError(
+                f"step changes state{jax.tree_util.keystr(path)}: {x.dtype}{list(x.shape)} "
+                f"became {y.dtype}{list(y.shape)}"
+            )
+    return told
+
+
+def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = True) -> str:
+    """min or max, of a score of experiments that are compared by it.
+
+    Errors: ValueError where mode is auto and they do not say, or not all the same; where nothing is
+        compared it is not needed, and min.
+    """
+    told = {modes_of(experiment, [metric])[metric] for experiment in experiments}
+    known = told.pop() if len(told) == 1 else None
+    if mode == AUTO and known is None and not needed:
+        return "min"
+    return resolve_mode(mode, known, repr(metric))
+
+
+@functools.partial(jax.jit, static_argnames="split")
+def _walk(experiment: Any, seed: Any, split: str) -> Any:
+    """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
+    state = experiment.init(keys.weights(seed))
+    return (
+        state,
+        experiment.step(state, np.int32(0), keys.order(seed)),
+        experiment.score(state, split),
+    )
+
+
+def ranking_split(splits: tuple[str, ...]) -> str:
+    """The split whose scores rank trials and stop runs."""
+    return "validation" if "validation" in splits else splits[0]
+
+
+def evaluations(every: int, steps: int, more: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """The steps at which lanes are scored: multiples of `every`, some more, and the last."""
+    return tuple(sorted({*range(every, steps, every), *more, steps}))
+
+
+def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
+    """Steps from one evaluation to the next: as asked, or a twentieth of all.
+
+    It is at least the experiment's `min_eval_interval`, so that evaluations stay cheap.
+    """
+    if eval_every is None:
+        return min(steps, max(-(-steps // 20), experiment.min_eval_interval))
+    check_count("eval_every", eval_every)
+    return eval_every
+
+
+# ------------------------------------------------------------------------------- options by name
+
+
+def check_options(**given: Any) -> None:
+    """ValueError or TypeError that names the first option which is not what it is to be."""
+    for name, value in given.items():
+        what, fine = OPTIONS[name]
+        if not fine(value):
+            kind = (
+                TypeError if name in ("progress", "train_curve", "store", "rungs") else ValueError
+            )
+            raise kind(f"{name} = {show(value)[:60]}: wanted {what}")
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool)
+
+
+def _is_count(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool) and bool(x >= 1)
+
+
+def _is_policy(x: Any) -> bool:
+    return all(callable(getattr(x, name, None)) for name in ("stops", "expected", "judge"))
+
+
+def _is_folds(x: Any) -> bool:
+    if isinstance(x, str) or _is_number(x):
+        return isinstance(x, int | np.integer) and bool(x >= 2)
+    return isinstance(x, Iterable)
+
+
+def _are_names(x: Any) -> bool:
+    return isinstance(x, str) or (
+        isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(n, str) for n in x)
+    )
+
+
+OPTIONS = {
+    "metric": ("the name of a score, or several", _are_names),
+    "tol": ("a number, at least 0", lambda x: x is None or (_is_number(x) and 0 <= x < math.inf)),
+    "patience": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
+    "eval_every": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
+    "tile": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
+    "accumulate": ("an integer, at least 1", _is_count),
+    "prefetch": ("an integer, at least 1", _is_count),
+    "diverge_above": ("a number above 0", lambda x: _is_number(x) and x > 0),
+    "progress": ("True, False or None", lambda x: x is None or isinstance(x, bool)),
+    "train_curve": ("True or False", lambda x: isinstance(x, bool)),
+    "store": ("a directory", lambda x: x is None or isinstance(x, str | os.PathLike)),
+    "folds": ("an integer, at least 2, or pairs of rows", lambda x: x is None or _is_folds(x)),
+    "rungs": (
+        "a policy, such as jo.halving(3) or jo.median_stopping()",
+        lambda x: x is None or (not isinstance(x, type) and _is_policy(x)),
+    ),
+}  # fmt: skip

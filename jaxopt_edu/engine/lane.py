@@ -1,0 +1,161 @@
+"""A lane: one training on its way through a program, its steps, and what ends it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxopt_edu.engine.status import Status
+from jaxopt_edu.nn.scores import TRAINING_LOSS
+from jaxopt_edu.optim.branches import any_lane
+from jaxopt_edu.train.placement import Placement
+from jaxopt_edu.values import keys, tree
+
+STRIDE = 16  # steps in a turn of an accelerator's loop, which the host waits for
+
+
+class StopRule(NamedTuple):
+    """What ends a lane besides its own word.
+
+    diverge_above: the multiple of its first loss. patience: evaluations without a better score, or
+    None; sign: 1 where less of the score is better, -1 where more is.
+    """
+
+    diverge_above: Any
+    patience: Any = None
+    sign: Any = None
+
+
+class Best(NamedTuple):
+    """Of a lane with patience: its best score, evaluations since, and the state that it is of."""
+
+    score: Array
+    waited: Array
+    state: Any
+
+
+class Lane(NamedTuple):
+    """A training on its way: its state, its last and its first loss, how it stands, and the step
+    at which it ended (0: it has not)."""
+
+    state: Any
+    loss: Array
+    first: Array
+    status: Array
+    ended: Array
+    best: Best | None = None
+
+
+def begin(experiment: Any, seed: Array, patient: bool = False) -> Lane:
+    """A training before its first step."""
+    state = experiment.init(keys.weights(seed))
+    first, zero = experiment.baseline(state), jnp.zeros((), jnp.int32)
+    first = jnp.array(jnp.nan if first is None else first, jnp.result_type(float), copy=True)
+    best = Best(jnp.full_like(first, jnp.inf), zero, tree.map(jnp.copy, state)) if patient else None
+    return Lane(state, jnp.full_like(first, jnp.nan), first, zero, zero, best)
+
+
+def settled(placement: Placement, experiment: Any, lane: Lane) -> Lane:
+    """A lane whose arrays live where they belong."""
+    shared = experiment.shared_state
+    best = lane.best
+    if best is not None:
+        best = best._replace(state=placement.settled(best.state, shared))
+    rest = placement.gathered(lane._replace(state=None, best=None))
+    return rest._replace(state=placement.settled(lane.state, shared), best=best)
+
+
+def run_steps(
+    step: Callable[[Any, Array], Any], lane: Lane, start: Array, stop: Array, diverge_above: Array
+) -> tuple[Array, Lane]:
+    """(t, lane) after the steps start <= t < stop, or those until no lane of the tile runs.
+
+    Whether a loop goes on is decided on the host, for which an accelerator waits after each turn;
+    so it makes many steps in a turn, as far as it can.
+    """
+
+    def runs(carry):
+        return any_lane(carry[1].status == Status.RUNNING)
+
+    def go(carry):
+        t, lane = carry
+        state, told = step(lane.state, t)
+        new = check_loss(lane._replace(state=state), told, t + 1, diverge_above)
+        return t + 1, freeze(lane.status != Status.RUNNING, lane, new)
+
+    def go_far(carry):
+        return lax.fori_loop(0, STRIDE, lambda _, carry: go(carry), carry)
+
+    carry = start, lane
+    if loop_syncs_host():
+        carry = lax.while_loop(lambda c: (c[0] + STRIDE <= stop) & runs(c), go_far, carry)
+    return lax.while_loop(lambda c: (c[0] < stop) & runs(c), go, carry)
+
+
+def freeze(ended: Array, lane: Lane, new: Lane) -> Lane:
+    """The lane as it was where it has ended, and as it is now where it has not."""
+    return tree.map(lambda old, x: lax.select(ended, old, x), lane, new)
+
+
+def loop_syncs_host() -> bool:
+    """Whether the condition of a loop costs a copy to the host at each turn: not on a CPU."""
+    return jax.default_backend() != "cpu"
+
+
+def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:
+    """The scores of a lane on a split, and its last training loss (NaN where no step tells one)."""
+    return experiment.score(lane.state, split) | {TRAINING_LOSS: lane.loss}
+
+
+def best_state(lane: Lane) -> Any:
+    """The state that a lane comes to: with patience, that of its best score if it had one."""
+    if lane.best is None:
+        return lane.state
+    none = jnp.isinf(lane.best.score)
+
+    def chosen(old, x):
+        return jnp.where(none.reshape(none.shape + (1,) * (x.ndim - none.ndim)), x, old)
+
+    return tree.map(chosen, lane.best.state, lane.state)
+
+
+def check_loss(lane: Lane, told: Any, t: Array, diverge_above: Array) -> Lane:
+    """The lane after a step, with the verdict on its training loss, or its word that it is done."""
+    if told.loss is not None:
+        loss = jnp.asarray(told.loss).astype(lane.loss.dtype)
+        first = jnp.where(jnp.isnan(lane.first), loss, lane.first)
+        lane = lane._replace(loss=loss, first=first)
+        above = (first > 0) & (loss > diverge_above * first)
+        lane = end(lane, ~jnp.isfinite(loss), Status.LOSS_NOT_FINITE, t)
+        lane = end(lane, above, Status.LOSS_ABOVE, t)
+    return lane if told.done is None else end(lane, told.done, Status.CONVERGED, t)
+
+
+def check_state(lane: Lane, t: Array) -> Lane:
+    """The lane with the verdict on its whole state, which is read at evaluations only."""
+    return end(lane, ~tree.all_finite(lane.state), Status.STATE_NOT_FINITE, t)
+
+
+def check_patience(lane: Lane, before: Array, score: Array, rule: StopRule, t: Array) -> Lane:
+    """The lane after an evaluation, until which it ran: its best state, and whether it waits on."""
+    if lane.best is None:
+        return lane
+    live = before == Status.RUNNING
+    score = (rule.sign * score).astype(lane.best.score.dtype)
+    fine = (lane.status == Status.RUNNING) | (lane.status == Status.CONVERGED)
+    better = live & fine & (score < lane.best.score)
+    waited = jnp.where(better, 0, lane.best.waited + live)
+    state = tree.map(lambda x, old: lax.select(better, x, old), lane.state, lane.best.state)
+    lane = lane._replace(best=Best(jnp.where(better, score, lane.best.score), waited, state))
+    return end(lane, waited >= rule.patience, Status.OUT_OF_PATIENCE, t)
+
+
+def end(lane: Lane, where: Array, status: Status, t: Array) -> Lane:
+    """Records when and how a lane ended; later reasons are ignored."""
+    ends = (lane.status == Status.RUNNING) & where
+    return lane._replace(
+        status=jnp.where(ends, status, lane.status).astype(jnp.int32),
+        ended=jnp.where(ends, t, lane.ended).astype(jnp.int32),
+    )

@@ -1,0 +1,198 @@
+"""The three compiled programs of a tile of lanes: init, advance and score.
+
+A lane is one training; a tile is a fixed number of them in one program. No norm, mean or sort runs
+over the lane axis, so what a lane computes depends on the width of its tile, never on the others.
+A lane that has ended, by divergence, its own word or patience, is frozen where it ended.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxopt_edu.engine.lane import (
+    Lane,
+    StopRule,
+    begin,
+    best_state,
+    check_patience,
+    check_state,
+    evaluate,
+    run_steps,
+    settled,
+)
+from jaxopt_edu.train.placement import Placement
+from jaxopt_edu.values import keys
+from jaxopt_edu.values.names import hyperparameters
+from jaxopt_edu.values.pytrees import Constant
+
+MOST_STOPS = 32  # at which one call of a program scores its lanes
+
+
+# ------------------------------------------------------------------ an experiment, taken apart
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramSpec:
+    """The structure of an experiment: what a program is compiled for, besides shapes.
+
+    Every scalar of the experiment is a lane's own number; arrays and data are shared constants. So
+    the program is the same whichever numbers a sweep samples.
+    """
+
+    structure: Any
+    shared: tuple[bool, ...]
+    width: int
+    placement: Placement = Placement()
+
+    @functools.cached_property
+    def _key(self) -> tuple[int, tuple]:
+        """A structure takes long to hash, and every call of a program looks it up."""
+        key = (self.structure, self.shared, self.width, self.placement)
+        return hash(key), key
+
+    def __hash__(self) -> int:
+        return self._key[0]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, ProgramSpec) and self._key == other._key)
+
+    def build(self, numbers: Any, constants: Any, fold: Array | None) -> Any:
+        """The experiment with these numbers and constants, on a fold where there are folds."""
+        own, common = iter(numbers), iter(constants)
+        experiment = jax.tree.unflatten(
+            self.structure, [next(common) if s else next(own) for s in self.shared]
+        )
+        return experiment if fold is None else experiment.fold(fold)
+
+    def over_lanes(self, f: Callable, which: "Inputs", *lanes: Any) -> Any:
+        """f(experiment, *lane) for every lane of a tile; a tile of one runs f as it is."""
+
+        def one(numbers, *lane):
+            with self.placement.entered():
+                return f(self.build(numbers, which.constants, which.fold), *lane)
+
+        numbers = which.numbers
+
+        if self.width > 1:
+            return jax.vmap(one)(numbers, *lanes)
+        out = one(*jax.tree.map(lambda x: x[0], (numbers, *lanes)))
+        return jax.tree.map(lambda x: jnp.expand_dims(x, 0), out)
+
+
+def take_apart(experiment: Any) -> tuple[Any, tuple[bool, ...], list, list]:
+    """(structure, which leaves are shared, the numbers, the constants)."""
+    leaves, structure = jax.tree.flatten(experiment, is_leaf=lambda x: isinstance(x, Constant))
+    shared = tuple(isinstance(x, Constant) or _is_constant(x) for x in leaves)
+    numbers = [x for x, s in zip(leaves, shared, strict=True) if not s]
+    constants = [x for x, s in zip(leaves, shared, strict=True) if s]
+    return structure, shared, numbers, constants
+
+
+def named_numbers(experiment: Any) -> dict[str, Any]:
+    """The numbers of `take_apart` by name, in its order."""
+    named = hyperparameters(experiment)
+    return {name: leaf for name, leaf in named.items() if not _is_constant(leaf)}
+
+
+def _is_constant(leaf: Any) -> bool:
+    dtype = getattr(leaf, "dtype", None)
+    return np.ndim(leaf) > 0 or (
+        dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    )
+
+
+# ---------------------------------------------------------------------------- the three programs
+
+
+class Inputs(NamedTuple):
+    """Inputs of a tile's programs: per-lane numbers; constants, seed and fold, which lanes share.
+
+    The seed is that of the initial weights and of the order of the data.
+    """
+
+    numbers: Any
+    constants: Any
+    seed: Any
+    fold: Any = None
+
+
+@functools.partial(jax.jit, static_argnames=("spec", "patient"))
+def init_lanes(spec: ProgramSpec, which: Inputs, patient: bool = False) -> Lane:
+    """The lanes of one tile before the first step. patient: whether patience may end them."""
+
+    def init(experiment):
+        return settled(spec.placement, experiment, begin(experiment, which.seed, patient))
+
+    return spec.over_lanes(init, which)
+
+
+@functools.partial(jax.jit, static_argnames=("spec", "split", "metric"), donate_argnames="lanes")
+def advance_lanes(
+    spec: ProgramSpec,
+    split: str,
+    metric: str,
+    which: Inputs,
+    lanes: Lane,
+    start: Array,
+    stops: Array,
+    count: Array,
+    rule: StopRule,
+    batch: Any = None,
+    scored: Any = True,
+) -> tuple[Lane, dict[str, Array]]:
+    """The lanes of one tile after the steps from start to the last of the first `count` stops.
+
+    Also the scores at each of these stops: (lanes, MOST_STOPS). batch: the examples of the only
+    step, where they come from a stream; then `scored` says whether its stop is to be scored.
+    """
+    key = keys.order(which.seed)
+
+    def run(experiment, lane):
+        def step(state, t):
+            if batch is None:
+                state, told = experiment.step(state, t, key)
+            else:
+                state, told = experiment.learn(state, batch, t, key)
+            return spec.placement.settled(state, experiment.shared_state), told
+
+        def look(k, before, lane, table):
+            scores = evaluate(experiment, lane, split)
+            lane = check_state(lane, stops[k])
+            lane = check_patience(lane, before, scores[metric], rule, stops[k])
+            return lane, {name: table[name].at[k].set(x) for name, x in scores.items()}
+
+        def segment(k, carry):
+            t, lane, table = carry
+            before = lane.status
+            t, lane = run_steps(step, lane, t, stops[k], rule.diverge_above)
+            now = k, before, lane, table
+            if batch is None:
+                return t, *look(*now)
+            return t, *lax.cond(scored, look, lambda k, before, *same: same, *now)
+
+        like = jax.eval_shape(lambda lane: evaluate(experiment, lane, split), lane)
+        table = {name: jnp.zeros(MOST_STOPS, x.dtype) for name, x in like.items()}
+        _, lane, table = lax.fori_loop(0, count, segment, (start, lane, table))
+        return settled(spec.placement, experiment, lane), spec.placement.gathered(table)
+
+    return spec.over_lanes(run, which, lanes)
+
+
+@functools.partial(jax.jit, static_argnames=("spec", "splits"))
+def score_lanes(
+    spec: ProgramSpec, splits: tuple[str, ...], which: Inputs, lanes: Lane
+) -> dict[str, dict[str, Array]]:
+    """The scores of the lanes of one tile on several splits; with patience, of their best state."""
+
+    def score(experiment, lane):
+        state = best_state(lane)
+        scores = {split: experiment.score(state, split) for split in splits}
+        return spec.placement.gathered(scores)
+
+    return spec.over_lanes(score, which, lanes)

@@ -1,5 +1,0 @@
-"""What a value is, so that another process can tell whether it is the same."""
-
-from jaxopt_edu.fingerprint.prints import Fingerprint, fingerprint, fingerprints
-
-__all__ = ["Fingerprint", "fingerprint", "fingerprints"]

@@ -1,0 +1,1 @@
+"""Models and losses: what is trained, what it minimizes, and how good it is."""

@@ -1,0 +1,1 @@
+"""Optimization: transforms of gradients, schedules, regularizers, optimizers; optax's, too."""

@@ -1,0 +1,314 @@
+"""Optuna's samplers: they are asked for a batch of trials, and told all its scores at once."""
+
+import dataclasses
+import inspect
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from numpy import ndarray
+
+from jaxopt_edu.engine.status import DIVERGED, FINISHED, STOPPED
+from jaxopt_edu.search.optuna_space import Parameters, need, quiet
+from jaxopt_edu.search.optuna_trials import add_trials, as_trial, check_params, open_study
+from jaxopt_edu.search.samplers import Axis, Columns
+from jaxopt_edu.values.pytrees import SEEDS, check_seed, nearest, resolve_among
+from jaxopt_edu.values.space import Group, OneOf
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import Trial
+
+__all__ = ["Optuna", "optuna"]
+
+KINDS = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "nsgaii": "NSGAIISampler",
+    "nsgaiii": "NSGAIIISampler",
+    "random": "RandomSampler",
+    "qmc": "QMCSampler",
+}
+PACKAGES = {"gp": ("torch",), "cmaes": ("cmaes",)}
+DEAF = ("random", "qmc")  # which do not learn
+ROUNDS, MOST = 8, 64  # batches of a search by default, and trials in one at most
+STARTUP = {"tpe": 10, "gp": 10, "cmaes": 1}  # Optuna's n_startup_trials
+
+
+def _word(seed: int) -> int:
+    """The seed below 2^32 that Optuna takes: a larger one is hashed into it, not cut off."""
+    seed = check_seed(seed, None)
+    return seed if seed < SEEDS else int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class Optuna:
+    """A sampler of Optuna's; made by `optuna(kind, ...)`, options as pairs of name and value."""
+
+    kind: str = "tpe"
+    batch: int | None = None
+    storage: Any = None
+    study_name: str = "jaxopt_edu"
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self):
+        resolve_among("optuna: kind", self.kind, KINDS)
+        if self.batch is None:
+            return
+        whole = isinstance(self.batch, int | np.integer) and not isinstance(self.batch, bool)
+        if not whole or self.batch < self._least:
+            raise ValueError(
+                f"optuna: batch = {self.batch!r}: {self.kind} wants at least {self._least}"
+            )
+
+    @property
+    def _least(self) -> int:
+        """The smallest batch; of an evolution, a generation."""
+        return 1 if self.kind in ("tpe", "gp", *DEAF) else 4
+
+    def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> "Search":
+        need(f"optuna({self.kind!r})", "optuna", *PACKAGES.get(self.kind, ()))
+        return Search(self.fitted(trials), groups, trials, seed, mode)
+
+    def fitted(self, trials: int) -> "Optuna":
+        """The sampler with its defaults filled in for a number of trials.
+
+        Errors: ValueError where all trials would be asked for before a score is told.
+        """
+        rounds = 1 if self.kind in DEAF else ROUNDS
+        most = trials if self.kind in DEAF else MOST
+        batch = self.batch or max(self._least, min(most, -(-trials // rounds)))
+        options = dict(self.options)
+        if self.kind in ("tpe", "gp"):
+            options.setdefault("n_startup_trials", min(STARTUP[self.kind], max(1, trials // 4)))
+        told = (trials - 1) // batch * batch  # scores, before the last trials are asked for
+        random = options.get("n_startup_trials", STARTUP.get(self.kind, 1))
+        if self.kind not in DEAF and told < max(random, 1):
+            raise ValueError(
+                f"optuna({self.kind!r}): of {trials} trials in batches of {batch} the first "
+                f"{max(random, batch)} are random, so none would learn from a score: wanted more "
+                "trials, or a smaller batch or n_startup_trials"
+            )
+        return dataclasses.replace(self, batch=batch, options=tuple(sorted(options.items())))
+
+    def make(self, seed: int) -> "BaseSampler":
+        """The sampler itself. Errors: TypeError for an option that it has not."""
+        from optuna import exceptions, samplers
+
+        cls = getattr(samplers, KINDS[self.kind])
+        known = [name for name in inspect.signature(cls).parameters if name != "seed"]
+        for name, _ in self.options:
+            if name not in known:
+                raise TypeError(f"optuna({self.kind!r}): no {name!r}; {nearest(name, known)}")
+        with warnings.catch_warnings():
+            # qmc, nsgaiii and some options are experimental; who names them wants them
+            warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
+            return cls(seed=_word(seed), **(self._defaults() | dict(self.options)))
+
+    def _defaults(self) -> dict[str, Any]:
+        """What makes a batch useful: trials that keep apart, or one generation."""
+        defaults: dict[str, dict[str, Any]] = {
+            "tpe": {"constant_liar": True, "multivariate": False},
+            "cmaes": {"popsize": self.batch},
+            "nsgaii": {"population_size": self.batch},
+            "nsgaiii": {"population_size": self.batch},
+            "qmc": {"scramble": True},
+        }
+        return defaults.get(self.kind, {})
+
+
+def optuna(
+    kind: str = "tpe",
+    *,
+    batch: int | None = None,
+    storage: Any = None,
+    study_name: str = "jaxopt_edu",
+    **options: Any,
+) -> Optuna:
+    """A sampler of Optuna's for `sweep`, which learns from the scores of the trials before.
+
+    kind: tpe (densities of good and of bad trials), gp (a Gaussian process; wants torch, and takes
+        a fifth of a second and more a trial), cmaes (evolution of a normal distribution; wants
+        cmaes, and draws choices at random), nsgaii and nsgaiii (evolution), random, qmc (a
+        scrambled Sobol sequence; `sobol()` is faster). Several objectives: tpe, gp, nsgaii,
+        nsgaiii, random, qmc.
+    batch: how many trials are asked for before their scores are told; they train side by side. By
+        default an eighth of the trials, at most 64 (random, qmc: all). The trials of a batch of tpe
+        and gp keep apart from each other (constant liar, expected improvement of the batch); for
+        the evolutions a batch is a generation. The first is random.
+    options: arguments of Optuna's sampler, such as n_startup_trials=20. Of its defaults we change
+        two: of fewer than 40 trials a quarter are random at the start, not 10; and tpe looks at
+        each number by itself (multivariate=False), because in few batches of many that finds
+        better trials than all numbers together (`benchmarks/optuna_tpe.py`), at two to three times
+        the time: 10 to 20 ms a trial in a search of a few hundred.
+    storage, study_name: where every trial is copied to after its batch, for Optuna's dashboard and
+        `optuna.load_study`: a URL such as sqlite:///file.db (tens of ms a trial), the path of a
+        journal file (about one), or a storage of Optuna's (which a `store` of the sweep cannot
+        recognize when it resumes). The search itself is in memory, and the same asked and told
+        again gives the same trials.
+    A trial that diverged is told as infinitely bad, not as failed: so the region is avoided, where
+    Optuna forgets trials that fail, and generations stay whole. In the storage it is FAIL. A trial
+    that a rung stopped is told to tpe as PRUNED at its step, which ranks it below all that came
+    further; to the others, which know no such thing, with its last score.
+    Parameters that belong to one alternative of a `one_of` are asked for only where it is chosen.
+    Errors: ValueError for an unknown kind or too small a batch; when a sweep starts, TypeError for
+        an unknown option or a distribution that Optuna has not, ImportError for what is not
+        installed, ValueError for a storage that has another sweep under that name, or where no
+        trial would learn from a score.
+    Source: Bergstra et al. 2011 (NeurIPS) for tpe; Hansen & Ostermeier 2001 (Evol. Comput.) for
+        cmaes; Deb et al. 2002 (IEEE Trans. Evol. Comput.) for nsgaii.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.optuna("tpe", batch=32, n_startup_trials=20).options
+    (('n_startup_trials', 20),)
+    """
+    where = os.fspath(storage) if isinstance(storage, os.PathLike) else storage
+    return Optuna(kind, batch, where, study_name, tuple(sorted(options.items())))
+
+
+# ------------------------------------------------------------------------------ asking and telling
+
+
+class Search:
+    """A search under way, in a study in memory; scores are signed, so that lower is better."""
+
+    def __init__(
+        self, sampler: Optuna, groups: list[Group], trials: int, seed: int, mode: str | Sequence
+    ):
+        import optuna
+
+        modes = [mode] if isinstance(mode, str) else list(mode)
+        parameters = Parameters(groups)
+        self.total, self.batch = trials, sampler.batch or trials
+        self._groups, self._names = groups, parameters.names
+        self._distributions = parameters.distributions()
+        self._signs = np.array([1 if m == "min" else -1 for m in modes])
+        self._prunes = sampler.kind == "tpe" and len(modes) == 1
+        self._asked: list[Trial] = []
+        with quiet():
+            self._study = optuna.create_study(
+                sampler=sampler.make(seed), directions=["minimize"] * len(modes)
+            )
+            writes = sampler.storage is not None and jax.process_index() == 0
+            self._copy = open_study(sampler.storage, sampler.study_name, modes) if writes else None
+
+    def ask(self, n: int) -> Columns:
+        """The next n trials: a column for every axis."""
+        with quiet(), warnings.catch_warnings():
+            # of gp, for the infinite scores of trials that diverged
+            warnings.filterwarnings("ignore", "Clip non-finite values")
+            self._asked = []
+            points = []
+            for _ in range(n):
+                self._asked.append(self._study.ask())
+                points.append(self._point(self._asked[-1]))
+            if self._copy is not None:
+                held = self._copy.get_trials(deepcopy=False)
+                for trial in self._asked:
+                    check_params(self._copy, trial.number, trial.params, held)
+        columns = {axis: _unused(axis, n) for axis in self._names}
+        for i, point in enumerate(points):
+            for axis, value in point.items():
+                columns[axis][i] = value
+        return columns
+
+    def _point(self, trial: "Trial") -> dict[Axis, Any]:
+        """What a trial suggests: choice by choice down to a structure, then its numbers."""
+        point: dict[Axis, Any] = {}
+        left, depth = self._groups, 0
+        while depth < len(left[0].choices):
+            name, where, _ = left[0].choices[depth]
+            chosen, theirs = self._suggest(trial, (name, where)), self._distributions[name, where]
+            i = point[name, where] = int(theirs.to_internal_repr(chosen))
+            left = [group for group in left if group.choices[depth][2] == i]
+            depth += 1
+        for axis in left[0].distributions().items():
+            point[axis] = self._suggest(trial, axis)
+        return point
+
+    def _suggest(self, trial: "Trial", axis: Axis) -> Any:
+        return _suggested(trial, self._names[axis], self._distributions[axis])
+
+    def tell(
+        self,
+        scores: ndarray,
+        *,
+        steps: ndarray | None = None,
+        curves: ndarray | None = None,
+        states: ndarray | None = None,
+        attributes: Mapping[str, ndarray] | None = None,
+    ) -> None:
+        """The signed scores (n,) or (n, objectives) of the trials last asked for; NaN: diverged.
+
+        steps, curves: those of the evaluations, and the signed scores (n, evaluations) there.
+        states: finished, stopped or diverged. attributes: more that the storage notes of a trial.
+        """
+        scores = np.asarray(scores, float).reshape(-1, len(self._signs))
+        if len(scores) != len(self._asked):
+            raise ValueError(f"tell: {len(scores)} scores for {len(self._asked)} trials")
+        if states is None:
+            states = np.where(np.isnan(scores).any(1), DIVERGED, FINISHED)
+        if steps is None or curves is None:
+            steps, curves = np.zeros(0, int), np.zeros((len(scores), 0))
+        curve = [
+            {t: x for t, x in zip(steps.tolist(), row, strict=True) if x == x}
+            for row in np.asarray(curves, float).tolist()
+        ]
+        with quiet():
+            for i, trial in enumerate(self._asked):
+                self._tell(trial, scores[i], curve[i], states[i])
+            if self._copy is not None:
+                self._write(self._copy, scores, curve, states, attributes or {})
+
+    def _tell(self, trial: "Trial", scores: ndarray, curve: dict[int, float], state: str) -> None:
+        from optuna.trial import TrialState
+
+        if self._prunes and state == STOPPED and curve:
+            step = max(curve)
+            trial.report(curve[step], step)
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, np.where(np.isnan(scores), np.inf, scores).tolist())
+
+    def _write(
+        self,
+        copy: Any,
+        scores: ndarray,
+        curves: list[dict[int, float]],
+        states: ndarray,
+        attributes: Mapping[str, ndarray],
+    ) -> None:
+        """Copies the trials into the storage, with the scores as they were."""
+        more = {name: np.asarray(x).tolist() for name, x in attributes.items()}
+        trials = []
+        for i, trial in enumerate(self._asked):
+            params = {k: (d, trial.params[k]) for k, d in trial.distributions.items()}
+            curve = {step: float(self._signs[0] * x) for step, x in curves[i].items()}
+            told = {name: x[i] for name, x in more.items()}
+            values = (self._signs * scores[i]).tolist()
+            trials.append(as_trial(str(states[i]), values, params, curve, told))
+        add_trials(copy, trials, self._asked[0].number)
+
+
+def _suggested(trial: "Trial", name: str, d: "BaseDistribution") -> Any:
+    """What a trial suggests for a parameter."""
+    from optuna import distributions as theirs
+
+    if isinstance(d, theirs.FloatDistribution):
+        return trial.suggest_float(name, d.low, d.high, log=d.log)
+    if isinstance(d, theirs.IntDistribution):
+        return trial.suggest_int(name, d.low, d.high)
+    assert isinstance(d, theirs.CategoricalDistribution)
+    return trial.suggest_categorical(name, d.choices)
+
+
+def _unused(axis: Axis, n: int) -> ndarray:
+    """A column of legal entries for trials whose structure has not the axis."""
+    what = axis[1]
+    return np.zeros(n, int) if isinstance(what, OneOf) else what.quantile(np.full(n, 0.5))

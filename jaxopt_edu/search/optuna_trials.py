@@ -1,0 +1,277 @@
+"""Studies as Optuna has them: its trials, its storages, its importances."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxopt_edu.engine.status import COMPLETE, DIVERGED, INTERRUPTED, STOPPED
+from jaxopt_edu.search.optuna_space import STRUCTURE, Parameters, need, quiet, to_distribution
+from jaxopt_edu.values.pytrees import resolve_among
+from jaxopt_edu.values.space import (
+    Choice,
+    Distribution,
+    Group,
+    IntUniform,
+    LogUniform,
+    OneOf,
+    Uniform,
+    groups,
+)
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+__all__ = ["importances", "to_optuna"]
+
+STATES = dict.fromkeys(COMPLETE, "COMPLETE") | {
+    STOPPED: "PRUNED",
+    DIVERGED: "FAIL",
+    INTERRUPTED: "FAIL",
+}
+EVALUATORS = {
+    "ped_anova": ("PedAnovaImportanceEvaluator", {}),
+    "fanova": ("FanovaImportanceEvaluator", {"seed": 0}),
+    "mdi": ("MeanDecreaseImpurityImportanceEvaluator", {"seed": 0}),
+}
+WIDE = 50  # numbers above 0 that span such a factor are taken for logarithmic
+
+
+# -------------------------------------------------------------------------------------- trials
+
+
+def as_trial(
+    status: str,
+    values: Sequence[float],
+    params: Mapping[str, tuple["BaseDistribution", Any]],
+    curve: Mapping[int, float],
+    attributes: Mapping[str, Any],
+) -> "FrozenTrial":
+    """A finished trial of Optuna's; numbers that are NaN are left out of it."""
+    from optuna.trial import TrialState, create_trial
+
+    scored = not any(map(math.isnan, values))
+    state = TrialState[STATES[status]]
+    if state == TrialState.COMPLETE and not scored:
+        state = TrialState.FAIL
+    told = {"status": status, **attributes}
+    return create_trial(
+        state=state,
+        values=list(values) if scored and state != TrialState.FAIL else None,
+        params={name: d.to_external_repr(d.to_internal_repr(x)) for name, (d, x) in params.items()},
+        distributions={name: d for name, (d, _) in params.items()},
+        user_attrs={name: x for name, x in told.items() if x == x and x is not None},
+        intermediate_values={step: x for step, x in curve.items() if x == x},
+    )
+
+
+def open_study(storage: Any, study_name: str | None, modes: Sequence[str]) -> "optuna.Study":
+    """A study in a storage: a new one, or the one of that name.
+
+    storage: a URL, the path of a journal file, a storage of Optuna's, or None: in memory.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    kinds = optuna.study.StudyDirection
+    directions = [kinds.MINIMIZE if mode == "min" else kinds.MAXIMIZE for mode in modes]
+    if isinstance(storage, str | os.PathLike) and "://" not in str(storage):
+        backend = JournalFileBackend(os.fspath(storage))
+        storage = optuna.storages.JournalStorage(backend)
+    found = optuna.create_study(
+        storage=storage, study_name=study_name, directions=directions, load_if_exists=True
+    )
+    if found.directions != directions:
+        raise ValueError(f"study_name = {study_name!r}: the storage has it with other directions")
+    return found
+
+
+def add_trials(target: "optuna.Study", trials: Iterable["FrozenTrial"], first: int = 0) -> None:
+    """Adds trials first, first + 1, ... to a study; those that it holds already must be the same.
+
+    Errors: ValueError where it holds another one in the place of a trial.
+    """
+    held = target.get_trials(deepcopy=False)
+    for number, trial in enumerate(trials, first):
+        if number < len(held):
+            old = held[number]
+            same = (old.state, old.values) == (trial.state, trial.values)
+            check_params(target, number, trial.params, held)
+            if not same:
+                raise ValueError(_taken(target, number, "ended in another way"))
+        else:
+            target.add_trial(trial)
+
+
+def check_params(
+    target: "optuna.Study", number: int, params: dict[str, Any], held: Sequence["FrozenTrial"]
+) -> None:
+    """ValueError where the study holds a trial of this number with other parameters."""
+    if number < len(held) and held[number].params != params:
+        raise ValueError(_taken(target, number, "has other parameters"))
+
+
+def _taken(target: "optuna.Study", number: int, why: str) -> str:
+    return (
+        f"the storage has trials of another sweep under study_name = {target.study_name!r} (trial "
+        f"{number} {why}): choose another name"
+    )
+
+
+# ------------------------------------------------------------------------------------- studies
+
+
+def to_optuna(study: Any, storage: Any = None, study_name: str | None = None) -> "optuna.Study":
+    """A study of Optuna's with every trial, in order, for its pictures, dashboard and samplers.
+
+    Each trial has its parameters with their distributions, its score, and as intermediate values
+    its learning curve. Finished trials are COMPLETE, those that a rung stopped PRUNED, those that
+    diverged or were interrupted FAIL, which has no score. Status, reason, steps and all other
+    scores, those of further objectives too, are user attributes.
+    storage: a URL such as sqlite:///file.db, the path of a journal file, or a storage of Optuna's;
+        by default it is in memory. Where the storage has the study already, trials are added that
+        it has not.
+    Distributions are those of the space; for a list or a batch of experiments, and where a number
+    is outside its distribution, they reach from the smallest to the largest number (on a
+    logarithmic scale where that is a factor of 50).
+    Errors: ValueError where the storage holds another study of that name; ImportError without
+        Optuna.
+
+    >>> import jaxopt_edu as jo
+    >>> space = jo.Training(
+    ...     model=jo.models.Linear(1), loss=jo.losses.squared_error,
+    ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1e-1)), data=jo.data.load("linear"),
+    ... )
+    >>> study = jo.sweep(space, 4, steps=100)
+    >>> len(jo.to_optuna(study).trials)
+    4
+    """
+    need("to_optuna", "optuna")
+    with quiet():
+        target = open_study(storage, study_name, [study.mode])
+        add_trials(target, _trials(study))
+    return target
+
+
+def _trials(study: Any) -> list["FrozenTrial"]:
+    """All trials of a study in their order."""
+    ranks = study.ranks
+    others = {k: x.tolist() for k, x in study.columns.items() if k not in study.swept}
+    curves, steps = study.curves[study.metric].tolist(), study.evaluations.tolist()
+    made: dict[int, FrozenTrial] = {}
+    for batch, params in zip(study.batches, _params(study), strict=True):
+        for i, trial in enumerate(batch.trials.tolist()):
+            told = {name: x[trial] for name, x in others.items()}
+            here = {name: (d, values[i]) for name, (d, values) in params.items()}
+            curve = dict(zip(steps, curves[trial], strict=True))
+            made[trial] = as_trial(told.pop("status"), [told.pop(ranks)], here, curve, told)
+    return [made[trial] for trial in sorted(made)]
+
+
+def _params(study: Any) -> list[dict[str, tuple["BaseDistribution", list]]]:
+    """Of each batch: the distribution and the values over its trials, by parameter."""
+    listed = isinstance(study.space, list | tuple) and not hasattr(study.space, "_fields")
+    found = [] if listed else groups(study.space)
+    names = Parameters(found).names
+    batches = [
+        dict(_values(batch, found[batch.place] if found else Group((), None)))
+        for batch in study.batches
+    ]
+    pooled: dict[Any, list] = {}
+    for values in batches:
+        for axis, x in values.items():
+            pooled.setdefault(axis, []).extend(x)
+    fitted = {axis: _fitted(axis[1], x) for axis, x in pooled.items()}
+    called = {axis: names.get(axis, axis[0] or STRUCTURE) for axis in pooled}
+    return [{called[axis]: (fitted[axis], x) for axis, x in v.items()} for v in batches]
+
+
+def _values(batch: Any, group: Group) -> Iterator[tuple[Any, list]]:
+    """Axis and values over the trials of a batch; what is not of a space has None for an axis."""
+    n, numbers = len(batch.trials), group.distributions()
+    for name, where, i in group.choices:
+        yield (name, where), [where.labels[i]] * n
+    for name, labelled in batch.labels.items():
+        if name not in group.labels():
+            yield (name, None), [labelled] * n
+    for name, column in batch.columns.items():
+        yield (name, numbers.get(name)), column.tolist()
+
+
+def _fitted(what: Distribution | OneOf | None, values: list) -> "BaseDistribution":
+    """The distribution of an axis, wide enough for the values."""
+    from optuna import distributions as theirs
+
+    if isinstance(what, OneOf | Choice):
+        return to_distribution(what)
+    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in values):
+        return theirs.CategoricalDistribution(list(dict.fromkeys(values)))
+    low, high = min(values), max(values)
+    log = low > 0 and high >= WIDE * low
+    whole = all(isinstance(x, int) for x in values)
+    if isinstance(what, Uniform | LogUniform | IntUniform):
+        low, high = min(low, what.bounds()[0]), max(high, what.bounds()[1])
+        log, whole = isinstance(what, LogUniform), isinstance(what, IntUniform)
+    kind: Any = theirs.IntDistribution if whole else theirs.FloatDistribution
+    return kind(low, high, log=log)
+
+
+# --------------------------------------------------------------------------------- importances
+
+
+def importances(
+    study: Any, evaluator: str = "ped_anova", *, step: int | None = None
+) -> dict[str, float]:
+    """Which share of the differences between scores each hyperparameter has; the largest first.
+
+    evaluator: ped_anova (what the best tenth of the trials has in common), fanova (variance of a
+        random forest) or mdi (impurity of a random forest). The forests look only at what every
+        trial has; ped_anova also at what only some structures have.
+    step: explain the scores at the first evaluation from this step on, of all trials that came so
+        far; by default those at the end, of the trials that finished. With rungs few finish: give
+        the step of a rung.
+    Errors: ValueError for an unknown evaluator, or fewer than 2 trials to compare; ImportError
+        without Optuna, or for a forest without scikit-learn.
+    Source: Watanabe, Bansal & Hutter 2023, arXiv:2304.10255; Hutter, Hoos & Leyton-Brown 2014
+        (ICML); Breiman 2001.
+
+    >>> import jaxopt_edu as jo
+    >>> space = jo.Training(
+    ...     model=jo.models.Linear(1), loss=jo.losses.squared_error, data=jo.data.load("linear"),
+    ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1e-1), momentum=jo.uniform(0.0, 0.1)),
+    ... )
+    >>> next(iter(jo.importances(jo.sweep(space, 32, steps=100))))
+    'optimizer.learning_rate'
+    """
+    resolve_among("evaluator", evaluator, EVALUATORS)
+    need("importances", "optuna", *(() if evaluator == "ped_anova" else ("sklearn",)))
+    import optuna
+
+    name, options = EVALUATORS[evaluator]
+    trials = _trials(study) if step is None else _at(study, step)
+    count = sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials)
+    if count < 2:
+        raise ValueError(f"importances: {count} trials have a score to compare: wanted 2 or more")
+    with quiet():
+        target = open_study(None, None, [study.mode])
+        add_trials(target, trials)
+        judge = getattr(optuna.importance, name)(**options)
+        found = optuna.importance.get_param_importances(target, evaluator=judge)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _at(study: Any, step: int) -> list["FrozenTrial"]:
+    """The trials with their scores at an evaluation as if they had ended there."""
+    from optuna.trial import TrialState
+
+    if not 0 <= step <= study.evaluations[-1]:
+        raise ValueError(f"step = {step}: wanted 0 to {study.evaluations[-1]}")
+    at = int(study.evaluations[np.searchsorted(study.evaluations, step)])
+    trials = [trial for trial in _trials(study) if at in trial.intermediate_values]
+    for trial in trials:
+        trial.values, trial.state = [trial.intermediate_values[at]], TrialState.COMPLETE
+    return trials

@@ -1,0 +1,110 @@
+"""The rounds of a sweep that are over: each in a file of its own, which is written once.
+
+Where a sampler learns from scores, trials come in rounds, and what is known of a round that is over
+does not change any more. So a stage writes what may still change, and a whole sweep writes as much
+as there is, not as much as there is times the rounds. A finished sweep is one file again.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxopt_edu.storage.disk import from_text_array, read_arrays, readable, text_array
+from jaxopt_edu.storage.files import write_arrays
+
+__all__ = [
+    "ROUNDS", "Filed", "all_there", "filed_of", "forget", "joined", "moves", "rows", "write_round",
+]  # fmt: skip
+
+ROUNDS = "rounds"  # the directory
+NEW = {"b": True, "i": 0, "f": np.nan}  # of trials yet to be, by the kind of an array: they go on
+
+
+@dataclass(frozen=True)
+class Filed:
+    """How much of a sweep is in the files of its rounds."""
+
+    rounds: int = 0
+    trials: int = 0
+    segments: int = 0
+    moves: int = 0
+
+
+def rows(driver: Any, filed: Filed, end: int) -> dict[str, Any]:
+    """What is known of the trials from those that are filed to before `end`, as arrays by name."""
+    record = driver.record
+    columns: dict[str, Any] = {}
+    for k, batch in driver.batches.items():
+        low, high = np.searchsorted(batch.trials, (filed.trials, end))
+        named = {"": batch.trials, **batch.columns}
+        columns |= {f"column/{k}/{name}": x[low:high] for name, x in named.items()}
+    arrays = {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
+    segments = {"segments": np.array(record.segments[filed.segments :], float)}
+    return columns | arrays | segments
+
+
+def moves(driver: Any, filed: Filed) -> list[list]:
+    """The moves that are not filed."""
+    return [[step, *copy] for step, copy in driver.record.moves[filed.moves :]]
+
+
+def write_round(directory: Path, driver: Any, filed: Filed, end: int) -> Filed:
+    """Files the trials before `end`; how much is filed then. What names the file comes after it."""
+    (directory / ROUNDS).mkdir(exist_ok=True)
+    told = {"moves": text_array(moves(driver, filed)), **rows(driver, filed, end)}
+    write_arrays(_path(directory, filed.rounds), told)
+    record = driver.record
+    return Filed(filed.rounds + 1, end, len(record.segments), len(record.moves))
+
+
+def joined(
+    directory: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What results.npz says and holds, with the rounds that it names."""
+    parts, moved = [], []
+    for i in range(filed_of(about).rounds):
+        parts.append(read_arrays(_path(directory, i)))
+        with readable(_path(directory, i)):
+            moved += from_text_array(parts[-1].pop("moves"))
+    parts.append(arrays)
+    out = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        pieces = [part[name] for part in parts if name in part]
+        out[name] = np.concatenate([x for x in pieces if len(x)] or pieces)
+        if name.startswith("record/"):
+            out[name] = _padded(name.removeprefix("record/"), parts, about["trials"])
+    return about | {"moves": moved + about["moves"]}, out
+
+
+def _padded(name: str, parts: list[dict[str, np.ndarray]], trials: int) -> np.ndarray:
+    """An array over all trials, of what parts of them hold: also of those that are yet to be."""
+    lengths = [len(part["record/going"]) for part in parts]
+    like = next(part[f"record/{name}"] for part in parts if f"record/{name}" in part)
+    out = np.full((trials, *like.shape[1:]), NEW[like.dtype.kind], like.dtype)
+    for part, first, n in zip(parts, np.cumsum([0, *lengths[:-1]]), lengths, strict=True):
+        if f"record/{name}" in part:
+            out[first : first + n] = part[f"record/{name}"]
+    return out
+
+
+def filed_of(about: dict[str, Any]) -> Filed:
+    """How much was filed when results.npz was written."""
+    return Filed(**about.get("filed", {}))
+
+
+def all_there(directory: Path, about: dict[str, Any]) -> bool:
+    """Whether the files of all rounds are there: not where the sweep is finished by now."""
+    return all(_path(directory, i).exists() for i in range(filed_of(about).rounds))
+
+
+def forget(directory: Path) -> None:
+    """Deletes the files of the rounds."""
+    if (directory / ROUNDS).exists():
+        shutil.rmtree(directory / ROUNDS)
+
+
+def _path(directory: Path, i: int) -> Path:
+    return directory / ROUNDS / f"{i:05d}.npz"

@@ -1,0 +1,289 @@
+"""A sweep on disk: what was asked, what is known, and the lanes on their way.
+
+    sweep.json    what was asked; written once
+    results.npz   the record of all finished stages, and the numbers of the trials
+    rounds/       those of rounds that are over, where there are several; until it is finished
+    lanes/        one file for each tile of the stage that is under way
+    .lock         held by the process that writes
+
+Every file is written under a temporary name and renamed. A stage's lanes are written before
+results.npz names the stage, and those of the stage before are deleted after it does.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.engine.lane_arrays import from_arrays, to_arrays
+from jaxopt_edu.engine.status import Status
+from jaxopt_edu.engine.stream import Position
+from jaxopt_edu.engine.tiles import Segment, Tile
+from jaxopt_edu.search import rounds
+from jaxopt_edu.search.metadata import sweep_metadata as about_course
+from jaxopt_edu.search.older import newer_asked, newer_identity, newer_results
+from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.schedulers import Exploit
+from jaxopt_edu.storage.disk import (
+    Manifest,
+    check_format,
+    from_text_array,
+    read_arrays,
+    readable,
+    text_array,
+)
+from jaxopt_edu.storage.files import clean, write_arrays
+from jaxopt_edu.storage.identity import fingerprints
+from jaxopt_edu.storage.named import describe
+
+FORMAT, OLDER = 5, (1, 2, 3, 4)  # of sweep.json and results.npz
+LANES_FORMAT = 3
+LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
+RESULTS, LANES = "results.npz", "lanes"
+
+
+ASKED = Manifest(
+    "sweep", "sweep.json", FORMAT, OLDER, others=(LANES, rounds.ROUNDS),
+    instead="load_study reads it as it is; to sweep anew, give another directory",
+    converted=newer_asked,
+)  # fmt: skip
+
+
+class Store:
+    """A directory that one process writes; others may read it meanwhile."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self._written: dict[tuple[int, int], float] = {}
+        self._opened = time.perf_counter()
+
+    # ------------------------------------------------------------------------------ the record
+
+    def write_record(self, driver: Any, finished: bool) -> None:
+        """The record of all stages so far; deletes the lanes of those that are over.
+
+        Rounds that are over are filed, and the last file holds the rest; or all, in the end.
+        """
+        record = driver.record
+        if record.filed.trials < record.over < driver.plan.total:
+            record.filed = rounds.write_round(self.directory, driver, record.filed, record.over)
+        filed = rounds.Filed() if finished else record.filed
+        about = {
+            "format": FORMAT,
+            **about_course(driver),
+            "stage": driver.stage,
+            "finished": finished,
+            "seconds": time.perf_counter() - record.began,
+            "widths": {str(k): w for k, w in driver.widths.items()},
+            "structures": {str(k): _about(batch) for k, batch in driver.batches.items()},
+            "moves": rounds.moves(driver, filed),
+            "filed": asdict(filed),
+        }
+        told = {"about": text_array(about), **rounds.rows(driver, filed, driver.asked)}
+        write_arrays(self.directory / RESULTS, told)
+        for path in (self.directory / LANES).glob("*"):
+            if not path.name.startswith(f"{driver.stage:05d}-"):
+                path.unlink(missing_ok=True)
+        if finished:
+            rounds.forget(self.directory)
+            if (self.directory / LANES).exists():
+                (self.directory / LANES).rmdir()
+
+    def clear(self) -> None:
+        """Deletes all but what was asked."""
+        for path in [self.directory / RESULTS, *(self.directory / LANES).glob("*")]:
+            path.unlink(missing_ok=True)
+        rounds.forget(self.directory)
+
+    # ------------------------------------------------------------------------------- the lanes
+
+    def keep_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
+        """Writes a tile unless that was done within the last second."""
+        if self._due((stage, i), tile):
+            self.write_lanes(stage, i, tile, record)
+
+    def keep_together(
+        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
+    ) -> None:
+        """Writes all tiles, which are at one step, unless that was done within the last second."""
+        tiles = list(tiles)
+        if self._due((stage, -1), tiles[0][1]):
+            self.write_together(stage, tiles, record, position)
+
+    def _due(self, what: tuple[int, int], tile: Tile) -> bool:
+        """Whether to write by the clock: not where other processes must do the same."""
+        if tile.spec.placement.mesh is not None and jax.process_count() > 1:
+            return False
+        last = self._written.get(what, self._opened)
+        due = time.perf_counter() - last > LANES_EVERY
+        if due:
+            self._written[what] = time.perf_counter()
+        return due
+
+    def write_lanes(
+        self, stage: int, i: int, tile: Tile, record: Record, position: Any = None, end: str = ""
+    ) -> None:
+        """A tile as far as it went, what is known of its trials, and its place in a stream."""
+        rows = {f"rows/{name}": x for name, x in record.rows(tile).items()}
+        lanes = {}
+        if tile.lanes is not None:
+            lanes = to_arrays(tile.lanes, tile.spec.placement, len(tile.trials))
+        segments = np.array([tuple(s) for s in tile.segments], float)
+        (self.directory / LANES).mkdir(exist_ok=True)
+        path = self.directory / LANES / f"{stage:05d}-{i:05d}{end}.npz"
+        told = {"format": np.array(LANES_FORMAT), "t": np.array(tile.t), "segments": segments}
+        stream = {"stream": text_array(position)}
+        if jax.process_index() == 0 or tile.spec.placement.mesh is None:
+            write_arrays(path, {**told, **stream, **rows, **lanes})
+
+    def write_together(
+        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
+    ) -> None:
+        """Tiles that read one stream: they must go on from one step, so those of the step before
+        are deleted after all are written."""
+        before = set(self._files(stage))
+        for i, tile in tiles:
+            self.write_lanes(stage, i, tile, record, position, f"-{position.batches:09d}")
+        for path in before - set(self._files(stage, position.batches)):
+            if jax.process_index() == 0:
+                path.unlink(missing_ok=True)
+
+    def _files(self, stage: int, batches: Any = None) -> list[Path]:
+        """The lanes of tiles that read one stream; those written after so many batches."""
+        end = "*" if batches is None else f"{batches:09d}"
+        return sorted((self.directory / LANES).glob(f"{stage:05d}-*-{end}.npz"))
+
+    def _last(self, stage: int, count: int) -> str:
+        """How the names of the last complete set of such tiles end; "" where there is none."""
+        ends = [path.stem.split("-")[-1] for path in self._files(stage)]
+        return max((f"-{end}" for end in ends if ends.count(end) == count), default="")
+
+    def read_lanes(
+        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
+    ) -> Position:
+        """Sets tiles to where they were; where they are not needed, those that are there.
+
+        Returns where the stream is to go on.
+        """
+        read, position, tiles = [], Position(), list(tiles)
+        end = self._last(stage, len(tiles))
+        for i, tile in tiles:
+            path = self.directory / LANES / f"{stage:05d}-{i:05d}{end}.npz"
+            if not needed and not path.exists():
+                continue
+            found = read_arrays(path)
+            check_format(path, int(found.get("format", 1)), (LANES_FORMAT,))
+            with readable(path):
+                rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
+                tile.segments = [_segment(s) for s in found["segments"]]
+                position = Position(*(from_text_array(found["stream"]) or position))
+                record.put_rows(tile, rows)
+                tile.t, tile.status = int(found["t"]), rows["status"]
+                tile.ended = np.where(rows["status"] == Status.RUNNING, 0, rows["steps"])
+                if any(name.startswith("lanes") for name in found):
+                    tile.lanes = from_arrays(found, tile.program.lanes, tile.width)
+            read.append(tile)
+        record.put_segments(read)
+        return position
+
+
+def _about(batch: Any) -> dict[str, Any]:
+    """What a structure is, for those who read a store without having made the space."""
+    return {"labels": batch.labels, "template": describe(batch.template)}
+
+
+def _segment(row: np.ndarray) -> Segment:
+    times = ("start", "end")
+    named = zip(Segment._fields, row.tolist(), strict=True)
+    return Segment(**{name: x if name in times else int(x) for name, x in named})
+
+
+# ------------------------------------------------------------------------------- opening
+
+
+@contextlib.contextmanager
+def opened(
+    directory: str | os.PathLike,
+    asked: dict[str, Any],
+    write: bool,
+    values: dict[str, Any] | None = None,
+    grows: Any = None,
+) -> Iterator[Store]:
+    """The store of a sweep with these arguments, new or as it was left.
+
+    values: the arguments that are told apart by what they are (`fingerprint`), by their names;
+        others by what they were asked for. grows: see `disk.Asked.check`.
+    Errors: ValueError where the directory holds something else, or a sweep with other arguments;
+        BlockingIOError where another process is writing it.
+    """
+    directory = Path(directory)
+    if not write:
+        yield Store(directory)
+        return
+    with ASKED.opened(directory, asked, fingerprints(values or {}), grows):
+        clean(directory / LANES)
+        clean(directory / rounds.ROUNDS)
+        yield Store(directory)
+
+
+def read_asked(directory: Path) -> dict[str, Any]:
+    """What the sweep in a store was asked for."""
+    return ASKED.read(directory)
+
+
+def read_identity(directory: Path, parts: dict[str, str]) -> dict[str, Any] | None:
+    """What the values were that it was asked for; None in older formats.
+
+    parts: of the space by today's version, of which an earlier one did not know all.
+    """
+    found = ASKED.found(directory)
+    space = found["asked"].get("space")
+    return newer_identity(found.get("identity"), space, parts, found["format"])
+
+
+# ------------------------------------------------------------------------------ results.npz
+
+
+def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    """(about, arrays) of results.npz, or None where it was not written yet."""
+    path = directory / RESULTS
+    if not path.exists():
+        return None
+    about, arrays = _results(path)
+    if not rounds.all_there(directory, about):  # it has been finished since
+        about, arrays = _results(path)
+    if about["format"] > 3:
+        about, arrays = rounds.joined(directory, about, arrays)
+    return (about, arrays) if about["format"] == FORMAT else newer_results(about, arrays)
+
+
+def _results(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    arrays = read_arrays(path)
+    with readable(path):
+        about = from_text_array(arrays.pop("about"))
+        version = about["format"]
+    check_format(path, version, (*OLDER, FORMAT))
+    return about, arrays
+
+
+def restore_record(record: Record, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Puts what results.npz holds into a record."""
+    for name, x in arrays.items():
+        if name.startswith("record/"):
+            record.arrays[name.removeprefix("record/")] = x
+    record.segments = [tuple(row) for row in arrays["segments"].tolist()]
+    record.moves = [(step, Exploit(*copy)) for step, *copy in about["moves"]]
+    record.began -= about["seconds"]
+    record.filed = rounds.filed_of(about)
+
+
+def stored_columns(place: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The trials of a structure, under "", and their numbers by name."""
+    head = f"column/{place}/"
+    return {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}

@@ -1,0 +1,318 @@
+"""The result of a sweep: a table of trials, their curves, and the best one as an experiment."""
+
+import functools
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxopt_edu.engine.history import Run
+from jaxopt_edu.engine.status import COMPLETE, DIVERGED
+from jaxopt_edu.optim.schedules import join_schedules
+from jaxopt_edu.search.confidence import Interval, effective_folds, interval
+from jaxopt_edu.search.confirmation import confirm
+from jaxopt_edu.search.optuna_trials import to_optuna
+from jaxopt_edu.search.replay import rerun
+from jaxopt_edu.search.schedulers import Exploit
+from jaxopt_edu.values import notebook
+from jaxopt_edu.values.names import with_parts
+from jaxopt_edu.values.pytrees import resolve_among
+
+
+@dataclass(frozen=True)
+class Study:
+    """What `sweep` found out.
+
+    columns: one array over trials for each column of the table, in order: the swept choices and
+        numbers by name, `rank_<metric>`, which ranks by the rule `rank_by` (last, tail or best),
+        `<split>_<name>` for each last score of the validation and test split (means over the seeds
+        and folds of a trial, with `_low` and `_high` for the metric and what ranks), status
+        (finished, stopped, diverged, interrupted), steps (taken; of a diverged trial those until it
+        was), reason. The scores of diverged trials are NaN; those of trials that were
+        stopped are the last ones known.
+    curves: score name -> (trials, evaluations), on the split that ranks; NaN where not evaluated.
+    evaluations: the step of each evaluation. rungs: those at which trials were judged.
+    repeats: the (seed, fold) of each lane of a trial. lanes: score name -> (trials, repeats,
+        evaluations), whose means are the curves; finals: `<split>_<name>` -> (trials, repeats).
+    tile: the number of lanes of a program for each structure; with `fit(..., tile=study.tile)`
+        the best trial gives its numbers again bit for bit.
+    timeline: an entry for each segment of a tile: the worker, start and end in seconds, its first
+        step, steps, width, lanes alive at its end, structure, and the useful lane-steps in it.
+    moves: (step, Copy) for each trial that took over the state of another.
+    diverge_above, patience: as in `sweep`. streamed: whether it was trained on a stream.
+    """
+
+    space: Any
+    batches: list
+    columns: dict[str, np.ndarray]
+    curves: dict[str, np.ndarray]
+    evaluations: np.ndarray
+    metric: str
+    mode: str
+    split: str
+    steps: int
+    seed: int
+    tiles: tuple[int, ...]
+    info: dict[str, Any]
+    rungs: tuple[int, ...] = ()
+    repeats: tuple[tuple[int, int | None], ...] = ()
+    lanes: dict[str, np.ndarray] = field(default_factory=dict)
+    finals: dict[str, np.ndarray] = field(default_factory=dict)
+    timeline: dict[str, np.ndarray] = field(default_factory=dict)
+    moves: tuple[tuple[int, Exploit], ...] = ()
+    diverge_above: float = 1e4
+    rank_by: str = "last"
+    patience: int | None = None
+    streamed: bool = False
+
+    def __len__(self) -> int:
+        return len(self.columns["status"])
+
+    def __repr__(self) -> str:
+        head = f"Study({len(self)} trials, {self.diverged} diverged, "
+        if not self.scored:
+            return f"{head}none has a score)"
+        score = self.columns[self.ranks][self.best_trial]
+        rule = "" if self.rank_by == "last" else f" ({self.rank_by})"
+        return (
+            f"{head}best {self.split} {self.metric}{rule} {score:.4g} at {self.hyperparameters()})"
+        )
+
+    def _repr_html_(self) -> str:
+        names = ("trial", *self.swept, *self.score_names, "status", "steps")
+        best = [{"trial": i} | self.row(i) for i in self.order[:10].tolist()]
+        more = f"and {len(self) - 10:,} more: to_pandas()" if len(self) > 10 else ""
+        title = f"{len(self):,} trials, {self.diverged:,} diverged, the best first"
+        rows = [[row[name] for name in names] for row in best]
+        return notebook.card(title, notebook.table(names, rows), notebook.text(more))
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The names of the choices and numbers that were sampled."""
+        names = dict.fromkeys(name for batch in self.batches for name in batch.labels)
+        names |= dict.fromkeys(name for batch in self.batches for name in batch.columns)
+        return tuple(names)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The columns that are scores."""
+        others = (*self.swept, "of", "bracket", "status", "steps", "reason")
+        return tuple(name for name in self.columns if name not in others)
+
+    @property
+    def diverged(self) -> int:
+        """How many trials diverged."""
+        return int(np.sum(self.columns["status"] == DIVERGED))
+
+    @property
+    def ranks(self) -> str:
+        """The column that ranks."""
+        name = f"rank_{self.metric}"
+        return name if name in self.columns else f"{self.split}_{self.metric}"
+
+    @property
+    def scored(self) -> int:
+        """How many trials have a score by which they are ranked."""
+        return int(np.isfinite(self.columns.get(self.ranks, np.nan)).sum())
+
+    @property
+    def order(self) -> np.ndarray:
+        """The trials from best to worst.
+
+        Trials that went further come first, as rungs judged them better; those without a score
+        are last, and ties stay in order.
+        """
+        unscored = np.full(len(self), np.nan)
+        scores = self.columns.get(self.ranks, unscored)
+        scores = scores * (1 if self.mode == "min" else -1)
+        lost = ~np.isfinite(scores)
+        return np.lexsort((np.where(lost, 0, scores), -self.columns["steps"], lost))
+
+    @property
+    def best_trial(self) -> int:
+        """The number of the best trial.
+
+        Errors: ValueError, with what became of the trials, where none has a score.
+        """
+        if not self.scored:
+            raise ValueError(no_best(self))
+        return int(self.order[0])
+
+    @property
+    def best(self) -> Any:
+        """The experiment of the best trial.
+
+        Where it took over states of others, hyperparameters of its optimizer that differ between
+        them are schedules.
+        """
+        stages = self.lineage(self.best_trial)
+        changed = {}
+        for name in stages[0][1]:
+            values = [numbers[name] for _, numbers in stages]
+            if name.startswith("optimizer.") and len(set(values)) > 1:
+                boundaries = tuple(step for step, _ in stages[1:])
+                changed[name] = join_schedules(tuple(values), boundaries)
+        return with_parts(self.experiment(self.best_trial), changed)
+
+    @property
+    def tile(self) -> int:
+        """The tile width the best trial ran at."""
+        return self.tiles[self.place(self.best_trial)[0]]
+
+    def experiment(self, trial: int) -> Any:
+        """The experiment of any trial, in Python numbers: those it ended with."""
+        k, i = self.place(trial)
+        return self.batches[k].experiment(i)
+
+    def lineage(self, trial: int) -> list[tuple[int, dict[str, float]]]:
+        """From which step on which numbers trained the state that a trial ended with."""
+        k, i = self.place(trial)
+        numbers = {name: x[i].item() for name, x in self.batches[k].columns.items()}
+        out = []
+        for step, copy in reversed(self.moves):
+            if copy.trial == trial:
+                out.append((step, numbers))
+                trial, numbers = copy.parent, copy.before
+        return [(0, numbers), *reversed(out)]
+
+    def row(self, trial: int) -> dict[str, Any]:
+        """One row of the table."""
+        return {name: x[[trial]].tolist()[0] for name, x in self.columns.items()}
+
+    def hyperparameters(self, trial: int | None = None) -> dict[str, Any]:
+        """The swept choices and numbers of a trial, by default the best."""
+        row = self.row(self.best_trial if trial is None else trial)
+        return {name: row[name] for name in self.swept if row[name] == row[name]}
+
+    def scores(self, trial: int | None = None) -> dict[str, float | None]:
+        """The scores of a trial (the best), as `<split>_<name>`; None where it has none."""
+        row = self.row(self.best_trial if trial is None else trial)
+        return {name: row[name] if row[name] == row[name] else None for name in self.score_names}
+
+    def interval(self, trial: int, score: str | None = None, level: float = 0.95) -> Interval:
+        """The mean of a score over the seeds and folds of a trial, with its interval.
+
+        score: `<split>_<name>`, by default the one that ranks.
+        """
+        values = self._finals(score)
+        return interval(values[trial], self._k, level)
+
+    def paired(
+        self, trial: int, other: int | None = None, score: str | None = None, level: float = 0.95
+    ) -> Interval:
+        """By how much a trial's score exceeds another one's (the best), lane by lane.
+
+        Lanes of two trials share initial weights, batches and folds, so their differences vary
+        less than their scores.
+        """
+        values = self._finals(score)
+        other = self.best_trial if other is None else other
+        return interval(values[trial] - values[other], self._k, level)
+
+    def _finals(self, score: str | None) -> np.ndarray:
+        own = self.ranks if self.ranks in self.finals else f"{self.split}_{self.metric}"
+        score = score or own
+        resolve_among("score", score, self.finals)
+        return self.finals[score]
+
+    def confirm(
+        self,
+        best: int = 8,
+        seeds: int = 4,
+        *,
+        store: str | os.PathLike | None = None,
+        progress: bool | None = None,
+    ) -> "Study":
+        """The best trials once more, with seeds that had no part in choosing them.
+
+        The best of many scores is partly luck. New initial weights and a new order of the data
+        know nothing of it: the means over them say what such a training gives, without bias, and
+        which is best. The data, their split and the folds stay as they are.
+        best: of how many trials; those that were stopped or diverged are left out. seeds: how many
+        seeds, the next ones after those of the study. All folds are trained with each of them.
+        store: a directory that holds it: the same call again gives the finished confirmation.
+        The study that comes has a trial for each of them, the column `of` says which trial of this
+        study it was; `repeats` are the new seeds, its scores means over them with intervals, its
+        `best` is the winner. It is trained at the same tile widths, in programs that this process
+        has compiled for the sweep: where it ran the sweep, nothing is compiled.
+        Errors: ValueError where no trial has a score, or went all steps.
+
+        >>> import jaxopt_edu as jo
+        >>> space = jo.Training(
+        ...     model=jo.models.Linear(4, 3), data=jo.data.load("iris"), batch_size=8,
+        ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+        ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1.0)),
+        ... )
+        >>> winners = jo.sweep(space, 8, steps=40).confirm(best=2, seeds=3)
+        >>> winners.repeats, winners.finals["test_loss"].shape
+        (((1, None), (2, None), (3, None)), (2, 3))
+        """
+        return confirm(self, best, seeds, store=store, progress=progress)
+
+    def rerun(self, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
+        """One trial again, alone: bit for bit; or with full checks of every step (debug)."""
+        return rerun(self, trial, repeat=repeat, debug=debug)
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds each trial was trained on; None without."""
+        folds = {fold for _, fold in self.repeats if fold is not None}
+        return len(folds) or None
+
+    @property
+    def _k(self) -> float | None:
+        return effective_folds(self.batches[0].template, self.folds)
+
+    def finished(self) -> np.ndarray:
+        """The trials that were not broken off."""
+        return np.flatnonzero(np.isin(self.columns["status"], COMPLETE))
+
+    def to_pandas(self) -> Any:
+        """The table as a DataFrame, best trial first, indexed by trial."""
+        import pandas
+
+        frame = pandas.DataFrame(self.columns)
+        frame.index.name = "trial"
+        return frame.iloc[self.order]
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> Any:
+        """The study as one of Optuna's, with every trial: see `jo.to_optuna`."""
+        return to_optuna(self, storage, study_name)
+
+    def place(self, trial: int) -> tuple[int, int]:
+        """Which of the batches holds a trial, and where in it."""
+        if trial not in self._places:
+            raise IndexError(f"trial = {trial}: there are trials 0 to {len(self) - 1}")
+        return self._places[trial]
+
+    @functools.cached_property
+    def _places(self) -> dict[int, tuple[int, int]]:
+        """The batch of each trial, and its place in it."""
+        return {
+            trial: (k, i)
+            for k, batch in enumerate(self.batches)
+            for i, trial in enumerate(batch.trials.tolist())
+        }
+
+
+def no_best(study: Study) -> str:
+    """Why a study has no best trial, and what to do."""
+    status, reasons = study.columns["status"], study.columns["reason"]
+    why = Counter(zip(status.tolist(), reasons.tolist(), strict=True)).most_common()
+    told = ", ".join(f"{n} {s}{f' ({reason})' if reason else ''}" for (s, reason), n in why)
+    if not study.diverged:
+        return f"no best: none of {len(study)} trials has a finite {study.ranks}: {told}"
+    return (
+        f"no best: none of {len(study)} trials has a score: {told}; wanted a space with some that "
+        "do not diverge, at lower learning rates say, or a larger diverge_above"
+    )
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a sweep; `.study` holds every trial as far as it came."""
+
+    def __init__(self, study: Study):
+        super().__init__("sweep interrupted; what it found so far is in .study of this exception")
+        self.study = study

@@ -1,0 +1,1 @@
+"""Values: frozen dataclasses that are pytrees; their names, labels, keys, spaces, arrays."""

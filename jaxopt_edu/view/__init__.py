@@ -1,0 +1,1 @@
+"""Views: pictures and reports of what was computed elsewhere."""
