@@ -6,7 +6,9 @@ those of today, which compile 1.7 times as quickly (what they make runs a third 
 laws that hold bit for bit.
 """
 
+import gc
 import os
+from pathlib import Path
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # nothing is kept in the cache of who tests
     os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
@@ -22,6 +24,29 @@ if jaxlib.__version__.startswith("0.10."):  # those to come may lack them, and s
 # The same hundred examples in every run, however slow the machine.
 hypothesis.settings.register_profile("laws", max_examples=100, derandomize=True, deadline=None)
 hypothesis.settings.load_profile("laws")
+
+
+class FewPrograms:
+    """Forgets compiled programs before a process has as many memory maps as Linux allows it.
+
+    Each program of XLA on a CPU takes some; where there is no room for another, LLVM crashes.
+    """
+
+    every, most, tests = 100, 30_000, 0  # of 65,530 by default
+
+    def pytest_runtest_teardown(self, item, nextitem):
+        self.tests += 1
+        maps = Path("/proc/self/maps")
+        if self.tests % self.every or not maps.exists():
+            return
+        if maps.read_bytes().count(b"\n") > self.most:
+            jax.clear_caches()
+            gc.collect()
+
+
+def pytest_configure(config):
+    """As a plugin, so that it sees the doctests of the package too."""
+    config.pluginmanager.register(FewPrograms())
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,10 @@ NO_VALUES = {"Augmentation", "Brick", "Regularizer"}  # bases; then what a train
 NO_VALUES |= {"Equinox", "Haiku", "Linen", "NNX"}  # of others: tests/test_adapters.py
 NO_VALUES |= {"learning_rate_of", "losses_of", "step_lengths", "weights_only", "Mixed"}
 NAMES = [
-    f"{c.__name__.split('.')[1]}.{n}" for c in CHAPTERS for n in c.__all__ if n not in NO_VALUES
+    f"{c.__name__.rpartition('.')[2]}.{n}"
+    for c in CHAPTERS
+    for n in c.__all__
+    if n not in NO_VALUES
 ]
 
 

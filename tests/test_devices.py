@@ -74,10 +74,11 @@ def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
     monkeypatch.setattr(segments.jax, "device_put", lambda x, device: moved.append(device))
 
     def on(status, device):
-        of = types.SimpleNamespace(shared_state=())
-        form = types.SimpleNamespace(placement=Placement())
+        program = types.SimpleNamespace(shared_state=())
+        spec = types.SimpleNamespace(placement=Placement())
         lanes = types.SimpleNamespace(status=status)
-        return segments._on(types.SimpleNamespace(lanes=lanes, form=form, of=of), device), lanes
+        tile = types.SimpleNamespace(lanes=lanes, spec=spec, program=program)
+        return segments._on(tile, device), lanes
 
     found, lanes = on(jnp.zeros(2, int), here)
     assert found is lanes and not moved

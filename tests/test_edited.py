@@ -39,7 +39,9 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "run", [name if name == "fit" else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+)
 def test_what_a_loss_reads_may_change_between_two_calls(run, monkeypatch):
     before = np.asarray(RUNS[run]())
     with Compilations() as none:

@@ -36,6 +36,7 @@ def test_models_of_other_frameworks_are_trained_and_saved(tmp_path, monkeypatch)
     assert len(accuracies) == 4 and min(accuracies.values()) > 0.8
 
 
+@pytest.mark.slow
 def test_blocks_run_and_learn():
     space = ran(block for block in BLOCKS if block is not TRAINED)
     for name in ("linen", "nnx", "equinox", "haiku"):

@@ -294,7 +294,12 @@ def test_a_transformer_without_positions_does_not_see_the_order_of_the_tokens():
 # ------------------------------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("name", DIGITS)
+DEAR = ("cnn", "transformer")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in DEAR else n for n in DIGITS]
+)
 def test_every_model_trains_from_the_command_line(name, capsys):
     arguments = ["fit", "digits", "--model", name, "--depth", "2", "--batch-size", "0"]
     assert main([*arguments, "--steps", "40", "--eval-every", "40", "--json"]) == 0

@@ -168,6 +168,7 @@ def test_rungs_of_a_sweep_wait_for_an_epoch():
     assert jo.sweep(BASE, 4, steps=STEPS, tile=4, rungs=jo.halving(2)).rungs == (6, 12, 24, 48)
 
 
+@pytest.mark.slow
 def test_folds_and_seeds_are_lanes_of_a_trial():
     study = jo.sweep(BASE, 3, steps=32, folds=3, seeds=2, tile=2)
     assert study.repeats == ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2))

@@ -76,7 +76,7 @@ def test_tol_is_a_number_like_any_other():
         jo.sweep(SPACE, steps=3, tol=-1)
 
 
-@pytest.mark.parametrize("tile", [1, 3])
+@pytest.mark.parametrize("tile", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_sweep_ends_each_trial_where_fit_ends_it_by_patience(tile):
     space = [jo.replace(IRIS, learning_rate=rate) for rate in (0.3, 0.05, 0.003)]
     study = jo.sweep(space, steps=120, patience=2, tile=tile, eval_every=6)

@@ -60,7 +60,9 @@ def test_a_killed_sweep_goes_on_to_the_same_study(kind, whole, tmp_path):
     assert not (store / "lanes").exists()
 
 
-@pytest.mark.parametrize("kind", ["folds", "population", "tpe"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("folds", marks=pytest.mark.slow), "population", "tpe"]
+)
 def test_an_interrupted_sweep_goes_on_to_the_same_study(kind, whole, tmp_path, monkeypatch):
     from jaxopt_edu.search import driver
 
