@@ -88,7 +88,7 @@ def refused():
     """Prints why a mesh will not do for a job of several processes."""
     for mesh in (None, jax.make_mesh((1,), ("data",), devices=jax.local_devices()[:1])):
         try:
-            fit("sgd", mesh=mesh, accumulate=2)
+            fit("sgd", mesh=mesh, batches=[])
         except ValueError as error:
             print(error)
 
