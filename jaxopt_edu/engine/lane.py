@@ -72,6 +72,10 @@ def run_steps(
 ) -> tuple[Array, Lane]:
     """(t, lane) after the steps start <= t < stop, or those until no lane of the tile runs.
 
+    A lane that has ended is frozen. Where nothing but divergence ends lanes that costs 3 to 17% of
+    a step for nothing: one that diverged beside others goes on, and its state is never read; alone
+    it ends the loop, at the very step.
+
     Whether a loop goes on is decided on the host, for which an accelerator waits after each turn;
     so it makes many steps in a turn, as far as it can.
     """
@@ -83,6 +87,8 @@ def run_steps(
         t, lane = carry
         state, told = step(lane.state, t)
         new = check_loss(lane._replace(state=state), told, t + 1, diverge_above)
+        if told.done is None and lane.best is None and not loop_syncs_host():
+            return t + 1, new  # nothing but divergence ends it, after which nobody reads its state
         return t + 1, freeze(lane.status != Status.RUNNING, lane, new)
 
     def go_far(carry):
