@@ -23,12 +23,11 @@ from jaxopt_edu.engine.history import History, Run
 from jaxopt_edu.engine.options import changed, check_mesh, check_stream
 from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.prefetch import Prefetcher
-from jaxopt_edu.engine.programs import named_numbers
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import first_state, run_tiles, score_tile, scores_on
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.stream import Position, Stream
-from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram, as_numbers
+from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram, numbers_of
 from jaxopt_edu.storage.files import to_json
 from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
@@ -118,22 +117,19 @@ def fit(
     structure = TileProgram(
         running, tile, placement=Placement.on(mesh), patient=patience is not None
     )
-    numbers = as_numbers(np.full(1, x) for x in named_numbers(running).values())
-    [only] = structure.tiles(numbers, np.zeros(1, int), seed=seed)
+    [only] = structure.tiles(numbers_of(running), np.zeros(1, int), seed=seed)
     driver = FitDriver(
         only, settings, Progress(steps, progress if jax.process_index() == 0 else False)
     )
     if store is None and batches is None:
         driver.run(train_curve=train_curve)
     else:
-        asked = _asked(running, settings, seed, accumulate, batches)
+        asked = _asked(running, settings, seed, batches)
         driver.run_stored(running, asked, store, batches, prefetch, train_curve)
     return driver.as_run(experiment)
 
 
-def _asked(
-    experiment: Any, settings: EvalPlan, seed: int, accumulate: int, batches: Any
-) -> dict[str, Any]:
+def _asked(experiment: Any, settings: EvalPlan, seed: int, batches: Any) -> dict[str, Any]:
     """Everything that determines the result, as JSON.
 
     The mesh is left out: it changes results by rounding only.

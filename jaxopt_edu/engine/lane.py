@@ -146,8 +146,7 @@ def check_state(lane: Lane, t: Array) -> Lane:
 
 def check_patience(lane: Lane, before: Array, score: Array, rule: StopRule, t: Array) -> Lane:
     """The lane after an evaluation, until which it ran: its best state, and whether it waits on."""
-    if lane.best is None:
-        return lane
+    assert lane.best is not None
     live = before == Status.RUNNING
     score = (rule.sign * score).astype(lane.best.score.dtype)
     fine = (lane.status == Status.RUNNING) | (lane.status == Status.CONVERGED)

@@ -136,7 +136,7 @@ def init_lanes(spec: ProgramSpec, which: Inputs, patient: bool = False) -> Lane:
 def advance_lanes(
     spec: ProgramSpec,
     split: str,
-    metric: str,
+    metric: str | None,
     which: Inputs,
     lanes: Lane,
     start: Array,
@@ -148,7 +148,8 @@ def advance_lanes(
 ) -> tuple[Lane, dict[str, Array]]:
     """The lanes of one tile after the steps from start to the last of the first `count` stops.
 
-    Also the scores at each of these stops: (lanes, MOST_STOPS). batch: the examples of the only
+    Also the scores at each of these stops: (lanes, MOST_STOPS). metric: that patience watches, None
+    without patience: one program serves all metrics. batch: the examples of the only
     step, where they come from a stream; then `scored` says whether its stop is to be scored.
     """
     key = keys.order(which.seed)
@@ -164,7 +165,8 @@ def advance_lanes(
         def look(k, before, lane, table):
             scores = evaluate(experiment, lane, split)
             lane = check_state(lane, stops[k])
-            lane = check_patience(lane, before, scores[metric], rule, stops[k])
+            if metric is not None:
+                lane = check_patience(lane, before, scores[metric], rule, stops[k])
             return lane, {name: table[name].at[k].set(x) for name, x in scores.items()}
 
         def segment(k, carry):

@@ -45,7 +45,7 @@ def _placement(tiles: list[Tile]) -> Placement:
 def _compile(tile: Tile, worker: Worker, settings: EvalPlan) -> None:
     """One run of each program without a step; the structure learns what memory they take."""
     which = tile.on(worker.device)
-    lanes = init_lanes(tile.spec, which, settings.patience is not None)
+    lanes = init_lanes(tile.spec, which, tile.program.patient)
     arguments = _arguments(tile, which, lanes, (), settings)
     tile.program.memory = _memory(worker.device, arguments)
     lanes, _ = advance_lanes(*arguments)
@@ -107,7 +107,7 @@ def run_tiles(
 def _segment(tile: Tile, settings: EvalPlan, stops: tuple[int, ...], worker: Worker) -> None:
     """The tile after one more segment, its scores on the host; on all splits after the last."""
     began, first, which = time.perf_counter(), tile.t, tile.on(worker.device)
-    lanes = _begun(tile, which, worker.device, settings)
+    lanes = _begun(tile, which, worker.device)
     tile.lanes, scores = advance_lanes(*_arguments(tile, which, lanes, stops, settings))
     _told(tile, which, settings, stops, scores)
     if worker.timed:
@@ -129,7 +129,7 @@ def _stream(going: list[Tile], settings: EvalPlan, until: int, feed: Any) -> Ite
                 batch = feed.next()
                 for tile in going:
                     which = tile.on(worker.device)
-                    lanes = _begun(tile, which, worker.device, settings)
+                    lanes = _begun(tile, which, worker.device)
                     arguments = _arguments(tile, which, lanes, (t,), settings)
                     scored = np.int32(t == stop)
                     tile.lanes, scores = advance_lanes(*arguments, batch=batch, scored=scored)
@@ -144,10 +144,10 @@ def _stream(going: list[Tile], settings: EvalPlan, until: int, feed: Any) -> Ite
             going = [tile for tile in going if not tile.finished(until)]
 
 
-def _begun(tile: Tile, which: Inputs, device: Any, settings: EvalPlan) -> Any:
+def _begun(tile: Tile, which: Inputs, device: Any) -> Any:
     """The lanes of a tile where they are to go on, or those that begin."""
     if tile.lanes is None:
-        return init_lanes(tile.spec, which, settings.patience is not None)
+        return init_lanes(tile.spec, which, tile.program.patient)
     return _on(tile, device)
 
 
@@ -232,7 +232,7 @@ def _arguments(
     count = np.int32(len(stops))
     padded_stops = np.zeros(MOST_STOPS, np.int32)
     padded_stops[: len(stops)] = stops
-    split, metric = settings.split, settings.metric
+    split, metric = settings.split, settings.metric if tile.program.patient else None
     start = np.int32(tile.t)
     return tile.spec, split, metric, which, lanes, start, padded_stops, count, settings.rule
 

@@ -47,6 +47,7 @@ _TOLD = {
     Status.INTERRUPTED: ("interrupted", ""),
 }
 FATAL = (Status.LOSS_NOT_FINITE, Status.STATE_NOT_FINITE, Status.LOSS_ABOVE)
+_IS_FATAL = np.array([one in FATAL for one in Status])  # asked after every segment: by number
 
 # The words of tables: how a trial has ended.
 DIVERGED = Status.LOSS_NOT_FINITE.word
@@ -59,4 +60,4 @@ WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes, 
 
 def diverged(status: np.ndarray) -> np.ndarray:
     """Which of the lanes have diverged."""
-    return np.isin(status, FATAL)
+    return _IS_FATAL[status]

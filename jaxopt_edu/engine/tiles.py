@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine.lane import StopRule
-from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, take_apart
+from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, named_numbers, take_apart
 from jaxopt_edu.engine.status import Status, diverged
 from jaxopt_edu.train.placement import Placement
 
@@ -40,9 +40,6 @@ class EvalPlan:
     @property
     def steps(self) -> int:
         return self.stops[-1]
-
-    def next_stop(self, t: int) -> int:
-        return self.next_stops(t, self.steps, 1)[0]
 
     def next_stops(self, t: int, until: int, most: int) -> tuple[int, ...]:
         """The stops after step t, as far as `until`: at least one, at most so many."""
@@ -191,3 +188,10 @@ def padded(lanes: np.ndarray, width: int) -> np.ndarray:
 def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
     """Arrays of one column of numbers each, in the dtype JAX computes with."""
     return [np.asarray(x, jax.dtypes.canonicalize_dtype(np.asarray(x).dtype)) for x in leaves]
+
+
+def numbers_of(experiment: Any, count: int = 1, columns: Any = None) -> list[np.ndarray]:
+    """The numbers of so many lanes of an experiment: its own, but for those that have a column."""
+    columns = columns or {}
+    named = named_numbers(experiment).items()
+    return as_numbers(columns.get(name, np.full(count, x)) for name, x in named)

@@ -8,10 +8,9 @@ import numpy as np
 from jaxopt_edu.engine.checks import check_run
 from jaxopt_edu.engine.fitting import as_run
 from jaxopt_edu.engine.history import History, Run
-from jaxopt_edu.engine.programs import named_numbers
 from jaxopt_edu.engine.segments import run_tiles
 from jaxopt_edu.engine.status import Status
-from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram, as_numbers
+from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram, numbers_of
 from jaxopt_edu.values import keys
 from jaxopt_edu.values.names import with_parts
 from jaxopt_edu.values.tree import all_finite
@@ -65,9 +64,9 @@ def _walked(
 ) -> tuple[Tile, History]:
     """A tile of the one trial at step `end`, and its scores on the way there."""
     history = History()
-    [tile] = structure.tiles(_numbers(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
+    [tile] = structure.tiles(numbers_of(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
     for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
-        tile.numbers = [np.repeat(x, structure.spec.width) for x in _numbers(experiment)]
+        tile.numbers = [np.repeat(x, structure.spec.width) for x in numbers_of(experiment)]
         for _ in run_tiles([tile], settings, min(until, end), most=1):
             history.note_tile(tile)
             tile.stopped = tile.status[0] != Status.RUNNING
@@ -78,10 +77,6 @@ def _went(study: Any, trial: int, repeat: int) -> int:
     """How far a lane of a trial went, also where another one ended the trial."""
     seen = np.isfinite(study.lanes[study.metric][trial, repeat])
     return max(int(study.columns["steps"][trial]), int(max(study.evaluations[seen], default=0)))
-
-
-def _numbers(experiment: Any) -> list[np.ndarray]:
-    return as_numbers(np.full(1, x) for x in named_numbers(experiment).values())
 
 
 # ------------------------------------------------------------------------------ with full checks

@@ -218,7 +218,7 @@ def opened(
     """The store of a sweep with these arguments, new or as it was left.
 
     values: the arguments that are told apart by what they are (`fingerprint`), by their names;
-        others by what they were asked for. grows: see `disk.Asked.check`.
+        others by what they were asked for. grows: see `Manifest.check`.
     Errors: ValueError where the directory holds something else, or a sweep with other arguments;
         BlockingIOError where another process is writing it.
     """

@@ -8,8 +8,7 @@ import numpy as np
 
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.lane_arrays import whole
-from jaxopt_edu.engine.programs import named_numbers
-from jaxopt_edu.engine.tiles import Tile, TileProgram, as_numbers, padded
+from jaxopt_edu.engine.tiles import Tile, TileProgram, numbers_of, padded
 from jaxopt_edu.search.trials import TrialGroup
 from jaxopt_edu.storage.disk import as_before, plain, plain_shape
 
@@ -27,18 +26,16 @@ def pack(
     for k, (structure, batch) in enumerate(zip(structures, batches, strict=True)):
         mine = going[batch.trials]
         trials = batch.trials[mine]
-        numbers = [x[mine] for x in _columns(batch)] if len(trials) else []
+        numbers = (
+            [x[mine] for x in numbers_of(batch.template, len(batch.trials), batch.columns)]
+            if len(trials)
+            else []
+        )
         for repeat, (seed, fold) in enumerate(repeats):
             tiles += structure.tiles(
                 numbers, trials, seed=seed, fold=fold, structure=k, repeat=repeat
             )
     return tiles
-
-
-def _columns(batch: TrialGroup) -> list[np.ndarray]:
-    """Every number of its experiment as a column over its trials."""
-    n, named = len(batch.trials), named_numbers(batch.template).items()
-    return as_numbers(batch.columns.get(name, np.full(n, x)) for name, x in named)
 
 
 def places(tiles: Sequence[Tile]) -> dict[Where, tuple[int, int]]:

@@ -39,13 +39,17 @@ def check_training(training: Any) -> None:
 
 
 def _check_padding(training: Any) -> None:
-    train = training.data.train
-    padded = isinstance(train, Rows) and train.count is not None
-    if padded and training.batch_size is None and training.stateful and mixes_rows(training):
+    if _is_padded(training) and training.stateful and mixes_rows(training):
         raise ValueError(
             f"model = {show(training.model)} mixes examples, as BatchNorm does: on folds of "
             "unequal size, whose padding must not be mixed in, it wants a batch_size"
         )
+
+
+def _is_padded(training: Any) -> bool:
+    """Whether its only batch has padding: all examples of a fold, where folds differ in size."""
+    train = training.data.train
+    return isinstance(train, Rows) and train.count is not None and training.batch_size is None
 
 
 def _check_weights(training: Any) -> None:
@@ -56,13 +60,12 @@ def _check_weights(training: Any) -> None:
 
 
 def _check_augment(training: Any) -> None:
-    augment, train = training.augment, training.data.train
+    augment = training.augment
     if augment is not None and not callable(augment):
         raise TypeError(
             f"augment = {show(augment)}: wanted (key, x, y) -> x, y, as jo.augment.noise"
         )
-    padded = isinstance(train, Rows) and train.count is not None
-    if padded and training.batch_size is None and getattr(augment, "mixes", False):
+    if _is_padded(training) and getattr(augment, "mixes", False):
         raise ValueError(
             f"augment = {show(augment)} mixes examples: on folds of unequal size, whose "
             "padding must not be mixed in, it wants a batch_size"

@@ -152,9 +152,9 @@ class InParts(Around):
         return Estimate(value, loss, g, model_state)
 
     def objective(self, f):
-        parts, total = self._cut(f)
-
         def value(params):
+            parts, total = self._cut(f)
+
             @jax.checkpoint  # one part in memory at a time, back as well
             def add(sum_, part):
                 found = self.of.objective(self._part(f, part))(params)

@@ -54,11 +54,6 @@ class Placement:
         return cls(Mesh(mesh.devices, mesh.axis_names, axis_types=kinds))
 
     @property
-    def devices(self) -> int:
-        """Into how many shares rows are split."""
-        return 1 if self.mesh is None else self.mesh.size
-
-    @property
     def local_devices(self) -> int:
         """How many of the shares are in this process."""
         return 1 if self.mesh is None else len(self.mesh.local_devices)

@@ -14,10 +14,9 @@ from jaxopt_edu.analysis.explain.importance import permutation_importance
 from jaxopt_edu.data.dataset import counted
 from jaxopt_edu.engine.checks import check_numbers, check_run, evaluations
 from jaxopt_edu.engine.history import Run
-from jaxopt_edu.engine.programs import named_numbers
 from jaxopt_edu.engine.segments import run_tiles
 from jaxopt_edu.engine.status import Status, diverged
-from jaxopt_edu.engine.tiles import EvalPlan, TileProgram, as_numbers
+from jaxopt_edu.engine.tiles import EvalPlan, TileProgram, numbers_of
 from jaxopt_edu.engine.widths import tile_width
 from jaxopt_edu.nn.models import Linear
 from jaxopt_edu.nn.scores import resolve_mode
@@ -109,8 +108,7 @@ def l1_path(
     split = "validation" if "validation" in splits else "train"
     settings = EvalPlan(evaluations(steps, steps), split, (split,), names, diverge_above=np.inf)
     n = len(penalties)
-    columns = {"regularizer.weight": penalties}
-    numbers = as_numbers(columns.get(k, np.full(n, x)) for k, x in named_numbers(space).items())
+    numbers = numbers_of(space, n, {"regularizer.weight": penalties})
     structure = TileProgram(space, tile or tile_width(space, [(1, n, steps)]))
     tiles = structure.tiles(numbers, np.arange(n), seed=seed)
     for _ in run_tiles(tiles, settings):
