@@ -31,17 +31,18 @@ def repeats_of(seed: int, seeds: int, folds: Any) -> tuple[tuple[int, int | None
 
 
 def settings_of(
-    planned: Plan,
+    templates: list[Any],
     steps: int,
     metrics: list[str],
+    mode: str,
     tile: int | None,
     eval_every: int | None,
     diverge_above: float,
+    patience: int | None,
     rungs: Scheduler | None,
     folded: bool,
 ) -> EvalPlan:
-    """What all structures have in common, each of them checked."""
-    templates = planned.templates()
+    """What all structures have in common, an experiment of each of them checked."""
     for template in templates:
         lone = template.fold(0) if folded else template
         if folded:
@@ -52,7 +53,11 @@ def settings_of(
     final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
     every = max(segment_length(template, steps, eval_every) for template in templates)
     stops = evaluations(every, steps, stops_of(rungs, steps))
-    return EvalPlan(stops, split, final, names, diverge_above)
+    sign = 1 if mode == "min" else -1
+    return EvalPlan(
+        stops, split, final, names, diverge_above, metrics[0], sign, patience,
+        templates[0].why_done,
+    )  # fmt: skip
 
 
 def lane_steps_of(planned: Plan, rungs: Scheduler | None, repeats: int, steps: int) -> int:

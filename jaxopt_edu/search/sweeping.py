@@ -1,7 +1,6 @@
 """Sweeping: many trainings with different hyperparameters, one program per structure."""
 
 import contextlib
-import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -136,18 +135,15 @@ def sweep(
     def start(most: int | None) -> SweepDriver:
         planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
         planned.as_trained(folds, accumulate, tol)
-        for template in planned.templates():
+        templates = planned.templates()  # made anew at each call, folds and all
+        for template in templates:
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:
                 check_stream(batches, template)
-        judged = settled(rungs, steps, planned.templates())
+        judged = settled(rungs, steps, templates)
         settings = settings_of(
-            planned, steps, metrics, tile, eval_every, diverge_above, judged, folds is not None
-        )
-        sign = 1 if modes[0] == "min" else -1
-        settings = dataclasses.replace(
-            settings, metric=metrics[0], sign=sign, patience=patience,
-            why_done=planned.templates()[0].why_done,
+            templates, steps, metrics, modes[0], tile, eval_every, diverge_above, patience, judged,
+            folds is not None,
         )  # fmt: skip
         record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
         signs = [1 if one == "min" else -1 for one in modes]

@@ -26,11 +26,8 @@ def pack(
     for k, (structure, batch) in enumerate(zip(structures, batches, strict=True)):
         mine = going[batch.trials]
         trials = batch.trials[mine]
-        numbers = (
-            [x[mine] for x in numbers_of(batch.template, len(batch.trials), batch.columns)]
-            if len(trials)
-            else []
-        )
+        columns = {name: x[mine] for name, x in batch.columns.items()}
+        numbers = numbers_of(batch.template, len(trials), columns)
         for repeat, (seed, fold) in enumerate(repeats):
             tiles += structure.tiles(
                 numbers, trials, seed=seed, fold=fold, structure=k, repeat=repeat
