@@ -95,7 +95,7 @@ def test_patience_returns_the_best_state():
     assert run.status == "stopped early" and run.steps < 4000
     assert run.history["step"][-1] == run.steps
     best = int(np.argmin(run.history["loss"]))
-    assert run.evaluate("validation")["loss"] == run.history["loss"][best]
+    assert run.evaluate("validation")["loss"] == pytest.approx(run.history["loss"][best], rel=1e-6)
     assert len(run.history["loss"]) == best + 6
     # by the same program, which is another one without patience
     short = jo.fit(experiment, int(run.history["step"][best]), eval_every=20, patience=10_000)

@@ -84,7 +84,8 @@ def test_a_sweep_ends_each_trial_where_fit_ends_it_by_patience(tile):
     assert "stopped early" in {run.status for run in runs}
     assert_rows_are_runs(study, runs)
     for trial, run in enumerate(runs):  # the best state, not the last
-        assert run.evaluate()["loss"] == min(run.history["loss"])
+        # scored by a program of its own, which rounds as it likes
+        assert run.evaluate()["loss"] == pytest.approx(min(run.history["loss"]), rel=1e-6)
         again = study.rerun(trial)
         assert (again.status, again.steps, again.scores) == (run.status, run.steps, run.scores)
 
