@@ -63,8 +63,7 @@ def resolve_parts(training: Any) -> None:
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
     if isinstance(metrics, Iterable) and any(isinstance(f, str) for f in metrics):
-        named = (_named("metric", f, METRICS) if isinstance(f, str) else f for f in metrics)
-        metrics = tuple(named)
+        metrics = tuple(_named("metric", f, METRICS) if isinstance(f, str) else f for f in metrics)
     found = {
         "optimizer": _resolved(getattr(training, "optimizer", None), optimizer_named),
         "loss": _resolved(training.loss, _loss_named),

@@ -21,10 +21,9 @@ from jaxopt_edu.train.estimators import Plain
 from jaxopt_edu.train.experiment import Experiment, Step
 from jaxopt_edu.train.ingredients import resolve_parts
 from jaxopt_edu.train.objective import Batch, Objective, mean_loss
-from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values import keys, pytrees, tree
 from jaxopt_edu.values.deprecated import gone_arguments
 from jaxopt_edu.values.old_names import NO_ARGUMENTS, OldNames
-from jaxopt_edu.values.pytrees import check as check_fields
 from jaxopt_edu.values.pytrees import number, pytree, show, static
 
 BASELINE = 256  # examples whose loss under the initial weights later losses are compared with
@@ -105,7 +104,7 @@ class Training(OldNames, Experiment):
     why_done = "the gradient norm fell to tol"
 
     def __post_init__(self):
-        check_fields(self)
+        pytrees.check(self)
         resolve_parts(self)
 
     # ---------------------------------------------------------------------------- the step
