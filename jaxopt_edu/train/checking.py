@@ -18,9 +18,10 @@ from jaxopt_edu.nn.targets import check_targets
 from jaxopt_edu.optim.extra_args import needs
 from jaxopt_edu.optim.step_sizes import check_lengths, wants_lengths
 from jaxopt_edu.train.calling import call_model, init_model, mixes_rows
-from jaxopt_edu.train.ingredients import check_params, check_parts, short
+from jaxopt_edu.train.ingredients import check_params, check_parts
 from jaxopt_edu.values import keys
-from jaxopt_edu.values.pytrees import check_count, show
+from jaxopt_edu.values.messages import short, show
+from jaxopt_edu.values.pytrees import check_count
 
 
 def check_training(training: Any) -> None:

@@ -10,8 +10,8 @@ from jaxopt_edu.data import Data, Folds
 from jaxopt_edu.nn import losses, metrics
 from jaxopt_edu.optim import optimizers
 from jaxopt_edu.train.estimators import Estimator
+from jaxopt_edu.values.messages import nearest, short, show
 from jaxopt_edu.values.names import recipes
-from jaxopt_edu.values.pytrees import nearest, show
 from jaxopt_edu.values.space import OneOf
 
 OPTIMIZERS: dict[str, Callable] = recipes(optimizers)
@@ -205,9 +205,3 @@ def _is_variable(x: Any) -> bool:
 def _bases(x: Any) -> list[tuple[str, str]]:
     """The classes of a value, as (library, name)."""
     return [(c.__module__.partition(".")[0], c.__name__) for c in type(x).__mro__]
-
-
-def short(x: Any) -> str:
-    """One line of at most 60 characters."""
-    text = show(x)
-    return text if len(text) <= 60 else f"{text[:50]}... ({type(x).__name__})"
