@@ -49,7 +49,9 @@ def save_study(
         (directory / "confirm.csv").unlink(missing_ok=True)
     else:
         write_text(directory / "confirm.csv", as_csv(confirmed))
-    write_json(directory / "study.json", strict(study_json(study, arguments)))
+    told = {name: getattr(study, name) for name in TOLD}
+    about = {"format": STUDY, "arguments": arguments or told, **told, **study.info}
+    write_json(directory / "study.json", strict(about))
 
 
 def _write_best(study: Study, path: Path, confirmed: Study | None) -> None:
@@ -128,9 +130,3 @@ def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
         "tile": study.tiles[place],
         "experiment": description,
     }
-
-
-def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
-    """The circumstances of a study."""
-    told = {name: getattr(study, name) for name in TOLD}
-    return {"format": STUDY, "arguments": arguments or told, **told, **study.info}

@@ -112,9 +112,14 @@ class Study:
         return name if name in self.columns else f"{self.split}_{self.metric}"
 
     @property
+    def _scores(self) -> np.ndarray:
+        """The scores by which trials are ranked; all NaN where nothing was evaluated."""
+        return self.columns.get(self.ranks, np.full(len(self), np.nan))
+
+    @property
     def scored(self) -> int:
         """How many trials have a score by which they are ranked."""
-        return int(np.isfinite(self.columns.get(self.ranks, np.nan)).sum())
+        return int(np.isfinite(self._scores).sum())
 
     @property
     def order(self) -> np.ndarray:
@@ -123,9 +128,7 @@ class Study:
         Trials that went further come first, as rungs judged them better; those without a score
         are last, and ties stay in order.
         """
-        unscored = np.full(len(self), np.nan)
-        scores = self.columns.get(self.ranks, unscored)
-        scores = scores * (1 if self.mode == "min" else -1)
+        scores = self._scores * (1 if self.mode == "min" else -1)
         lost = ~np.isfinite(scores)
         return np.lexsort((np.where(lost, 0, scores), -self.columns["steps"], lost))
 
@@ -195,8 +198,7 @@ class Study:
 
         score: `<split>_<name>`, by default the one that ranks.
         """
-        values = self._finals(score)
-        return interval(values[trial], self._k, level)
+        return interval(self._finals(score)[trial], self._k, level)
 
     def paired(
         self, trial: int, other: int | None = None, score: str | None = None, level: float = 0.95
