@@ -74,10 +74,7 @@ def as_csv(study: Study) -> str:
 
 def _cells(column: np.ndarray) -> list:
     """Python values, None where there is none: csv leaves such cells empty."""
-    cells = column.astype(object)
-    if column.dtype.kind == "f":
-        cells[np.isnan(column)] = None
-    return cells.tolist()
+    return [x if x == x else None for x in column.tolist()]
 
 
 def load_confirmed(study: Study, directory: str | Path) -> Study | None:
