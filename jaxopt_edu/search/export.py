@@ -20,11 +20,7 @@ TOLD = ("steps", "seed", "metric", "mode", "rank_by", "split", "tiles")  # in st
 
 
 def save_study(
-    study: Study,
-    directory: str | Path,
-    *,
-    arguments: Any = None,
-    confirmed: Study | None = None,
+    study: Study, directory: str | Path, *, arguments: Any = None, confirmed: Study | None = None
 ) -> None:
     """Writes the table, the best experiment and the circumstances of a study into a directory.
 
