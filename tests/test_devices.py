@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import types
 
 import device_jobs as jobs
@@ -16,7 +17,7 @@ from children import ROOT, TOLD
 import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives, peers, segments
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.engine.workers import Workers, worker_devices, workers_of
+from jaxopt_edu.engine.workers import on_workers, worker_devices, workers_of
 from jaxopt_edu.search import sweeping as running
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.train.placement import Placement
@@ -74,7 +75,7 @@ def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
     monkeypatch.setattr(segments.jax, "device_put", lambda x, device: moved.append(device))
 
     def on(status, device):
-        program = types.SimpleNamespace(shared_state=())
+        program = types.SimpleNamespace(template=jo.Experiment())
         spec = types.SimpleNamespace(placement=Placement())
         lanes = types.SimpleNamespace(status=status)
         tile = types.SimpleNamespace(lanes=lanes, spec=spec, program=program)
@@ -88,11 +89,18 @@ def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
 
 
 def test_a_lone_tile_stays_on_one_device():
-    with Workers(lambda job, worker: job.append(worker), Placement(), most=1) as workers:
-        assert not workers._threads
-        workers.put([])
-        assert workers.get() == [workers_of(Placement())[0]]
-    assert len(Workers(print, Placement())._threads) == len(worker_devices())
+    def task(job, worker):
+        job.append((worker, threading.current_thread()))
+        if len(jobs) > 1:
+            together.wait(timeout=60)
+
+    jobs, workers = [[]], workers_of(Placement())
+    assert list(on_workers(task, jobs, Placement(), lambda: None)) == jobs
+    assert jobs == [[(workers[0], threading.current_thread())]]
+    together = threading.Barrier(len(worker_devices()))
+    jobs = [[] for _ in range(2 * len(workers))]
+    done = list(on_workers(task, jobs, Placement(), lambda: None))
+    assert {worker for [(worker, _)] in done} == set(workers)
 
 
 def test_columns_have_one_order_whoever_came_first_with_them():

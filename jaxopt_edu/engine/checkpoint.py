@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine import collectives
-from jaxopt_edu.engine.lane_arrays import from_arrays, to_arrays
+from jaxopt_edu.engine.lane_arrays import put_arrays, to_arrays
 from jaxopt_edu.engine.stream import Position
 from jaxopt_edu.engine.tiles import Segment, Tile
 from jaxopt_edu.storage.disk import (
@@ -67,18 +67,16 @@ def write_tile(
 
     On a mesh all processes call this, and process 0 writes.
     """
-    placement, states = tile.spec.placement, []
     if position is not None:
-        states = _of_all(position.state)
-        position = position._replace(state=states)
+        position = position._replace(state=_of_all(position.state))
     told = {
         "format": np.array(FORMAT), "t": np.array(tile.t), "status": tile.status,
         "ended": tile.ended, "segments": np.array([tuple(s) for s in tile.segments], float),
         "stream": text_array(position),
     }  # fmt: skip
     if tile.lanes is not None:
-        told |= to_arrays(tile.lanes, placement, len(tile.trials))
-    if jax.process_index() == 0 or placement.mesh is None:
+        told |= to_arrays(tile)
+    if jax.process_index() == 0 or tile.spec.placement.mesh is None:
         path.parent.mkdir(exist_ok=True)
         write_arrays(path, told | {f"rows/{name}": x for name, x in rows.items()})
 
@@ -90,9 +88,9 @@ def read_tile(path: Path, tile: Tile) -> tuple[dict[str, np.ndarray], Position]:
     with readable(path):
         position = Position(*(from_text_array(found["stream"]) or ()))
         tile.t, tile.status, tile.ended = int(found["t"]), found["status"], found["ended"]
-        tile.segments = [Segment.of(row) for row in found["segments"].tolist()]
+        tile.segments = [Segment._make(row) for row in found["segments"].tolist()]
         if any(name.startswith("lanes") for name in found):
-            tile.lanes = from_arrays(found, tile.program.lanes, tile.width)
+            put_arrays(tile, found)
         rows = {n.removeprefix("rows/"): x for n, x in found.items() if n.startswith("rows/")}
     if position.state is None:
         return rows, position

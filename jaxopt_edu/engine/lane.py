@@ -10,7 +10,6 @@ from jax import Array, lax
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.optim.branches import any_lane
-from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys, tree
 
 STRIDE = 16  # steps in a turn of an accelerator's loop, which the host waits for
@@ -55,16 +54,6 @@ def begin(experiment: Any, seed: Array, patient: bool = False) -> Lane:
     first = jnp.array(jnp.nan if first is None else first, jnp.result_type(float), copy=True)
     best = Best(jnp.full_like(first, jnp.inf), zero, tree.map(jnp.copy, state)) if patient else None
     return Lane(state, jnp.full_like(first, jnp.nan), first, zero, zero, best)
-
-
-def settled(placement: Placement, experiment: Any, lane: Lane) -> Lane:
-    """A lane whose arrays live where they belong."""
-    shared = experiment.shared_state
-    best = lane.best
-    if best is not None:
-        best = best._replace(state=placement.settled(best.state, shared))
-    rest = placement.gathered(lane._replace(state=None, best=None))
-    return rest._replace(state=placement.settled(lane.state, shared), best=best)
 
 
 def run_steps(

@@ -1,25 +1,44 @@
 """Lanes as named arrays, by tree path, and back: what checkpoints hold."""
 
-import functools
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxopt_edu.engine.tiles import Tile, padded
 from jaxopt_edu.storage.disk import as_before, plain, plain_shape
 from jaxopt_edu.train.placement import Placement
 
-__all__ = ["from_arrays", "to_arrays", "whole"]
 
-
-def to_arrays(lanes: Any, placement: Placement, count: int | None = None) -> dict[str, np.ndarray]:
-    """Each array of some lanes (the first `count`) by name: "lanes.state.params['w']".
+def to_arrays(tile: Tile) -> dict[str, np.ndarray]:
+    """Each array of the lanes of a tile's trials by name: "lanes.state.params['w']".
 
     Random keys are written as their data, dtypes that NumPy has not (bfloat16) as unsigned
     integers of their size. On a mesh of several processes all of them call this.
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(whole(lanes, placement))
-    return {_name(path): _native(np.asarray(plain(x))[:count]) for path, x in leaves}
+    found = tile.read(jax.tree.map(plain, whole(tile.lanes, tile.spec.placement)))
+    return {
+        name: x if x.dtype.isbuiltin == 1 else x.view(f"u{x.dtype.itemsize}")
+        for name, x in _named(found).items()
+    }
+
+
+def put_arrays(tile: Tile, arrays: dict[str, np.ndarray]) -> None:
+    """The inverse of `to_arrays`, on the host; where the tile is wider the first lane fills it up.
+
+    Errors: ValueError where an array is missing, or has another shape.
+    """
+    found = []
+    for name, like in _named(tile.program.lanes).items():
+        if name not in arrays:
+            raise ValueError(f"there is no array {name}")
+        shape = plain_shape(like)
+        x = arrays[name].view(shape.dtype)
+        x = x[padded(np.arange(len(x)), tile.width)]
+        if x.shape != shape.shape:
+            raise ValueError(f"array {name} has shape {x.shape}: wanted {shape.shape}")
+        found.append(as_before(x, like))
+    tile.lanes = jax.tree.unflatten(jax.tree.structure(tile.program.lanes), found)
 
 
 def whole(lanes: Any, placement: Placement) -> Any:
@@ -29,35 +48,9 @@ def whole(lanes: Any, placement: Placement) -> Any:
     return _gathered(placement, lanes)
 
 
-@functools.partial(jax.jit, static_argnames="placement")
-def _gathered(placement: Placement, lanes: Any) -> Any:
-    return placement.gathered(lanes)
+_gathered = jax.jit(Placement.settled, static_argnums=0)
 
 
-def from_arrays(arrays: dict[str, np.ndarray], like: Any, width: int) -> Any:
-    """The inverse of `to_arrays`, on the host, for lanes like these; the first one fills up.
-
-    Errors: ValueError where an array is missing, or has another shape or dtype.
-    """
-    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    found = [_found(arrays, _name(path), x, width) for path, x in leaves]
-    return jax.tree.unflatten(structure, found)
-
-
-def _name(path: tuple) -> str:
-    return f"lanes{jax.tree_util.keystr(path)}"
-
-
-def _found(arrays: dict[str, np.ndarray], name: str, like: Any, width: int) -> Any:
-    shape = plain_shape(like)
-    if name not in arrays:
-        raise ValueError(f"there is no array {name}")
-    x = arrays[name].view(shape.dtype)
-    x = np.concatenate([x, np.repeat(x[:1], width - len(x), axis=0)])
-    if x.shape != shape.shape:
-        raise ValueError(f"array {name} has shape {x.shape}: wanted {shape.shape}")
-    return as_before(x, like)
-
-
-def _native(x: np.ndarray) -> np.ndarray:
-    return x if x.dtype.isbuiltin == 1 else x.view(f"u{x.dtype.itemsize}")
+def _named(lanes: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(lanes)
+    return {f"lanes{jax.tree_util.keystr(path)}": x for path, x in leaves}

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from jaxopt_edu.engine.lane import (
@@ -24,17 +23,11 @@ from jaxopt_edu.engine.lane import (
     check_state,
     evaluate,
     run_steps,
-    settled,
 )
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
-from jaxopt_edu.values.names import hyperparameters
-from jaxopt_edu.values.pytrees import Constant
 
 MOST_STOPS = 32  # at which one call of a program scores its lanes
-
-
-# ------------------------------------------------------------------ an experiment, taken apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +36,20 @@ class ProgramSpec:
 
     Every scalar of the experiment is a lane's own number; arrays and data are shared constants. So
     the program is the same whichever numbers a sweep samples.
+
+    shared: which leaves are constants. patient: whether patience may end lanes.
     """
 
     structure: Any
     shared: tuple[bool, ...]
     width: int
     placement: Placement = Placement()
+    patient: bool = False
 
     @functools.cached_property
     def _key(self) -> tuple[int, tuple]:
         """A structure takes long to hash, and every call of a program looks it up."""
-        key = (self.structure, self.shared, self.width, self.placement)
+        key = (self.structure, self.shared, self.width, self.placement, self.patient)
         return hash(key), key
 
     def __hash__(self) -> int:
@@ -75,36 +71,13 @@ class ProgramSpec:
 
         def one(numbers, *lane):
             with self.placement.entered():
-                return f(self.build(numbers, which.constants, which.fold), *lane)
-
-        numbers = which.numbers
+                experiment = self.build(numbers, which.constants, which.fold)
+                return self.placement.settled(f(experiment, *lane), experiment.shared_state)
 
         if self.width > 1:
-            return jax.vmap(one)(numbers, *lanes)
-        out = one(*jax.tree.map(lambda x: x[0], (numbers, *lanes)))
+            return jax.vmap(one)(which.numbers, *lanes)
+        out = one(*jax.tree.map(lambda x: x[0], (which.numbers, *lanes)))
         return jax.tree.map(lambda x: jnp.expand_dims(x, 0), out)
-
-
-def take_apart(experiment: Any) -> tuple[Any, tuple[bool, ...], list, list]:
-    """(structure, which leaves are shared, the numbers, the constants)."""
-    leaves, structure = jax.tree.flatten(experiment, is_leaf=lambda x: isinstance(x, Constant))
-    shared = tuple(isinstance(x, Constant) or _is_constant(x) for x in leaves)
-    numbers = [x for x, s in zip(leaves, shared, strict=True) if not s]
-    constants = [x for x, s in zip(leaves, shared, strict=True) if s]
-    return structure, shared, numbers, constants
-
-
-def named_numbers(experiment: Any) -> dict[str, Any]:
-    """The numbers of `take_apart` by name, in its order."""
-    named = hyperparameters(experiment)
-    return {name: leaf for name, leaf in named.items() if not _is_constant(leaf)}
-
-
-def _is_constant(leaf: Any) -> bool:
-    dtype = getattr(leaf, "dtype", None)
-    return np.ndim(leaf) > 0 or (
-        dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
-    )
 
 
 # ---------------------------------------------------------------------------- the three programs
@@ -122,12 +95,12 @@ class Inputs(NamedTuple):
     fold: Any = None
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "patient"))
-def init_lanes(spec: ProgramSpec, which: Inputs, patient: bool = False) -> Lane:
-    """The lanes of one tile before the first step. patient: whether patience may end them."""
+@functools.partial(jax.jit, static_argnames="spec")
+def init_lanes(spec: ProgramSpec, which: Inputs) -> Lane:
+    """The lanes of one tile before the first step."""
 
     def init(experiment):
-        return settled(spec.placement, experiment, begin(experiment, which.seed, patient))
+        return begin(experiment, which.seed, spec.patient)
 
     return spec.over_lanes(init, which)
 
@@ -181,7 +154,7 @@ def advance_lanes(
         like = jax.eval_shape(lambda lane: evaluate(experiment, lane, split), lane)
         table = {name: jnp.zeros(MOST_STOPS, x.dtype) for name, x in like.items()}
         _, lane, table = lax.fori_loop(0, count, segment, (start, lane, table))
-        return settled(spec.placement, experiment, lane), spec.placement.gathered(table)
+        return lane, table
 
     return spec.over_lanes(run, which, lanes)
 
@@ -194,7 +167,6 @@ def score_lanes(
 
     def score(experiment, lane):
         state = best_state(lane)
-        scores = {split: experiment.score(state, split) for split in splits}
-        return spec.placement.gathered(scores)
+        return {split: experiment.score(state, split) for split in splits}
 
     return spec.over_lanes(score, which, lanes)

@@ -1,8 +1,8 @@
 """Tiles: lanes of one structure, seed and fold in one program, and what they are run by."""
 
 import functools
+import itertools
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,10 +10,11 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine.lane import StopRule
-from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, named_numbers, take_apart
+from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes
 from jaxopt_edu.engine.status import Status, diverged
 from jaxopt_edu.train.placement import Placement
-from jaxopt_edu.values.pytrees import check_seed
+from jaxopt_edu.values.names import hyperparameters
+from jaxopt_edu.values.pytrees import Constant, check_seed
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,6 @@ class Segment(NamedTuple):
     structure: int
     useful: int  # steps of lanes while they ran
 
-    @classmethod
-    def of(cls, row: list[float]) -> "Segment":
-        """Of a row of numbers, as an array holds it."""
-        return cls(int(row[0]), row[1], row[2], *map(int, row[3:]))
-
 
 @dataclass
 class Tile:
@@ -137,22 +133,7 @@ class Tile:
     def on(self, device: Any) -> Inputs:
         """What its programs are called with."""
         fold = None if self.fold is None else np.int32(self.fold)
-        return Inputs(self.numbers, self.program.constants.on(device), np.uint32(self.seed), fold)
-
-
-class DeviceConstants:
-    """Constants of all tiles of a structure, copied once to each device that works on one."""
-
-    def __init__(self, values: Any, placement: Placement):
-        self.values, self._placement, self._lock = values, placement, threading.Lock()
-        self._on: dict[Any, Any] = {}
-
-    def on(self, device: Any) -> Any:
-        """The constants on a device; device None: on those of the mesh."""
-        with self._lock:
-            if device not in self._on:
-                self._on[device] = self._placement.put(self.values, device)
-            return self._on[device]
+        return Inputs(self.numbers, self.program.constants_on(device), np.uint32(self.seed), fold)
 
 
 class TileProgram:
@@ -166,22 +147,29 @@ class TileProgram:
         placement: Placement | None = None,
         patient: bool = False,
     ):
-        placement = placement or Placement()
-        structure, shared, numbers, constants = take_apart(template)
-        self.spec = ProgramSpec(structure, shared, width, placement)
-        self.constants = DeviceConstants(constants, placement)
-        self.patient, self.shared_state = patient, template.shared_state
-        self._which = (as_numbers(np.full(width, x) for x in numbers), folded)
+        leaves, structure = jax.tree.flatten(template, is_leaf=lambda x: isinstance(x, Constant))
+        shared = tuple(map(_is_constant, leaves))
+        self.spec = ProgramSpec(structure, shared, width, placement or Placement(), patient)
+        self.template, self.folded = template, folded
+        self.constants = list(itertools.compress(leaves, shared))
+        self._copies: dict[Any, Any] = {}  # of the constants, by device
+        self._lock = threading.Lock()
         self.memory = 0  # bytes that a program takes, known once it is compiled
         self.evals_per_call = 1  # stops in one call, so many that it takes about CALL seconds
+
+    def constants_on(self, device: Any) -> Any:
+        """The constants, copied once to each device; None: to those of the mesh."""
+        with self._lock:
+            if device not in self._copies:
+                self._copies[device] = self.spec.placement.put(self.constants, device)
+            return self._copies[device]
 
     @functools.cached_property
     def lanes(self) -> Any:
         """The shapes of the lanes of a tile."""
-        numbers, folded = self._which
-        fold = np.int32(0) if folded else None
-        which = Inputs(numbers, self.constants.values, np.uint32(0), fold)
-        return init_lanes.eval_shape(self.spec, which, self.patient)
+        numbers = numbers_of(self.template, self.spec.width)
+        fold = np.int32(0) if self.folded else None
+        return init_lanes.eval_shape(self.spec, Inputs(numbers, self.constants, np.uint32(0), fold))
 
     def tiles(self, numbers: list, trials: np.ndarray, **which: Any) -> list[Tile]:
         """Tiles of the lanes whose k-th number is numbers[k][lane]; the last one is padded."""
@@ -207,13 +195,21 @@ def padded(lanes: np.ndarray, width: int) -> np.ndarray:
     return np.concatenate([lanes, np.full(width - len(lanes), lanes[0])])
 
 
-def as_numbers(leaves: Iterable[Any]) -> list[np.ndarray]:
-    """Arrays of one column of numbers each, in the dtype JAX computes with."""
-    return [np.asarray(x, jax.dtypes.canonicalize_dtype(np.asarray(x).dtype)) for x in leaves]
-
-
 def numbers_of(experiment: Any, count: int = 1, columns: Any = None) -> list[np.ndarray]:
-    """The numbers of so many lanes of an experiment: its own, but for those that have a column."""
-    columns = columns or {}
-    named = named_numbers(experiment).items()
-    return as_numbers(columns.get(name, np.full(count, x)) for name, x in named)
+    """The numbers of so many lanes of an experiment: its own, but for those that have a column.
+
+    In the order of its leaves, in the dtype JAX computes with.
+    """
+    columns, found = columns or {}, []
+    for name, leaf in hyperparameters(experiment).items():
+        if not _is_constant(leaf):
+            column = np.asarray(columns.get(name, np.full(count, leaf)))
+            found.append(column.astype(jax.dtypes.canonicalize_dtype(column.dtype)))
+    return found
+
+
+def _is_constant(leaf: Any) -> bool:
+    """Whether lanes share a leaf: arrays, random keys and data; scalars are a lane's own."""
+    if isinstance(leaf, Constant) or np.ndim(leaf) > 0:
+        return True
+    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)

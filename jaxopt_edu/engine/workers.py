@@ -1,10 +1,12 @@
 """Workers: a thread for each core (CPU) or accelerator of this process, fed by a queue."""
 
+import contextlib
 import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -23,111 +25,91 @@ class Worker(NamedTuple):
     timed: bool = True
 
 
-class Interrupts:
-    """While entered in the main thread, Ctrl-C is heard, to be acted on between two steps.
+@contextlib.contextmanager
+def interrupts() -> Iterator[Callable[[], None]]:
+    """While entered in the main thread, Ctrl-C is heard, and raised by the function it gives.
 
-    heard: whether it was. A second one interrupts at once.
+    So it comes between two segments and not in the middle of something; a second one interrupts at
+    once.
     """
+    heard, default = threading.Event(), signal.default_int_handler
 
-    def __init__(self):
-        self._heard = threading.Event()
-        self._handler: Any = None
-
-    def __enter__(self) -> "Interrupts":
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._handler = signal.signal(signal.SIGINT, self._hear)
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-
-    @property
-    def heard(self) -> bool:
-        return self._heard.is_set()
-
-    def _hear(self, *_: Any) -> None:
-        if self.heard:
+    def check() -> None:
+        if heard.is_set():
             raise KeyboardInterrupt
-        self._heard.set()
+
+    def hear(*_: Any) -> None:
+        check()
+        heard.set()
+
+    main = threading.current_thread() is threading.main_thread()
+    ours = main and signal.getsignal(signal.SIGINT) is default
+    if ours:
+        signal.signal(signal.SIGINT, hear)
+    try:
+        yield check
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, default)
 
 
-class Workers:
-    """Threads that run task(job, worker) on what is put in, one for each core or accelerator.
+def on_workers(
+    task: Callable[[Any, Worker], None],
+    jobs: Sequence[Any],
+    placement: Placement,
+    check: Callable[[], None],
+    goes_on: Callable[[Any], Any] = lambda job: False,
+) -> Iterator[Any]:
+    """Runs task(job, worker) for each job, yields the job, and queues it again where it goes on.
 
-    most: no more of them than this, the first ones: a lone tile stays on one device, and is worked
-    on in the thread that calls `get`.
-
-    While entered in the main thread, Ctrl-C is heard by the next `get`, between two segments and
-    not in the middle of something; a second one interrupts at once.
+    A lone job stays on one device, and is worked on in the thread that asks. check: called before
+    each job that is yielded. Errors: what a task raises.
     """
+    workers = workers_of(placement)[: len(jobs)]
+    going = len(jobs)
+    if going == 1:  # nothing to do meanwhile
+        while going:
+            check()
+            with jax.default_device(workers[0].device):
+                task(jobs[0], workers[0])
+            yield jobs[0]
+            going = goes_on(jobs[0])
+        return
+    done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    mine, others = threading.local(), iter(workers)
+    # JAX keeps both settings for each thread
+    x64, precision = jax.enable_x64.value, jax.default_matmul_precision.value
 
-    def __init__(
-        self, task: Callable[[Any, Worker], None], placement: Placement, most: int | None = None
-    ):
-        self._todo: queue.SimpleQueue = queue.SimpleQueue()
-        self._done: queue.SimpleQueue = queue.SimpleQueue()
-        self._task = task
-        self._stop = threading.Event()
-        self._interrupts = Interrupts()
-        workers = workers_of(placement)[:most]
-        self._lone = workers[0] if most == 1 else None  # nothing to do meanwhile
-        # JAX keeps both settings for each thread
-        settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
-        self._threads = [
-            threading.Thread(target=self._run, args=(worker, *settings), daemon=True)
-            for worker in ([] if self._lone else workers)
-        ]
+    def begin() -> None:
+        mine.worker = next(others)
 
-    def __enter__(self) -> "Workers":
-        self._interrupts.__enter__()
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._interrupts.__exit__()
-        self._stop.set()
-        for _thread in self._threads:
-            self._todo.put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def put(self, job: Any) -> None:
-        """Queues a job."""
-        self._todo.put(job)
-
-    def get(self) -> Any:
-        """The next job that is done; raises what its task raised."""
-        while True:
-            if self._interrupts.heard:
-                raise KeyboardInterrupt
-            if self._lone is not None:
-                job = self._todo.get()
-                with jax.default_device(self._lone.device):
-                    self._task(job, self._lone)
-                return job
-            try:
-                job, error = self._done.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if error is not None:
-                raise error
-            return job
-
-    def _run(self, worker: Worker, x64: bool, precision: Any) -> None:
+    def work(job: Any) -> Any:
         with (
             jax.enable_x64(x64),
             jax.default_matmul_precision(precision),
-            jax.default_device(worker.device),
+            jax.default_device(mine.worker.device),
         ):
-            while (job := self._todo.get()) is not None and not self._stop.is_set():
+            task(job, mine.worker)
+        return job
+
+    with ThreadPoolExecutor(len(workers), initializer=begin) as pool:
+        try:
+            for job in jobs:
+                pool.submit(work, job).add_done_callback(done.put)
+            while going:
+                check()
                 try:
-                    self._task(job, worker)
-                    self._done.put((job, None))
-                except BaseException as error:
-                    self._done.put((job, error))
+                    ended = done.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                job = ended.result()
+                yield job
+                if goes_on(job):
+                    pool.submit(work, job).add_done_callback(done.put)
+                else:
+                    going -= 1
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def workers_of(placement: Placement) -> list[Worker]:

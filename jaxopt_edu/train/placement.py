@@ -63,23 +63,30 @@ class Placement:
             return contextlib.nullcontext()
         return jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh)
 
-    def settled(self, state: Any, shared: tuple[str, ...] = ()) -> Any:
-        """A state whose leaves live where they belong; shared: its fields that devices split."""
+    def settled(self, x: Any, shared: tuple[str, ...] = ()) -> Any:
+        """A tree whose leaves live where they belong; shared: see `shardings`."""
         if self.mesh is None:
-            return state
-        return lax.with_sharding_constraint(state, self.shardings(state, shared))
-
-    def gathered(self, x: Any) -> Any:
-        """A tree with all of every leaf on every device."""
-        return self.settled(x)
+            return x
+        return lax.with_sharding_constraint(x, self.shardings(x, shared))
 
     # ------------------------------------------------------------------------- who holds what
 
-    def shardings(self, state: Any, shared: tuple[str, ...] = ()) -> Any:
-        """The sharding of each leaf of a state."""
-        homes = tree.map(lambda x: self._split(), state)
-        parts = {name: tree.map(self._by_largest, getattr(state, name)) for name in shared}
-        return homes._replace(**parts) if parts else homes
+    def shardings(self, x: Any, shared: tuple[str, ...] = (), first: int = 0) -> Any:
+        """The sharding of each leaf of a tree: all of it on every device.
+
+        But for what is below the fields of a state that are shared: of its leaves each device has
+        a share, along the largest axis, from the `first` on, that can be split evenly.
+        """
+
+        def home(path: tuple, leaf: Any) -> NamedSharding:
+            if not any(getattr(key, "name", None) in shared for key in path):
+                return self._split()
+            sizes = dict(enumerate(leaf.shape[first:], first))
+            devices = self._split().mesh.size
+            axes = [axis for axis, size in sizes.items() if size and size % devices == 0]
+            return self._split(max(axes, key=lambda axis: sizes[axis], default=None))
+
+        return jax.tree_util.tree_map_with_path(home, x)
 
     def _split(self, axis: int | None = None) -> NamedSharding:
         """A share of this axis of an array on each device; None: all of it on every device."""
@@ -87,48 +94,28 @@ class Placement:
         axes = () if axis is None else (*[None] * axis, self.mesh.axis_names)
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
-    def _by_largest(self, x: Any) -> NamedSharding:
-        """A share of the largest axis that can be split evenly; all of it where none can."""
-        devices = self._split().mesh.size
-        axes = [i for i, size in enumerate(x.shape) if size and size % devices == 0]
-        return self._split(max(axes, key=lambda i: x.shape[i], default=None))
-
     @property
     def by_rows(self) -> NamedSharding:
         """A share of the rows on each device of the mesh."""
         return self._split(0)
 
-    def placed(self, lanes: Any, shared: tuple[str, ...], device: Any) -> Any:
-        """The lanes of a tile, from wherever they are, on a device or on those of the mesh.
+    def put(self, x: Any, device: Any, shared: tuple[str, ...] = (), first: int = 0) -> Any:
+        """The arrays of a tree, from wherever they are, on a device or on those of the mesh.
 
-        Their arrays have an axis of lanes in front, which no device splits.
+        shared, first: see `shardings`.
         """
         if self.mesh is None:
-            return jax.device_put(lanes, device)
-        one = tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), lanes)
-        homes = self.shardings(one)._replace(state=self.shardings(one.state, shared))
-        if one.best is not None:
-            state = self.shardings(one.best.state, shared)
-            homes = homes._replace(best=homes.best._replace(state=state))
-        return jax.tree.map(_put_lanes, lanes, homes)
-
-    def put(self, x: Any, device: Any) -> Any:
-        """The arrays of a tree on a device, or on every one of the mesh."""
-        if self.mesh is None:
             return jax.device_put(x, device)
-        return tree.map(lambda leaf: _put(leaf, self._split()) if np.ndim(leaf) else leaf, x)
+        return tree.map(_put, x, self.shardings(x, shared, first))
 
 
-def _put_lanes(x: Any, home: NamedSharding) -> Any:
-    """Lanes, each of which has this home."""
+def _put(x: Any, home: NamedSharding) -> Any:
+    """An array, all of which every process has, where it belongs; random keys on every device."""
+    if not np.ndim(x):
+        return x
     if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
         data = _put(jax.random.key_data(x), NamedSharding(home.mesh, PartitionSpec()))
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
-    return _put(x, NamedSharding(home.mesh, PartitionSpec(None, *home.spec)))
-
-
-def _put(x: Any, home: NamedSharding) -> jax.Array:
-    """An array, all of which every process has, where it belongs."""
     x = np.asarray(x)
     x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
     return jax.make_array_from_callback(x.shape, home, lambda index: x[index])
