@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.checkpoint import LANES, lanes_path, opened, read_tile, write_tile
-from jaxopt_edu.engine.continuation import go_on, grows
 from jaxopt_edu.engine.history import History, Run
 from jaxopt_edu.engine.options import plan_fit
 from jaxopt_edu.engine.peers import watched
@@ -143,17 +143,15 @@ class FitDriver:
             yield
             return
         asked, identity = self._asked(experiment, batches)
+        feed: Any = contextlib.nullcontext()
         with opened(ASKED, store, asked, identity, grows) as self.directory:
             position = self._resume()
             collectives.check_same("the step at which the store goes on", self.tile.t)
-            with watched(self._where), contextlib.ExitStack() as stack:
-                if batches is not None and not self.tile.finished(self.plan.steps):
-                    placement, stops = self.tile.spec.placement, self.plan.stops
-                    self.feed = stack.enter_context(
-                        Prefetcher(
-                            Stream(batches), placement, [experiment], stops, prefetch, position
-                        )
-                    )
+            if batches is not None and not self.tile.finished(self.plan.steps):
+                placement, stops = self.tile.spec.placement, self.plan.stops
+                source = Stream(batches)
+                feed = Prefetcher(source, placement, [experiment], stops, prefetch, position)
+            with watched(self._where), feed as self.feed:
                 yield
 
     def _asked(self, experiment: Any, batches: Any) -> tuple[dict[str, Any], Fingerprint]:
@@ -175,15 +173,24 @@ class FitDriver:
         return {"experiment": describe(experiment), **asked}, identity
 
     def _resume(self) -> Position:
-        """Puts the training where its checkpoint has it, if there is one; its place in a stream."""
-        path = self.directory and lanes_path(self.directory)
+        """Puts the training where its checkpoint has it, if there is one; its place in a stream.
+
+        What an evaluation that is none of the plan's has found out about the state is forgotten: a
+        training of fewer steps goes on as one of more.
+        """
+        path, tile = self.directory and lanes_path(self.directory), self.tile
         if path is None or not path.exists():
             return Position()
-        rows, position = read_tile(path, self.tile)
+        rows, position = read_tile(path, tile)
         train = {n.removeprefix(TRAIN): rows.pop(n) for n in list(rows) if n.startswith(TRAIN)}
+        if tile.status[0] == Status.STATE_NOT_FINITE and tile.ended[0] not in self.plan.stops:
+            zeros = np.zeros(tile.width, np.int32)
+            tile.lanes = tile.lanes._replace(status=zeros, ended=zeros)
+            tile.status, tile.ended = tile.read((zeros, zeros))
         self.history, self.train = History(rows), History(train)
-        go_on(self.tile, (self.history, self.train), self.plan)
-        self.saved, self.tile.stopped = self.tile.t, self.tile.status[0] != Status.RUNNING
+        for history in (self.history, self.train):
+            history.keep(lambda t: t in self.plan.stops or t == tile.ended[0])
+        self.saved, tile.stopped = tile.t, tile.status[0] != Status.RUNNING
         return position
 
     def _where(self) -> str:
@@ -194,6 +201,33 @@ class FitDriver:
         else:
             again += f": from {self.directory} they go on at step {self.saved}"
         return f"after step {self.tile.t} of {self.plan.steps}; {again}"
+
+
+def grows(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
+    """What a store was asked for, as a training of more steps where it can become one.
+
+    Its result is that of a training that was asked for all of them: so evaluations up to now must
+    be there, and patience must have seen no others.
+    Errors: ValueError that says why it cannot go on.
+    """
+    old, new = there["steps"], here["steps"]
+    if old == new or not {"evaluations", "patience"} <= there.keys() & here.keys():
+        return there
+    if new < old:
+        raise ValueError(f"steps was {old}, now {new}: a training goes on with more steps only")
+    known, wanted = set(there["evaluations"]), {t for t in here["evaluations"] if t <= old}
+    every = f"eval_every={min(known)} goes on"
+    if wanted - known:
+        raise ValueError(
+            f"steps was {old}, now {new}: they want an evaluation at step {min(wanted - known)}, "
+            f"where there was none: {every}"
+        )
+    if there["patience"] is not None and known - wanted:
+        raise ValueError(
+            f"steps was {old}, now {new}: patience has counted the evaluation at step "
+            f"{min(known - wanted)}, which is none of theirs: {every} if {old} is a multiple of it"
+        )
+    return there | {"steps": new, "evaluations": here["evaluations"]}
 
 
 def as_run(

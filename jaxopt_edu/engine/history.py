@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import jax
@@ -19,17 +20,15 @@ PARTS = ("train", "validation", "test")
 
 
 class History:
-    """The evaluations of a run: the steps, and a list of each score by name."""
+    """The evaluations of a run: "step" and each score by name, with an entry for each of them."""
 
-    def __init__(self, columns: dict[str, Any] | None = None):
-        self.scores = {name: np.asarray(x).tolist() for name, x in (columns or {}).items()}
-        self.steps = self.scores.pop("step", [])
+    def __init__(self, columns: dict[str, np.ndarray] | None = None):
+        self._lists = {name: x.tolist() for name, x in (columns or {"step": np.array([])}).items()}
 
     def note(self, t: int, scores: dict[str, float]) -> None:
         """Adds an evaluation."""
-        self.steps.append(t)
-        for name, x in scores.items():
-            self.scores.setdefault(name, []).append(x)
+        for name, x in {"step": t, **scores}.items():
+            self._lists.setdefault(name, []).append(x)
 
     def note_tile(self, tile: Tile) -> None:
         """Adds the last evaluation of a tile of one trial: of a lane that has ended, of its end."""
@@ -37,17 +36,16 @@ class History:
 
     def keep(self, which: Callable[[int], bool]) -> None:
         """Forgets the evaluations but those at some steps."""
-        kept = [k for k, t in enumerate(self.steps) if which(t)]
-        self.steps = [self.steps[k] for k in kept]
-        self.scores = {name: [x[k] for k in kept] for name, x in self.scores.items()}
+        kept = [which(t) for t in self._lists["step"]]
+        self._lists = {name: list(compress(x, kept)) for name, x in self._lists.items()}
 
     def last(self) -> dict[str, str]:
         """The last scores, as text."""
-        return {name: f"{x[-1]:.4f}" for name, x in self.scores.items()}
+        return {name: f"{x[-1]:.4f}" for name, x in self._lists.items() if name != "step"}
 
     def columns(self) -> dict[str, np.ndarray]:
-        """ "step" and the scores, an entry for each evaluation."""
-        return {name: np.asarray(x) for name, x in {"step": self.steps, **self.scores}.items()}
+        """All that is known, as arrays."""
+        return {name: np.asarray(x) for name, x in self._lists.items()}
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,8 @@ class Run:
         if labels is not None and isinstance(split, str):
             raise ValueError(f"evaluate: the part {split!r} has labels of its own")
         if labels is not None:
-            x = self._inputs("evaluate", split, prepared)
-            return self._trained("evaluate").scores(split, labels, x, prepared)
+            model, x = self._seen("evaluate", split, prepared)
+            return model.scores(split, labels, x, prepared)
         if not isinstance(split, str):
             raise TypeError(
                 f"split = {type(split).__name__}: wanted the name of a part of the run's data: "
@@ -142,7 +140,8 @@ class Run:
         >>> run.predict([[0.0], [10.0]])
         array(['no', 'yes'], dtype='<U3')
         """
-        return self._trained("predict").answer(self._inputs("predict", rows, prepared), link)
+        model, x = self._seen("predict", rows, prepared)
+        return model.answer(x, link)
 
     def predict_proba(
         self, rows: Any, *, link: Any = None, prepared: bool | None = None
@@ -151,8 +150,8 @@ class Run:
 
         Rows and errors: as `predict`; ValueError for a loss that gives no probabilities.
         """
-        asked = "predict_proba"
-        return self._trained(asked).probabilities(self._inputs(asked, rows, prepared), link)
+        model, x = self._seen("predict_proba", rows, prepared)
+        return model.probabilities(x, link)
 
     def apply(self, x: Any) -> jax.Array:
         """The model's raw output for prepared rows: no dropout, BatchNorm's running statistics.
@@ -176,21 +175,18 @@ class Run:
         Errors: TypeError for an experiment that is no model, loss and data, or a preparation of
             one's own.
         """
-        write_model(self._trained("save"), path)
+        write_model(trained(self.experiment, self.state, "save"), path)
 
-    def _trained(self, asked: str) -> SavedModel:
-        return trained(self.experiment, self.state, asked)
-
-    def _inputs(self, asked: str, rows: Any, prepared: bool | None) -> np.ndarray:
-        """Rows, or a part of the data by name, as the model is to see them."""
+    def _seen(self, asked: str, rows: Any, prepared: bool | None) -> tuple[SavedModel, np.ndarray]:
+        """The trained model, and rows, or a part of the data by name, as it is to see them."""
+        model = trained(self.experiment, self.state, asked)
         check_prepared(prepared)
         data = self.experiment.data
-        parts = {name: getattr(data, name) for name in PARTS}
+        parts = {name: part for name in PARTS if (part := getattr(data, name)).size}
         if not isinstance(rows, str):
-            held = (counted(part)[0] for part in parts.values() if part.size)
+            held = (counted(part)[0] for part in parts.values())
             raw = (chosen.x[chosen.rows] for chosen in getattr(data, "given", ()))
-            return self._trained(asked).inputs(rows, prepared, held, raw)
-        there = [name for name, part in parts.items() if part.size]
-        if rows not in there:
-            raise ValueError(f"{asked}: there is no part {rows!r}; {nearest(rows, there)}")
-        return counted(parts[rows])[0]
+            return model, model.inputs(rows, prepared, held, raw)
+        if rows not in parts:
+            raise ValueError(f"{asked}: there is no part {rows!r}; {nearest(rows, parts)}")
+        return model, counted(parts[rows])[0]
