@@ -95,11 +95,11 @@ def test_a_lone_tile_stays_on_one_device():
             together.wait(timeout=60)
 
     jobs, workers = [[]], workers_of(Placement())
-    assert list(on_workers(task, jobs, Placement(), lambda: None)) == jobs
+    assert list(on_workers(task, jobs, Placement())) == jobs
     assert jobs == [[(workers[0], threading.current_thread())]]
     together = threading.Barrier(len(worker_devices()))
     jobs = [[] for _ in range(2 * len(workers))]
-    done = list(on_workers(task, jobs, Placement(), lambda: None))
+    done = list(on_workers(task, jobs, Placement()))
     assert {worker for [(worker, _)] in done} == set(workers)
 
 

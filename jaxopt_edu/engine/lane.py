@@ -78,7 +78,8 @@ def run_steps(
         new = check_loss(lane._replace(state=state), told, t + 1, diverge_above)
         if told.done is None and lane.best is None and not loop_syncs_host():
             return t + 1, new  # nothing but divergence ends it, after which nobody reads its state
-        return t + 1, freeze(lane.status != Status.RUNNING, lane, new)
+        ended = lane.status != Status.RUNNING
+        return t + 1, tree.map(lambda old, x: lax.select(ended, old, x), lane, new)
 
     def go_far(carry):
         return lax.fori_loop(0, STRIDE, lambda _, carry: go(carry), carry)
@@ -89,11 +90,6 @@ def run_steps(
     return lax.while_loop(lambda c: (c[0] < stop) & runs(c), go, carry)
 
 
-def freeze(ended: Array, lane: Lane, new: Lane) -> Lane:
-    """The lane as it was where it has ended, and as it is now where it has not."""
-    return tree.map(lambda old, x: lax.select(ended, old, x), lane, new)
-
-
 def loop_syncs_host() -> bool:
     """Whether the condition of a loop costs a copy to the host at each turn: not on a CPU."""
     return jax.default_backend() != "cpu"
@@ -102,6 +98,13 @@ def loop_syncs_host() -> bool:
 def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:
     """The scores of a lane on a split, and its last training loss (NaN where no step tells one)."""
     return experiment.score(lane.state, split) | {TRAINING_LOSS: lane.loss}
+
+
+def judge(lane: Lane, score: Array | None, before: Array, rule: StopRule, t: Array) -> Lane:
+    """The lane with the verdict of an evaluation on its whole state, and on the score that patience
+    watches, if it has that. before: how it stood when it went on to this one."""
+    lane = end(lane, ~tree.all_finite(lane.state), Status.STATE_NOT_FINITE, t)
+    return lane if score is None else check_patience(lane, before, score, rule, t)
 
 
 def best_state(lane: Lane) -> Any:
@@ -126,11 +129,6 @@ def check_loss(lane: Lane, told: Any, t: Array, diverge_above: Array) -> Lane:
         lane = end(lane, ~jnp.isfinite(loss), Status.LOSS_NOT_FINITE, t)
         lane = end(lane, above, Status.LOSS_ABOVE, t)
     return lane if told.done is None else end(lane, told.done, Status.CONVERGED, t)
-
-
-def check_state(lane: Lane, t: Array) -> Lane:
-    """The lane with the verdict on its whole state, which is read at evaluations only."""
-    return end(lane, ~tree.all_finite(lane.state), Status.STATE_NOT_FINITE, t)
 
 
 def check_patience(lane: Lane, before: Array, score: Array, rule: StopRule, t: Array) -> Lane:

@@ -14,23 +14,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxopt_edu.engine.lane import (
-    Lane,
-    StopRule,
-    begin,
-    best_state,
-    check_patience,
-    check_state,
-    evaluate,
-    run_steps,
-)
+from jaxopt_edu.engine.lane import Lane, StopRule, begin, best_state, evaluate, judge, run_steps
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
 
 MOST_STOPS = 32  # at which one call of a program scores its lanes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # known by what it is, of which `program_spec` makes it once
 class ProgramSpec:
     """The structure of an experiment: what a program is compiled for, besides shapes.
 
@@ -43,20 +34,8 @@ class ProgramSpec:
     structure: Any
     shared: tuple[bool, ...]
     width: int
-    placement: Placement = Placement()
-    patient: bool = False
-
-    @functools.cached_property
-    def _key(self) -> tuple[int, tuple]:
-        """A structure takes long to hash, and every call of a program looks it up."""
-        key = (self.structure, self.shared, self.width, self.placement, self.patient)
-        return hash(key), key
-
-    def __hash__(self) -> int:
-        return self._key[0]
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, ProgramSpec) and self._key == other._key)
+    placement: Placement
+    patient: bool
 
     def build(self, numbers: Any, constants: Any, fold: Array | None) -> Any:
         """The experiment with these numbers and constants, on a fold where there are folds."""
@@ -78,6 +57,13 @@ class ProgramSpec:
             return jax.vmap(one)(which.numbers, *lanes)
         out = one(*jax.tree.map(lambda x: x[0], (which.numbers, *lanes)))
         return jax.tree.map(lambda x: jnp.expand_dims(x, 0), out)
+
+
+@functools.lru_cache(maxsize=4096)
+def program_spec(*fields: Any) -> ProgramSpec:
+    """The only `ProgramSpec` of these fields: every call of a program looks it up by its identity,
+    as a structure takes long to hash."""
+    return ProgramSpec(*fields)
 
 
 # ---------------------------------------------------------------------------- the three programs
@@ -137,9 +123,8 @@ def advance_lanes(
 
         def look(k, before, lane, table):
             scores = evaluate(experiment, lane, split)
-            lane = check_state(lane, stops[k])
-            if metric is not None:
-                lane = check_patience(lane, before, scores[metric], rule, stops[k])
+            watched = None if metric is None else scores[metric]
+            lane = judge(lane, watched, before, rule, stops[k])
             return lane, {name: table[name].at[k].set(x) for name, x in scores.items()}
 
         def segment(k, carry):

@@ -6,8 +6,9 @@ every fold, and nothing about devices need be set before JAX starts.
 """
 
 import functools
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -33,14 +34,16 @@ def compile_tiles(firsts: Iterable[Tile], settings: EvalPlan) -> Iterator[Tile]:
 
     def compile_one(tile, worker):
         """One run of each program without a step; the structure learns what memory they take."""
+        if heard.is_set():
+            raise KeyboardInterrupt
         which = tile.on(worker.device)
         arguments = _arguments(tile, which, init_lanes(tile.spec, which), (), settings)
         tile.program.memory = _memory(worker.device, arguments)
         lanes, _ = advance_lanes(*arguments)
         jax.block_until_ready(score_lanes(tile.spec, settings.splits, which, lanes))
 
-    with interrupts() as check:
-        yield from on_workers(compile_one, firsts, firsts[0].spec.placement, check)
+    with interrupts() as heard:
+        yield from on_workers(compile_one, firsts, firsts[0].spec.placement)
 
 
 _known: dict[Any, int] = {}  # what `_memory` found: to ask once more takes as long as many steps
@@ -78,40 +81,34 @@ def run_tiles(
     jobs = [[tile] for tile in going] if feed is None else [going]
 
     def advance(job, worker):
-        first, many = job[0].t, min(most, job[0].program.evals_per_call)
-        stops = settings.next_stops(first, until, many if feed is None else 1)
-        _segment(job, settings, stops, worker, _calls(stops, first, feed, check))
+        many = 1 if feed else min(most, job[0].program.evals_per_call)
+        _segment(job, settings, settings.next_stops(job[0].t, until, many), worker, feed, heard)
 
     def goes_on(job):
         job[:] = [tile for tile in job if not tile.finished(until)]
         return job
 
-    with interrupts() as check:
-        for job in on_workers(advance, jobs, going[0].spec.placement, check, goes_on):
+    with interrupts() as heard:
+        for job in on_workers(advance, jobs, going[0].spec.placement, goes_on):
             yield from job
 
 
-def _calls(
-    stops: tuple[int, ...], first: int, feed: Any, check: Callable[[], None]
-) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """The stops and the batch of each call of a segment: one for each batch of a stream."""
-    if feed is None:
-        yield stops, None
-        return
-    for t in range(first + 1, stops[-1] + 1):
-        check()
-        yield (t,), feed.next()
-
-
 def _segment(
-    tiles: list[Tile], settings: EvalPlan, stops: tuple[int, ...], worker: Worker, calls: Iterable
+    tiles: list[Tile],
+    settings: EvalPlan,
+    stops: tuple[int, ...],
+    worker: Worker,
+    feed: Any,
+    heard: threading.Event,
 ) -> None:
     """The tiles after one more segment, its scores on the host; on all splits after the last."""
     began, first = time.perf_counter(), tiles[0].t
-    for now, batch in calls:
-        fed = {} if batch is None else {"batch": batch, "scored": np.int32(now == stops)}
+    for now in [stops] if feed is None else [(t,) for t in range(first + 1, stops[-1] + 1)]:
+        if heard.is_set():
+            raise KeyboardInterrupt
+        fed = {"batch": feed.next(), "scored": np.int32(now == stops)} if feed else {}
         told = [_advanced(tile, settings, now, worker.device, fed) for tile in tiles]
-        if fed and now[0] % ON_THEIR_WAY == 0:
+        if feed and now[0] % ON_THEIR_WAY == 0:
             jax.block_until_ready(tiles[-1].lanes)
     for tile, scores in zip(tiles, told, strict=True):
         found = jax.device_get((scores, tile.lanes.status, tile.lanes.ended))  # waits once
@@ -126,12 +123,12 @@ def _segment(
             tile.program.evals_per_call = int(min(max(CALL / each, 1), MOST_STOPS))
         alive = int((tile.status == Status.RUNNING).sum())
         useful = int(np.maximum(tile.steps - first, 0).sum())
-        steps = tile.t - first
         tile.segments.append(
             Segment(
-                worker.number, began, end, first, steps, tile.width, alive, tile.structure, useful
+                worker.number, began, end, first, stops[-1] - first, tile.width, alive,
+                tile.structure, useful,
             )
-        )
+        )  # fmt: skip
 
 
 def _advanced(

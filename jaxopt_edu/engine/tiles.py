@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine.lane import StopRule
-from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes
+from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, program_spec
 from jaxopt_edu.engine.status import Status, diverged
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values.names import hyperparameters
@@ -149,7 +149,7 @@ class TileProgram:
     ):
         leaves, structure = jax.tree.flatten(template, is_leaf=lambda x: isinstance(x, Constant))
         shared = tuple(map(_is_constant, leaves))
-        self.spec = ProgramSpec(structure, shared, width, placement or Placement(), patient)
+        self.spec = program_spec(structure, shared, width, placement or Placement(), patient)
         self.template, self.folded = template, folded
         self.constants = list(itertools.compress(leaves, shared))
         self._copies: dict[Any, Any] = {}  # of the constants, by device

@@ -26,20 +26,16 @@ class Worker(NamedTuple):
 
 
 @contextlib.contextmanager
-def interrupts() -> Iterator[Callable[[], None]]:
-    """While entered in the main thread, Ctrl-C is heard, and raised by the function it gives.
+def interrupts() -> Iterator[threading.Event]:
+    """While entered in the main thread, whether Ctrl-C was heard, to be acted on between two steps.
 
-    So it comes between two segments and not in the middle of something; a second one interrupts at
-    once.
+    A second one interrupts at once.
     """
     heard, default = threading.Event(), signal.default_int_handler
 
-    def check() -> None:
+    def hear(*_: Any) -> None:
         if heard.is_set():
             raise KeyboardInterrupt
-
-    def hear(*_: Any) -> None:
-        check()
         heard.set()
 
     main = threading.current_thread() is threading.main_thread()
@@ -47,7 +43,7 @@ def interrupts() -> Iterator[Callable[[], None]]:
     if ours:
         signal.signal(signal.SIGINT, hear)
     try:
-        yield check
+        yield heard
     finally:
         if ours:
             signal.signal(signal.SIGINT, default)
@@ -57,19 +53,16 @@ def on_workers(
     task: Callable[[Any, Worker], None],
     jobs: Sequence[Any],
     placement: Placement,
-    check: Callable[[], None],
     goes_on: Callable[[Any], Any] = lambda job: False,
 ) -> Iterator[Any]:
     """Runs task(job, worker) for each job, yields the job, and queues it again where it goes on.
 
-    A lone job stays on one device, and is worked on in the thread that asks. check: called before
-    each job that is yielded. Errors: what a task raises.
+    A lone job stays on one device, and is worked on in the thread that asks.
+    Errors: what a task raises.
     """
-    workers = workers_of(placement)[: len(jobs)]
-    going = len(jobs)
+    workers, going = workers_of(placement)[: len(jobs)], len(jobs)
     if going == 1:  # nothing to do meanwhile
         while going:
-            check()
             with jax.default_device(workers[0].device):
                 task(jobs[0], workers[0])
             yield jobs[0]
@@ -92,24 +85,19 @@ def on_workers(
             task(job, mine.worker)
         return job
 
-    with ThreadPoolExecutor(len(workers), initializer=begin) as pool:
-        try:
-            for job in jobs:
+    pool = ThreadPoolExecutor(len(workers), initializer=begin)
+    try:
+        for job in jobs:
+            pool.submit(work, job).add_done_callback(done.put)
+        while going:
+            job = done.get().result()
+            yield job
+            if goes_on(job):
                 pool.submit(work, job).add_done_callback(done.put)
-            while going:
-                check()
-                try:
-                    ended = done.get(timeout=0.2)
-                except queue.Empty:
-                    continue
-                job = ended.result()
-                yield job
-                if goes_on(job):
-                    pool.submit(work, job).add_done_callback(done.put)
-                else:
-                    going -= 1
-        finally:
-            pool.shutdown(cancel_futures=True)
+            else:
+                going -= 1
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def workers_of(placement: Placement) -> list[Worker]:
