@@ -166,10 +166,9 @@ class FitDriver:
             "diverge_above": plan.diverge_above, "batches": batches is not None,
             "float": str(jax.numpy.result_type(float)),
         }  # fmt: skip
-        if collectives.processes() > 1:
-            text = (identity.digest + to_json(asked, sort_keys=True)).encode()
-            number = int(hashlib.sha256(text).hexdigest()[:15], 16)
-            collectives.check_same("what jo.fit is asked for", number)
+        text = (identity.digest + to_json(asked, sort_keys=True)).encode()
+        number = int(hashlib.sha256(text).hexdigest()[:15], 16)
+        collectives.check_same("what jo.fit is asked for", number)
         return {"experiment": describe(experiment), **asked}, identity
 
     def _resume(self) -> Position:
@@ -195,12 +194,10 @@ class FitDriver:
 
     def _where(self) -> str:
         """Where a job was when it ended, and what to do."""
-        again = "start all processes again"
-        if self.directory is None:
-            again += ": without store= they begin anew"
-        else:
-            again += f": from {self.directory} they go on at step {self.saved}"
-        return f"after step {self.tile.t} of {self.plan.steps}; {again}"
+        how = "without store= they begin anew"
+        if self.directory is not None:
+            how = f"from {self.directory} they go on at step {self.saved}"
+        return f"after step {self.tile.t} of {self.plan.steps}; start all processes again: {how}"
 
 
 def grows(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:

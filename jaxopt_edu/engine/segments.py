@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine.lane import best_state
-from jaxopt_edu.engine.programs import MOST_STOPS, Inputs, advance_lanes, init_lanes, score_lanes
+from jaxopt_edu.engine.programs import MOST_STOPS, advance_lanes, init_lanes, score_lanes
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan, Segment, Tile
 from jaxopt_edu.engine.workers import Worker, interrupts, on_workers, workers_of
@@ -36,10 +36,10 @@ def compile_tiles(firsts: Iterable[Tile], settings: EvalPlan) -> Iterator[Tile]:
         """One run of each program without a step; the structure learns what memory they take."""
         if heard.is_set():
             raise KeyboardInterrupt
-        which = tile.on(worker.device)
-        arguments = _arguments(tile, which, init_lanes(tile.spec, which), (), settings)
+        arguments = _arguments(tile, settings, (), worker.device)
         tile.program.memory = _memory(worker.device, arguments)
         lanes, _ = advance_lanes(*arguments)
+        which = tile.on(worker.device)
         jax.block_until_ready(score_lanes(tile.spec, settings.splits, which, lanes))
 
     with interrupts() as heard:
@@ -81,7 +81,7 @@ def run_tiles(
     jobs = [[tile] for tile in going] if feed is None else [going]
 
     def advance(job, worker):
-        many = 1 if feed else min(most, job[0].program.evals_per_call)
+        many = min(most, job[0].program.evals_per_call) if feed is None else 1
         _segment(job, settings, settings.next_stops(job[0].t, until, many), worker, feed, heard)
 
     def goes_on(job):
@@ -106,9 +106,14 @@ def _segment(
     for now in [stops] if feed is None else [(t,) for t in range(first + 1, stops[-1] + 1)]:
         if heard.is_set():
             raise KeyboardInterrupt
-        fed = {"batch": feed.next(), "scored": np.int32(now == stops)} if feed else {}
-        told = [_advanced(tile, settings, now, worker.device, fed) for tile in tiles]
-        if feed and now[0] % ON_THEIR_WAY == 0:
+        fed = {} if feed is None else {"batch": feed.next(), "scored": np.int32(now == stops)}
+        told = []
+        for tile in tiles:
+            arguments = _arguments(tile, settings, now, worker.device)
+            tile.lanes, scores = advance_lanes(*arguments, **fed)
+            told.append(scores)
+            tile.t = now[-1]
+        if feed is not None and now[0] % ON_THEIR_WAY == 0:
             jax.block_until_ready(tiles[-1].lanes)
     for tile, scores in zip(tiles, told, strict=True):
         found = jax.device_get((scores, tile.lanes.status, tile.lanes.ended))  # waits once
@@ -131,16 +136,16 @@ def _segment(
         )  # fmt: skip
 
 
-def _advanced(
-    tile: Tile, settings: EvalPlan, stops: tuple[int, ...], device: Any, fed: dict[str, Any]
-) -> dict[str, Any]:
-    """Dispatches the steps of a tile to these stops; the scores there. fed: a batch of a stream."""
+def _arguments(tile: Tile, settings: EvalPlan, stops: tuple[int, ...], device: Any) -> tuple:
+    """Of `advance_lanes`, from where the tile is, or begins, to these stops."""
     which = tile.on(device)
     lanes = init_lanes(tile.spec, which) if tile.lanes is None else _on(tile, device)
-    arguments = _arguments(tile, which, lanes, stops, settings)
-    tile.lanes, scores = advance_lanes(*arguments, **fed)
-    tile.t = stops[-1]
-    return scores
+    metric = settings.metric if tile.spec.patient else None
+    start, count = np.int32(tile.t), np.int32(len(stops))
+    padded_stops = np.zeros(MOST_STOPS, np.int32)
+    padded_stops[: len(stops)] = stops
+    what = tile.spec, settings.split, metric, which, lanes
+    return *what, start, padded_stops, count, settings.rule
 
 
 def _on(tile: Tile, device: Any) -> Any:
@@ -151,19 +156,6 @@ def _on(tile: Tile, device: Any) -> Any:
         if lanes.status.devices() == there:
             return lanes
     return placement.put(lanes, device, tile.program.template.shared_state, first=1)
-
-
-def _arguments(
-    tile: Tile, which: Inputs, lanes: Any, stops: tuple[int, ...], settings: EvalPlan
-) -> tuple:
-    """Of `advance_lanes`, from where the tile is."""
-    padded_stops = np.zeros(MOST_STOPS, np.int32)
-    padded_stops[: len(stops)] = stops
-    metric, start, count = settings.metric if tile.spec.patient else None, tile.t, len(stops)
-    return (
-        tile.spec, settings.split, metric, which, lanes, np.int32(start), padded_stops,
-        np.int32(count), settings.rule,
-    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------- scores

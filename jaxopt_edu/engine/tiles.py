@@ -54,7 +54,7 @@ class EvalPlan:
         last = int(np.searchsorted(self.stops, until, side="right"))
         return self.stops[first : max(first + 1, min(last, first + most))]
 
-    @property
+    @functools.cached_property
     def rule(self) -> StopRule:
         """What ends a lane, as the programs take it."""
         above = np.float32(self.diverge_above)
