@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
@@ -20,18 +20,11 @@ class Position(NamedTuple):
 class Stream:
     """An iterable, or a function that makes one; it begins again where it ends.
 
-    Errors: TypeError for anything else; ValueError, from `next`, where it is empty, or ends and
-        cannot begin again.
+    Errors: ValueError, from `next`, where it is empty, or ends and cannot begin again.
     """
 
     def __init__(self, batches: Any):
-        if not hasattr(batches, "__iter__") and not callable(batches):
-            raise TypeError(
-                f"batches = {batches!r}: wanted an iterable of pairs (x, y), or a function that "
-                "makes one"
-            )
-        self._batches = batches
-        self._iterator: Any = None
+        self._batches, self._iterator = batches, None
         self._epoch = 0  # batches since it began
         self.count = 0  # batches in all
 
@@ -40,33 +33,31 @@ class Stream:
         try:
             batch = next(self._begun())
         except StopIteration:
-            self._begin_again()
+            if not self._epoch:
+                raise ValueError("batches: there are none") from None
+            if self._iterator is self._batches:
+                raise ValueError(
+                    f"batches: they ended after {self.count}, and an iterator cannot begin again: "
+                    "give an iterable, or a function that makes one"
+                ) from None
+            self._iterator, self._epoch = None, 0
             return self.next()
         self._epoch, self.count = self._epoch + 1, self.count + 1
         return batch
 
-    def _begun(self) -> Iterator:
+    def _begun(self) -> Any:
+        """The iterator over its batches."""
         if self._iterator is None:
             again = hasattr(self._batches, "__iter__")
             self._iterator = iter(self._batches if again else self._batches())
         return self._iterator
 
-    def _begin_again(self) -> None:
-        if not self._epoch:
-            raise ValueError("batches: there are none")
-        if self._iterator is self._batches:
-            raise ValueError(
-                f"batches: they ended after {self.count}, and an iterator cannot begin again: "
-                "give an iterable, or a function that makes one"
-            )
-        self._iterator, self._epoch = None, 0
-
     # ------------------------------------------------------------------------- going to a place
 
     def state(self) -> Any:
         """What brings it back to where it is, as JSON; None where only reading again does."""
-        ask = self._asked_and_told()[0]
-        return None if ask is None else _to_json(ask())
+        get, _ = self._get_and_set()
+        return None if get is None else _to_json(get())
 
     def go_to(self, position: Position) -> None:
         """Goes where a training left it: to its state, or by reading as many batches again."""
@@ -74,14 +65,14 @@ class Stream:
             while self.count < position.batches:
                 self.next()
             return
-        tell = self._asked_and_told()[1]
-        if tell is None:
+        _, put = self._get_and_set()
+        if put is None:
             raise ValueError("batches: those of the store had a state to go back to; these do not")
-        tell(_from_json(position.state))
+        put(_from_json(position.state))
         self.count = self._epoch = position.batches
 
-    def _asked_and_told(self) -> tuple[Callable | None, Callable | None]:
-        """How its state is asked for and told to it, where it has one: torchdata's way, Grain's."""
+    def _get_and_set(self) -> tuple[Callable | None, Callable | None]:
+        """What gives its state and puts it back, where it has one: torchdata's way, Grain's."""
         if hasattr(self._batches, "load_state_dict"):
             return self._batches.state_dict, self._batches.load_state_dict
         begun = self._begun()
