@@ -105,12 +105,8 @@ def check_run(
 
     splits = tuple(experiment.splits)
     told, scores = _traced(experiment, splits[0])
-    if not isinstance(metric, str):
-        raise TypeError(
-            f"metric = {short(metric)}: wanted the name of a score: {', '.join(scores)}"
-        )
-    if metric not in scores:
-        raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
+    if metric not in list(scores):
+        raise ValueError(f"unknown metric {metric!r}; {nearest(str(metric), scores)}")
     watched = () if told.loss is None else (TRAINING_LOSS,)
     for name, score in scores.items():
         if score.shape:
@@ -152,7 +148,8 @@ def _check_step(experiment: Any, state: Any, new: Any) -> Step:
     for name, x in told._asdict().items():
         if getattr(x, "shape", ()) != ():
             raise TypeError(f"Step: {name} has shape {x.shape}: wanted one number")
-    before, after = map(jax.tree.structure, (state, new))
+    before: Any = jax.tree.structure(state)
+    after: Any = jax.tree.structure(new)
     if before != after:
         raise TypeError(f"step changes the structure of the state: {before} became {after}")
     for (path, x), y in zip(jax.tree.leaves_with_path(state), jax.tree.leaves(new), strict=True):
@@ -222,11 +219,7 @@ def _is_real(x: Any) -> bool:
 
 
 def _is_count(x: Any) -> bool:
-    return isinstance(x, Integral) and not isinstance(x, bool) and x >= 1
-
-
-def _is_bool(x: Any) -> bool:
-    return isinstance(x, bool)
+    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= 1
 
 
 def _is_folds(x: Any) -> bool:
@@ -249,8 +242,8 @@ OPTIONS = {  # by name: the error, what is wanted, and whether it is that
     "tol": (ValueError, "a number, at least 0", lambda x: _is_real(x) and 0 <= x < np.inf),
     **dict.fromkeys(("patience", "eval_every", "tile", "accumulate", "prefetch"), COUNT),
     "diverge_above": (ValueError, "a number above 0", lambda x: _is_real(x) and x > 0),
-    "progress": (TypeError, "True, False or None", _is_bool),
-    "train_curve": (TypeError, "True or False", _is_bool),
+    "progress": (TypeError, "True, False or None", lambda x: isinstance(x, bool)),
+    "train_curve": (TypeError, "True or False", lambda x: isinstance(x, bool)),
     "store": (TypeError, "a directory", lambda x: isinstance(x, str | os.PathLike)),
     "folds": (ValueError, "an integer, at least 2, or pairs of rows", _is_folds),
     "rungs": (TypeError, "a policy, such as jo.halving(3) or jo.median_stopping()", _is_policy),

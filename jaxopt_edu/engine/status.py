@@ -38,9 +38,9 @@ INTERRUPTED = Status.INTERRUPTED.word
 COMPLETE = (FINISHED, Status.CONVERGED.word, Status.OUT_OF_PATIENCE.word)  # as far as they go
 
 WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes, by their status
-FATAL = tuple(one for one in Status if one.word == DIVERGED)
+_HAS_DIVERGED = WORDS == DIVERGED  # asked after every segment
 
 
 def diverged(status: np.ndarray) -> np.ndarray:
     """Which of the lanes have diverged."""
-    return (WORDS == DIVERGED)[status]
+    return _HAS_DIVERGED[status]

@@ -16,7 +16,7 @@ class Compilations:
     """Counts, while entered, what XLA compiles: programs of the engine and all others."""
 
     def __init__(self):
-        self._seconds: dict[str, list[float]] = {"engine": [], "other": []}
+        self._names: list[str] = []
 
     def __enter__(self) -> "Compilations":
         jax.monitoring.register_event_duration_secs_listener(self._note)
@@ -27,8 +27,9 @@ class Compilations:
 
     def _note(self, event: str, duration_secs: float, **kwargs: Any) -> None:
         if event == _COMPILED:
-            name = str(kwargs.get("fun_name", "")).removeprefix("jit(").removesuffix(")")
-            self._seconds["engine" if name in ENGINE else "other"].append(duration_secs)
+            name = str(kwargs.get("fun_name", ""))
+            self._names.append(name.removeprefix("jit(").removesuffix(")"))
 
     def as_dict(self) -> dict[str, int]:
-        return {of: len(seconds) for of, seconds in self._seconds.items()}
+        engine = sum(name in ENGINE for name in self._names)
+        return {"engine": engine, "other": len(self._names) - engine}

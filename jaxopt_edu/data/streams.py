@@ -5,6 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from jaxopt_edu.data.dataset import Data
+from jaxopt_edu.values.arrays import plain
+from jaxopt_edu.values.kinds import is_missing
+
 
 class Position(NamedTuple):
     """How far a stream was read: so many batches, of at most so many rows.
@@ -94,3 +100,39 @@ def _to_json(state: Any) -> dict[str, Any]:
 
 def _from_json(state: dict[str, Any]) -> Any:
     return base64.b64decode(state["bytes"]) if "bytes" in state else state["json"]
+
+
+# ------------------------------------------------------------------------------ one of its batches
+
+
+def pair_like(data: Data, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of a batch, as those of the data are; ValueError or TypeError where they differ."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        kind = "an array" if isinstance(batch, np.ndarray) else f"a {type(batch).__name__}"
+        raise TypeError(f"batches: one is {kind}: wanted pairs (x, y)")
+    x, y = map(_part_like, data.train[:2], "xy", batch)
+    classes = data.n_classes
+    if classes is not None and len(wrong := np.flatnonzero((y < 0) | (y >= classes))):
+        raise ValueError(
+            f"batches: y holds the label {y[wrong[0]]} in row {wrong[0]}: wanted class "
+            f"numbers, 0 to {classes - 1} (the data's labels are numbered in their order)"
+        )
+    if len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"batches: one has {len(x)} rows in x, {len(y)} in y: wanted as many, at least 1"
+        )
+    return x, y
+
+
+def _part_like(like: np.ndarray, name: str, given: Any) -> np.ndarray:
+    """x or y of a batch, in the dtype of the data."""
+    found = plain(f"batches: {name}", given)
+    if found.ndim == 0 or found.shape[1:] != like.shape[1:]:
+        wanted = f"(rows, {', '.join(map(str, like.shape[1:]))})"
+        raise ValueError(f"batches: {name} has shape {found.shape}: wanted {wanted}")
+    if not np.can_cast(found.dtype, like.dtype, "same_kind"):
+        raise TypeError(f"batches: {name} is {found.dtype}: wanted {like.dtype}")
+    if is_missing(found).any():
+        row = np.argwhere(is_missing(found))[0, 0]
+        raise ValueError(f"batches: {name} holds missing values, first in row {row}")
+    return found.astype(like.dtype, copy=False)
