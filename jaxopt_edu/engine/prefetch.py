@@ -41,7 +41,7 @@ class Prefetcher:
         multiple = math.lcm(*(training.estimator.multiple for training in self.trainings))
         self._multiple = multiple * self.placement.local_devices  # of rows
         self._mixing = any(map(mixes_rows, self.trainings))
-        self._checked, self._closed, self._rows = False, False, self.position.rows
+        self._closed, self._rows = False, self.position.rows
         self._found: queue.SimpleQueue = queue.SimpleQueue()
         self._room = threading.Semaphore(self.ahead)
         x64 = jax.enable_x64.value  # JAX keeps it for each thread
@@ -62,10 +62,10 @@ class Prefetcher:
         if isinstance(found, BaseException):
             raise found
         self._room.release()
-        batch, self.position = found
-        if not self._checked:
-            check_same("the number of rows in the first of the batches", self.position.rows)
-            self._checked = True
+        batch, position = found
+        if not self.position.batches:
+            check_same("the number of rows in the first of the batches", position.rows)
+        self.position = position
         return batch
 
     # ------------------------------------------------------------------------------ its thread
