@@ -8,6 +8,7 @@ alternative for a `one_of`. Where an axis is absent from a trial's structure its
 import bisect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ class Sampler(Protocol):
     def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> Asking: ...
 
 
-def axes(groups: list[Group]) -> list[Axis]:
+def axes(groups: Sequence[Group]) -> list[Axis]:
     """The coordinates of a space: each choice and each distribution under a name, once."""
     choices: list[Any] = [(name, where) for group in groups for name, where, _ in group.choices]
     numbers: list[Any] = [item for group in groups for item in group.distributions().items()]
