@@ -210,7 +210,7 @@ def test_a_population_looks_at_each_structure_once():
         of = np.repeat(np.arange(n // 2), 2)
         scores, batches = np.random.default_rng(0).random(n), []
         for k in range(n // 2):
-            batches.append(TrialGroup(None, {}, {}, np.flatnonzero(of == k)))
+            batches.append(TrialGroup(None, {}, {}, np.flatnonzero(of == k).view(Counted)))
         now = standing(scores, scores[:, None], of.view(Counted))
         return numbers(lambda: jo.population(5).judge(now, batches))
 
