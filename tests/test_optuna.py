@@ -271,7 +271,7 @@ def test_the_storage_has_every_trial_once(url, tmp_path, capsys):
         sampler.start(groups(CUBE), 12, 1, "max").ask(4)
     with pytest.raises(ValueError, match="'mine': the storage has it with other directions"):
         sampler.start(groups(CUBE), 12, 0, "min")
-    with pytest.raises(ValueError, match="trial 0 ended in another way"):
+    with pytest.raises(ValueError, match="trial 0 has other values"):
         search(sampler, CUBE, 0, 12, lambda points: -height(points) + 1, "max")
     assert capsys.readouterr().err == ""
 

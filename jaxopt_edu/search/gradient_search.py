@@ -1,5 +1,6 @@
 """Gradient search: descent on the hyperparameters themselves, from many starts at once."""
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,10 +14,10 @@ from jaxopt_edu.engine.checks import mode_for
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.optim.optimizers.adam_family import adam
 from jaxopt_edu.optim.transform import apply_updates
-from jaxopt_edu.search.hypergradients import FinalScore, final_score, strong, without_jumps
+from jaxopt_edu.search.hypergradients import FinalScore, final_score, strong
 from jaxopt_edu.train.ingredients import check_optimizer
 from jaxopt_edu.values import notebook, tree
-from jaxopt_edu.values.names import hyperparameters, with_parts
+from jaxopt_edu.values.names import smooth_numbers, with_parts
 from jaxopt_edu.values.pytrees import check_count, check_seed
 from jaxopt_edu.values.space import LogUniform, Uniform, groups
 
@@ -149,24 +150,20 @@ def tune(
     mode = mode_for([middle], metric, mode)
     template = jax.tree.map(strong, middle)
     walks, rows = _start(axes, starts, seed, optimizer), []
-    bar = Progress((updates + 1) * starts * steps, progress)
-    try:
+    with contextlib.closing(Progress((updates + 1) * starts * steps, progress)) as bar:
         for _ in range(updates + 1):
             walks, seen = _update(
                 walks, optimizer, template, np.uint32(seed), axes, score, mode == "min"
             )
             rows.append(jax.tree.map(np.asarray, seen))
             bar.advance(starts * steps)
-            _check_slopes(rows[0], metric)
+            _check_slopes(rows[0]["scores"], rows[0]["slopes"], metric)
             if not np.any(np.asarray(walks.reason) == ALIVE):
                 break
-    finally:
-        bar.close()
     history = jax.tree.map(lambda *x: np.stack(x), *rows)
-    reasons = tuple(REASONS[i] for i in np.asarray(walks.reason))
     return Tuning(
-        space, history.score, history.numbers, history.slope, reasons,
-        metric, mode, score.split, steps, seed,
+        space, **history, reasons=tuple(REASONS[i] for i in np.asarray(walks.reason)),
+        metric=metric, mode=mode, split=score.split, steps=steps, seed=seed,
     )  # fmt: skip
 
 
@@ -185,7 +182,7 @@ def _axes(space: Any) -> tuple[tuple[str, Any], ...]:
     axes = group.distributions()
     if not axes:
         raise ValueError("tune: the space has no distribution; `hypergradient` takes numbers")
-    smooth = hyperparameters(without_jumps(space))
+    smooth = smooth_numbers(space)
     for name, d in axes.items():
         if not isinstance(d, Uniform | LogUniform):
             raise TypeError(f"{name} = {d!r} jumps: tune wants uniform or log_uniform; `sweep` it")
@@ -218,14 +215,6 @@ class Walk(NamedTuple):
     reason: Array
 
 
-class Seen(NamedTuple):
-    """What an update looks at before it steps."""
-
-    score: Array
-    numbers: dict[str, Array]
-    slope: Array
-
-
 def _start(axes: tuple, starts: int, seed: int, optimizer: Any) -> Walk:
     """All walks before their first update."""
     cube = np.random.default_rng(seed).random((starts, len(axes)))
@@ -237,8 +226,8 @@ def _start(axes: tuple, starts: int, seed: int, optimizer: Any) -> Walk:
 def _update(
     walks: Walk, optimizer: Any, template: Any, seed: Any,
     axes: tuple, score: FinalScore, falling: bool,
-) -> tuple[Walk, Seen]:  # fmt: skip
-    """All walks after one more step, and what they saw."""
+) -> tuple[Walk, dict[str, Any]]:  # fmt: skip
+    """All walks after one more step, and what a `Tuning` says of them before it."""
 
     def scored(u):
         numbers = {name: _number(d, u[name]) for name, d in axes}
@@ -257,15 +246,15 @@ def _update(
         )
         known = (walk.reason == ALIVE) & (reason != NO_SCORE)
         told, slope = (jnp.where(known, x, jnp.nan) for x in (value, tree.norm(g)))
-        return Walk(u, state, reason), Seen(told, numbers, slope)
+        return Walk(u, state, reason), {"scores": told, "numbers": numbers, "slopes": slope}
 
     return jax.vmap(one)(walks)
 
 
-def _check_slopes(first: Seen, metric: str) -> None:
+def _check_slopes(scores: np.ndarray, slopes: np.ndarray, metric: str) -> None:
     """ValueError where there is nothing to descend on."""
-    for x, what in ((first.score, metric), (first.slope, f"gradient of {metric}")):
+    for x, what in ((scores, metric), (slopes, f"gradient of {metric}")):
         if not np.isfinite(x).any():
             raise ValueError(f"no start of {len(x)} has a finite {what}: narrow the space")
-    if np.nanmax(first.slope) == 0:
+    if np.nanmax(slopes) == 0:
         raise ValueError(f"metric = {metric!r} has slope 0 at every start: it jumps; `sweep` it")

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from jaxopt_edu.engine.checks import check_numbers, check_run, ranking_split
 from jaxopt_edu.values import keys
-from jaxopt_edu.values.names import hyperparameters
+from jaxopt_edu.values.names import hyperparameters, smooth_numbers
 from jaxopt_edu.values.pytrees import Constant, check_seed, resolve_among, show
 from jaxopt_edu.values.tree import is_float
 
@@ -131,7 +131,7 @@ def separate(experiment: Any) -> tuple[Any, Any]:
     Where one has something the other has None; numbers are arrays of the dtype they have in `fit`.
     """
     leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_constant)
-    smooth = hyperparameters(without_jumps(experiment))
+    smooth = smooth_numbers(experiment)
     names = iter(hyperparameters(experiment))
     numbers, rest = [], []
     for leaf in leaves:
@@ -157,19 +157,3 @@ def _is_constant(x: Any) -> bool:
 def strong(x: Any) -> Array:
     """x as an array, without the weak type of a Python number."""
     return jnp.asarray(x, jnp.result_type(x))
-
-
-def without_jumps(x: Any) -> Any:
-    """x with None for every number that is declared with smooth=False, all below it included."""
-    if dataclasses.is_dataclass(x) and not isinstance(x, type | Constant):
-        fields = [f for f in dataclasses.fields(x) if not f.metadata.get("static")]
-        kept = {
-            f.name: without_jumps(getattr(x, f.name)) if f.metadata.get("smooth", True) else None
-            for f in fields
-        }
-        return dataclasses.replace(x, **kept)
-    if isinstance(x, dict):
-        return {key: without_jumps(part) for key, part in x.items()}
-    if type(x) is tuple:
-        return tuple(map(without_jumps, x))
-    return x

@@ -13,9 +13,10 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.engine.status import DIVERGED, FINISHED, STOPPED
-from jaxopt_edu.search.optuna_space import need, parameter_names, quiet, to_distribution
-from jaxopt_edu.search.optuna_trials import add_trials, as_trial, check_params, open_study
+from jaxopt_edu.search.optuna_space import parameter_names, quiet, to_distribution
+from jaxopt_edu.search.optuna_trials import add_trials, as_trial, holds, open_study
 from jaxopt_edu.search.samplers import Axis, Columns, column
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed, nearest, resolve_among
 from jaxopt_edu.values.space import Group
 
@@ -29,29 +30,25 @@ if TYPE_CHECKING:
 class Kind:
     """What there is to know of a sampler of Optuna's.
 
-    options: defaults that differ from its own. generation: what an evolution calls the trials of a
-    batch. startup: whether it begins with random trials, n_startup_trials.
+    options: defaults that differ from its own. generation: what an evolution calls the size of a
+    batch, and least the smallest. startup: whether it begins with random trials, n_startup_trials.
     """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     generation: str | None = None
+    least: int = 1
     startup: bool = False
     learns: bool = True
     packages: tuple[str, ...] = ()
-
-    @property
-    def least(self) -> int:
-        """The smallest batch."""
-        return 4 if self.generation else 1
 
 
 KINDS = {
     "tpe": Kind("TPESampler", {"constant_liar": True, "multivariate": False}, startup=True),
     "gp": Kind("GPSampler", startup=True, packages=("torch",)),
-    "cmaes": Kind("CmaEsSampler", generation="popsize", packages=("cmaes",)),
-    "nsgaii": Kind("NSGAIISampler", generation="population_size"),
-    "nsgaiii": Kind("NSGAIIISampler", generation="population_size"),
+    "cmaes": Kind("CmaEsSampler", generation="popsize", least=4, packages=("cmaes",)),
+    "nsgaii": Kind("NSGAIISampler", generation="population_size", least=4),
+    "nsgaiii": Kind("NSGAIIISampler", generation="population_size", least=4),
     "random": Kind("RandomSampler", learns=False),
     "qmc": Kind("QMCSampler", {"scramble": True}, learns=False),
 }
@@ -213,7 +210,7 @@ class Search:
             if self._copy is not None:
                 held = self._copy.get_trials(deepcopy=False)
                 for trial in self._asked:
-                    check_params(self._copy, trial.number, trial.params, held)
+                    holds(self._copy, held, trial.number, {"params": trial.params})
         return columns
 
     def _point(self, trial: "Trial") -> dict[Axis, Any]:

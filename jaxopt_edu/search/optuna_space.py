@@ -1,7 +1,6 @@
 """Spaces as Optuna has them: its distributions and their names, and back."""
 
 import contextlib
-import importlib.util
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jaxopt_edu.search.samplers import Axis, axes
 from jaxopt_edu.values import space
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.labelling import distinct
 from jaxopt_edu.values.space import Distribution, Group, OneOf
 
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 STRUCTURE = "structure"  # what a one_of is called that is the whole space
-INSTALL = {"optuna": "jaxopt_edu[optuna]", "cmaes": "jaxopt_edu[optuna]", "sklearn": "scikit-learn"}
-
-
-def need(what: str, *packages: str) -> None:
-    """ImportError that says what to install, where one of the packages is absent."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            install = INSTALL.get(package, package)
-            raise ImportError(f"{what} needs {package}: pip install '{install}'")
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxopt_edu.engine.status import COMPLETE, DIVERGED, INTERRUPTED, STOPPED
-from jaxopt_edu.search.optuna_space import STRUCTURE, need, parameter_names, quiet, to_distribution
+from jaxopt_edu.search.optuna_space import STRUCTURE, parameter_names, quiet, to_distribution
 from jaxopt_edu.values import space
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.pytrees import resolve_among
 
 if TYPE_CHECKING:
@@ -86,27 +87,25 @@ def add_trials(
     """
     held = target.get_trials(deepcopy=False)
     for number, trial in enumerate(trials, first):
-        check_params(target, number, trial.params, held)
-        if number >= len(held):
+        same = {"params": trial.params, "state": trial.state, "values": trial.values}
+        if not holds(target, held, number, same):
             target.add_trial(trial)
-        elif (held[number].state, held[number].values) != (trial.state, trial.values):
-            raise _taken(target, number, "ended in another way")
     return target
 
 
-def check_params(
-    target: "optuna.Study", number: int, params: dict[str, Any], held: Sequence["FrozenTrial"]
-) -> None:
-    """ValueError where the study holds a trial of this number with other parameters."""
-    if number < len(held) and held[number].params != params:
-        raise _taken(target, number, "has other parameters")
-
-
-def _taken(target: "optuna.Study", number: int, why: str) -> ValueError:
-    return ValueError(
-        f"the storage has trials of another sweep under study_name = {target.study_name!r} (trial "
-        f"{number} {why}): choose another name"
-    )
+def holds(
+    target: "optuna.Study", held: Sequence["FrozenTrial"], number: int, same: Mapping[str, Any]
+) -> bool:
+    """Whether a study holds a trial of this number; ValueError where that is another one."""
+    if number >= len(held):
+        return False
+    for name, x in same.items():
+        if getattr(held[number], name) != x:
+            raise ValueError(
+                f"the storage has trials of another sweep under study_name = {target.study_name!r} "
+                f"(trial {number} has other {name}): choose another name"
+            )
+    return True
 
 
 # ------------------------------------------------------------------------------------- studies

@@ -42,14 +42,13 @@ class Population:
     def __post_init__(self):
         if self.every is not None:
             check_count("population: every", self.every)
-        wanted = {
-            "fraction": ("a number in (0, 1/2]", 0 < self.fraction <= 0.5),
-            "factor": ("a number above 1", self.factor > 1),
-            "resample": ("a number in [0, 1]", 0 <= self.resample <= 1),
-        }
-        for name, (what, fine) in wanted.items():
+        for name, fine, wanted in (
+            ("fraction", 0 < self.fraction <= 0.5, "a number in (0, 1/2]"),
+            ("factor", self.factor > 1, "a number above 1"),
+            ("resample", 0 <= self.resample <= 1, "a number in [0, 1]"),
+        ):
             if not fine:
-                raise ValueError(f"population: {name} = {getattr(self, name)!r}: wanted {what}")
+                raise ValueError(f"population: {name} = {getattr(self, name)!r}: wanted {wanted}")
 
     def settled(self, steps: int, least: int) -> "Population":
         """The policy in a sweep."""

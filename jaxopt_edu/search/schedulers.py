@@ -251,15 +251,12 @@ class MedianStopping:
         return [(trials, steps)]
 
     def judge(self, standing, batches):
-        with_score = standing.active & np.isfinite(standing.scores)
-        if with_score.sum() < 2:
-            return Decision(standing.active)
-        seen = np.isfinite(standing.curves)
-        average = np.where(seen, standing.curves, 0).sum(1) / np.maximum(seen.sum(1), 1)
-        best = np.where(seen, standing.curves, np.inf).min(1)
-        others = np.flatnonzero(with_score)
+        rated = np.flatnonzero(standing.active & np.isfinite(standing.scores))
         going = standing.active.copy()
-        going[others] = ~(best[others] > medians_of_others(average[others]))
+        if len(rated) > 1:
+            curves = standing.curves[rated]
+            curves = np.where(np.isfinite(curves), curves, np.nan)
+            going[rated] = np.nanmin(curves, 1) <= medians_of_others(np.nanmean(curves, 1))
         return Decision(going)
 
 
