@@ -228,14 +228,10 @@ class Search:
         return point
 
     def tell(
-        self,
-        scores: ndarray,
-        *,
-        steps: Sequence[int] | ndarray = (),
-        curves: ndarray | None = None,
-        states: ndarray | None = None,
+        self, scores: ndarray, *, steps: Sequence[int] | ndarray = (),
+        curves: ndarray | None = None, states: ndarray | None = None,
         attributes: Mapping[str, ndarray] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """The signed scores (n,) or (n, objectives) of the trials last asked for; NaN: diverged.
 
         steps, curves: those of the evaluations, and the signed scores (n, evaluations) there.

@@ -32,12 +32,10 @@ WIDE = 50  # numbers above 0 that span such a factor are taken for logarithmic
 
 
 def as_trial(
-    values: Sequence[float],
-    params: Mapping[str, Any],
-    distributions: Mapping[str, "BaseDistribution"],
-    curve: Mapping[int, float],
+    values: Sequence[float], params: Mapping[str, Any],
+    distributions: Mapping[str, "BaseDistribution"], curve: Mapping[int, float],
     attributes: Mapping[str, Any],
-) -> "FrozenTrial":
+) -> "FrozenTrial":  # fmt: skip
     """A finished trial of Optuna's; numbers that are NaN are left out of it.
 
     distributions: those of its parameters, and maybe of others. attributes: its status and more.

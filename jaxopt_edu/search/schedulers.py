@@ -97,9 +97,9 @@ class _Halvings(ABC):
     def _ladders(self, steps: int) -> list[tuple[int, ...]]:
         """The rungs of each bracket; the last has those of all."""
 
-    @abstractmethod
     def _brackets(self, trials: int, steps: int) -> ndarray:
         """The bracket of each trial."""
+        return np.zeros(trials, int)
 
     def _left(self, n: int, ladder: Sequence[int], step: int) -> int:
         """How many of n trials of a bracket go on from a step."""
@@ -151,9 +151,6 @@ class Halving(_Halvings):
         while rungs[-1] < steps:
             rungs.append(rungs[-1] * self.eta)
         return [tuple(rungs[:-1])]
-
-    def _brackets(self, trials, steps):
-        return np.zeros(trials, int)
 
 
 # ----------------------------------------------------------------------------------- hyperband

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxopt_edu.engine.options import changed
 from jaxopt_edu.search.samplers import Asking, as_sampler
-from jaxopt_edu.values.labelling import labels
+from jaxopt_edu.values.labelling import fields_apart
 from jaxopt_edu.values.names import hyperparameters, vectors, with_parts
 from jaxopt_edu.values.pytrees import Constant, StandIn, check_count, check_seed
 from jaxopt_edu.values.space import Distribution, Group, groups, structural
@@ -98,20 +98,19 @@ class Plan:
         """An experiment of each structure, with whatever numbers."""
         return [structure.template for structure in self.structures]
 
-    def structure(
-        self, place: int, trials: np.ndarray, columns: dict[str, np.ndarray]
-    ) -> TrialGroup:
+    def structure(self, place: int, trials: np.ndarray, columns: dict[str, Any]) -> TrialGroup:
         """A structure with these trials and numbers."""
         return dataclasses.replace(self.structures[place], trials=trials, columns=columns)
 
     def as_trained(self, folds: Any, accumulate: int, tol: float | None) -> "Plan":
         """The plan of experiments as a sweep trains them: on folds, in parts, done at tol."""
         for place, structure in enumerate(self.structures):
-            whole = changed(structure.template, accumulate, tol)
-            made = {"template": whole}
+            trained, unfolded = changed(structure.template, accumulate, tol), None
             if folds is not None:
-                made = {"template": whole.folded(folds), "unfolded": whole}
-            self.structures[place] = dataclasses.replace(structure, **made)
+                trained, unfolded = trained.folded(folds), trained
+            self.structures[place] = dataclasses.replace(
+                structure, template=trained, unfolded=unfolded
+            )
         return self
 
     def tell(self, scores: np.ndarray, **more: Any) -> None:
@@ -216,24 +215,12 @@ def _from_list(experiments: list[Any]) -> list[TrialGroup]:
         }
         template = experiments[trials[0]]
         batches.append(TrialGroup(template, columns, {}, np.asarray(trials), place=place))
-    _label(batches)
-    return batches
+    told = fields_apart([_bare(batch) for batch in batches])
+    return [dataclasses.replace(b, labels=of) for b, of in zip(batches, told, strict=True)]
 
 
 def _is_data(x: Any) -> bool:
     return isinstance(x, Constant)
-
-
-def _label(batches: list[TrialGroup]) -> None:
-    """Labels structures by the parts in which they differ, as a table names them."""
-    bare = [_bare(batch) for batch in batches]
-    if not all(map(dataclasses.is_dataclass, bare)):
-        return
-    for name in dict.fromkeys(f.name for x in bare for f in dataclasses.fields(x)):
-        found = labels([getattr(x, name, None) for x in bare])
-        if len(set(map(str, found))) > 1:
-            for batch, shown in zip(batches, found, strict=True):
-                batch.labels[name] = shown
 
 
 def _bare(batch: TrialGroup) -> Any:
