@@ -4,8 +4,7 @@ from jaxopt_edu.search.confidence import Interval
 from jaxopt_edu.search.export import save_study
 from jaxopt_edu.search.loading import load_study
 from jaxopt_edu.search.optuna_sampler import Optuna, optuna
-from jaxopt_edu.search.optuna_space import from_distribution, to_distribution
-from jaxopt_edu.search.optuna_trials import importances, to_optuna
+from jaxopt_edu.search.optuna_trials import to_optuna
 from jaxopt_edu.search.pbt import Population, population
 from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, latin_hypercube, sobol
 from jaxopt_edu.search.schedulers import (
@@ -33,10 +32,8 @@ __all__ = [
     "Sobol",
     "Study",
     "SweepInterrupted",
-    "from_distribution",
     "halving",
     "hyperband",
-    "importances",
     "latin_hypercube",
     "load_study",
     "median_stopping",
@@ -46,6 +43,5 @@ __all__ = [
     "save_study",
     "sobol",
     "sweep",
-    "to_distribution",
     "to_optuna",
 ]

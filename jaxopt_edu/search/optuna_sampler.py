@@ -13,10 +13,11 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.engine.status import DIVERGED, FINISHED, STOPPED
-from jaxopt_edu.search.optuna_space import parameter_names, quiet, to_distribution
-from jaxopt_edu.search.optuna_trials import add_trials, as_trial, holds, open_study
+from jaxopt_edu.search import optuna_trials
+from jaxopt_edu.search.optuna_trials import parameter_names, quiet
 from jaxopt_edu.search.samplers import Axis, Columns, column
 from jaxopt_edu.values.environment import need
+from jaxopt_edu.values.optuna_space import to_distribution
 from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed, nearest, resolve_among
 from jaxopt_edu.values.space import Group
 
@@ -193,7 +194,7 @@ class Search:
                 sampler=sampler.make(seed), directions=["minimize"] * len(modes)
             )
             if sampler.storage is not None and jax.process_index() == 0:
-                self._copy = open_study(sampler.storage, sampler.study_name, modes)
+                self._copy = optuna_trials.open_study(sampler.storage, sampler.study_name, modes)
 
     def ask(self, n: int) -> Columns:
         """The next n trials: a column for every axis."""
@@ -210,7 +211,7 @@ class Search:
             if self._copy is not None:
                 held = self._copy.get_trials(deepcopy=False)
                 for trial in self._asked:
-                    holds(self._copy, held, trial.number, {"params": trial.params})
+                    optuna_trials.holds(self._copy, held, trial.number, {"params": trial.params})
         return columns
 
     def _point(self, trial: "Trial") -> dict[Axis, Any]:
@@ -269,8 +270,10 @@ class Search:
             values = (self._signs * scores[i]).tolist()
             curve = {step: float(self._signs[0]) * x for step, x in curves[i].items()}
             notes = {name: x[i] for name, x in told.items()}
-            made.append(as_trial(values, trial.params, trial.distributions, curve, notes))
-        add_trials(self._copy, made, self._asked[0].number)
+            made.append(
+                optuna_trials.as_trial(values, trial.params, trial.distributions, curve, notes)
+            )
+        optuna_trials.add_trials(self._copy, made, self._asked[0].number)
 
 
 def _suggested(trial: "Trial", name: str, d: "BaseDistribution") -> Any:
