@@ -14,7 +14,6 @@ from numpy import ndarray
 
 from jaxopt_edu.engine.status import DIVERGED, FINISHED, STOPPED
 from jaxopt_edu.search import optuna_trials
-from jaxopt_edu.search.optuna_trials import parameter_names, quiet
 from jaxopt_edu.search.samplers import Axis, Columns, column
 from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.optuna_space import to_distribution
@@ -183,13 +182,14 @@ class Search:
         self.total, self.batch = trials, sampler.batch or trials
         self._groups = groups
         self._parameters = {
-            axis: (name, to_distribution(axis[1])) for axis, name in parameter_names(groups).items()
+            axis: (name, to_distribution(axis[1]))
+            for axis, name in optuna_trials.parameter_names(groups).items()
         }
         self._signs = np.array([1 if m == "min" else -1 for m in modes])
         self._prunes = sampler.kind == "tpe" and len(modes) == 1
         self._asked: list[Trial] = []
         self._copy: Any = None  # a study in a storage
-        with quiet():
+        with optuna_trials.quiet():
             self._study = optuna.create_study(
                 sampler=sampler.make(seed), directions=["minimize"] * len(modes)
             )
@@ -199,7 +199,7 @@ class Search:
     def ask(self, n: int) -> Columns:
         """The next n trials: a column for every axis."""
         columns = {axis: column(axis, np.full(n, 0.5)) for axis in self._parameters}
-        with quiet(), warnings.catch_warnings():
+        with optuna_trials.quiet(), warnings.catch_warnings():
             # of gp, for the infinite scores of trials that diverged
             warnings.filterwarnings("ignore", "Clip non-finite values")
             self._asked = []
@@ -250,7 +250,7 @@ class Search:
             {t: x for t, x in zip(np.asarray(steps).tolist(), row, strict=True) if x == x}
             for row in rows.tolist()
         ]
-        with quiet():
+        with optuna_trials.quiet():
             for trial, values, curve, state in zip(self._asked, scores, found, states, strict=True):
                 if self._prunes and state == STOPPED and curve:
                     step = max(curve)
