@@ -89,7 +89,7 @@ class _Halvings(ABC):
         if self.first is not None:
             check_count(f"{name}: first", self.first)
 
-    def settled(self, steps: int, least: int) -> Any:
+    def settled(self, steps: int, least: int) -> "_Halvings":
         """The policy in a sweep."""
         return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
 

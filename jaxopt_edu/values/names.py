@@ -45,7 +45,12 @@ def hyperparameters(x: Any) -> dict[str, Any]:
 
 
 def smooth_numbers(x: Any) -> dict[str, Any]:
-    """The hyperparameters of x but those declared with smooth=False, all below them included."""
+    """The hyperparameters of x but those declared with smooth=False, all below them included.
+
+    >>> import jaxopt_edu as jo
+    >>> smooth_numbers(jo.lion(0.1, weight_decay=0.5))
+    {'learning_rate': 0.1, 'weight_decay': 0.5}
+    """
     return hyperparameters(_without_jumps(x))
 
 
