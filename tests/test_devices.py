@@ -16,7 +16,7 @@ from children import ROOT, TOLD
 import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives, peers, segments
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.engine.workers import Workers, worker_devices
+from jaxopt_edu.engine.workers import Workers, worker_devices, workers_of
 from jaxopt_edu.search import sweeping as running
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.train.placement import Placement
@@ -88,23 +88,26 @@ def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
 
 
 def test_a_lone_tile_stays_on_one_device():
-    assert len(Workers(print, Placement(), most=1)._threads) == 1
+    with Workers(lambda job, worker: job.append(worker), Placement(), most=1) as workers:
+        assert not workers._threads
+        workers.put([])
+        assert workers.get() == [workers_of(Placement())[0]]
     assert len(Workers(print, Placement())._threads) == len(worker_devices())
 
 
 def test_columns_have_one_order_whoever_came_first_with_them():
     study = jobs.sweep("plain")
     settings = EvalPlan((10, 200), "validation", ("validation", "test"), ("b", "loss"))
-    first = Record(3, 1, settings, "loss", "min")
-    other = Record(3, 1, settings, "loss", "min")
+    first = Record(3, 1, settings)
+    other = Record(3, 1, settings)
     for name in ("b", "loss"):
         first._array(f"curve/{name}", 2)
     for name in ("test_b", "test_loss", "validation_loss", "validation_b"):
         first._array(f"final/{name}")
-    other.merge(lambda x: x)
+    other.share([], 3)
     wanted = ["validation_loss", "validation_b", "test_loss", "test_b"]
-    assert list(first.finals(3)) == list(other.finals(3)) == wanted
-    assert list(first.lanes(3)) == list(other.lanes(3)) == ["b", "loss"]
+    for known in (first.results(), other.results()):
+        assert list(known.finals) == wanted and list(known.lanes) == ["b", "loss"]
     assert list(study.columns)[-7:-3] == [
         "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"
     ]  # fmt: skip

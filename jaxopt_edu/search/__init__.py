@@ -20,28 +20,8 @@ from jaxopt_edu.search.sweeping import sweep
 from jaxopt_edu.search.trials import sample
 
 __all__ = [
-    "Grid",
-    "Halving",
-    "Hyperband",
-    "Interval",
-    "LatinHypercube",
-    "MedianStopping",
-    "Optuna",
-    "Population",
-    "Random",
-    "Sobol",
-    "Study",
-    "SweepInterrupted",
-    "halving",
-    "hyperband",
-    "latin_hypercube",
-    "load_study",
-    "median_stopping",
-    "optuna",
-    "population",
-    "sample",
-    "save_study",
-    "sobol",
-    "sweep",
-    "to_optuna",
-]
+    "Grid", "Halving", "Hyperband", "Interval", "LatinHypercube", "MedianStopping", "Optuna",
+    "Population", "Random", "Sobol", "Study", "SweepInterrupted", "halving", "hyperband",
+    "latin_hypercube", "load_study", "median_stopping", "optuna", "population", "sample",
+    "save_study", "sobol", "sweep", "to_optuna",
+]  # fmt: skip
