@@ -4,10 +4,10 @@ The best of many noisy scores is partly luck. New initial weights and a new orde
 not know of it: their mean is what such a training gives, and it decides between the best.
 """
 
-import contextlib
+import functools
+import itertools
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,31 +15,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.engine import collectives
-from jaxopt_edu.engine.checks import check_run
-from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.status import COMPLETE
-from jaxopt_edu.engine.telemetry import Compilations
-from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search.driver import SweepDriver
-from jaxopt_edu.search.fields import study_fields
-from jaxopt_edu.search.metadata import sweep_metadata
 from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.resuming import complete
 from jaxopt_edu.search.schedulers import Decision, Exploit
-from jaxopt_edu.search.store import (
-    ASKED,
-    Store,
-    opened,
-    read_results,
-    restore_record,
-    stored_columns,
-)
+from jaxopt_edu.search.setup import plan_of
+from jaxopt_edu.search.store import ASKED, read_results
 from jaxopt_edu.search.trials import Plan, TrialGroup
 from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
-from jaxopt_edu.values.pytrees import check_count
-
-SEEDS = 2**32  # there are so many
+from jaxopt_edu.values.pytrees import SEEDS, check_count
 
 
 def confirm(
@@ -65,40 +51,26 @@ def confirm(
             "confirm: no trial went all steps, so that there is none to train again; the best, "
             f"trial {study.best_trial}, was stopped"
         )
-    batches = _again(study, of)
-    for batch in batches:
-        _check(batch.template, study)
     used = [seed for seed, _ in study.repeats] or [study.seed]
     folds = list(dict.fromkeys(fold for _, fold in study.repeats)) or [None]
     repeats = tuple((seed, fold) for seed in fresh_seeds(used, seeds) for fold in folds)
-    writes = jax.process_index() == 0
-    steps = len(of) * len(repeats) * study.steps
-    driver = _course(study, of, batches, repeats, Progress(steps, progress if writes else False))
+    start = functools.partial(_started, study, of, repeats, progress)
+    driver = start()
     asked = {
         "space": describe(study.space), "of": of.tolist(), "repeats": [list(r) for r in repeats],
         "experiments": [describe(study.experiment(int(trial))) for trial in of],
         "evaluations": study.evaluations.tolist(), "metric": study.metric, "mode": study.mode,
         "rank_by": study.rank_by, "diverge_above": driver.settings.diverge_above,
-        "tiles": [driver.widths[batch.place] for batch in batches],
+        "tiles": [driver.widths[batch.place] for batch in driver.plan.given],
         "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     values = {"space": study.space}
-    if anew and store is not None and writes:
+    if anew and store is not None and jax.process_index() == 0:
         _clear(Path(store), asked, values)
-    with Compilations() as compiled, _held(store, asked, values, writes) as files:
-        driver.compiled, driver.store = compiled, files
-        collectives.barrier("confirm")
-        try:
-            told = None if files is None else _finished(driver, files)
-            if told is None:
-                driver.run()
-                driver.save(finished=True)
-                told = sweep_metadata(driver)
-        finally:
-            driver.bar.close()
-    told["info"]["interrupted"] = False
-    found = [driver.batches[place] for place in sorted(driver.batches)]
-    return replace(study, **study_fields(found, driver.record, told))
+    again = replace(study, **complete(start, driver, store, asked, values))
+    if again.info["interrupted"]:
+        raise KeyboardInterrupt
+    return again
 
 
 def candidates(study: Any) -> np.ndarray:
@@ -137,13 +109,8 @@ def fresh_seeds(used: list[int], count: int) -> list[int]:
     >>> fresh_seeds([0, 1], 3), fresh_seeds([2**32 - 1], 2)
     ([2, 3, 4], [0, 1])
     """
-    found: list[int] = []
-    seed = max(used)
-    while len(found) < count:
-        seed = (seed + 1) % SEEDS
-        if seed not in used:
-            found.append(seed)
-    return found
+    following = ((max(used) + i) % SEEDS for i in itertools.count(1))
+    return list(itertools.islice((seed for seed in following if seed not in used), count))
 
 
 # ------------------------------------------------------------------------------- how it is run
@@ -153,100 +120,55 @@ def fresh_seeds(used: list[int], count: int) -> list[int]:
 class Lineage:
     """Rungs that stop nobody, at which trials take the numbers that trained them from there on.
 
-    stages: (step, trial, numbers), of trials that took over the states of others.
+    moves: (step, Exploit), of trials that took over the states of others.
     """
 
-    stages: tuple[tuple[int, int, dict[str, float]], ...]
+    moves: tuple[tuple[int, Exploit], ...]
 
     def stops(self, steps: int) -> tuple[int, ...]:
-        return tuple(sorted({step for step, _, _ in self.stages}))
+        return tuple(sorted({step for step, _ in self.moves}))
 
     def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
         return [(trials, steps)]
 
     def judge(self, standing: Any, batches: list[TrialGroup]) -> Decision:
-        copies = []
-        for step, trial, numbers in self.stages:
-            if step == standing.step and standing.active[trial]:
-                [batch] = [b for b in batches if trial in b.trials]
-                at = int(np.flatnonzero(batch.trials == trial)[0])
-                before = {name: x[at].item() for name, x in batch.columns.items()}
-                copies.append(Exploit(trial, trial, numbers, before))
-        return Decision(standing.active, tuple(copies))
+        now = (copy for step, copy in self.moves if step == standing.step)
+        return Decision(standing.active, tuple(c for c in now if standing.active[c.trial]))
 
 
-def _again(study: Any, of: np.ndarray) -> list[TrialGroup]:
-    """The structures of some trials, which get the numbers 0, 1, ... in this order.
-
-    Their columns hold the numbers that they begin with.
-    """
-    made = []
+def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) -> SweepDriver:
+    """The way of some trials, which are 0, 1, ... now, through the programs of the study."""
+    ways = [study.lineage(int(trial)) for trial in of]
+    batches = []
     for batch in study.batches:
         mine = np.flatnonzero(np.isin(of, batch.trials))
         if len(mine):
-            first = [study.lineage(int(trial))[0][1] for trial in of[mine]]
+            _check(batch.template)
             columns = {
-                name: np.array([numbers[name] for numbers in first], x.dtype)
+                name: np.array([ways[i][0][1][name] for i in mine], x.dtype)  # to begin with
                 for name, x in batch.columns.items()
             }
-            made.append(replace(batch, columns=columns, trials=mine))
-    return made
+            batches.append(replace(batch, columns=columns, trials=mine))
+    settings = plan_of(study, [batch.template for batch in batches])
+    moves = tuple(
+        (step, Exploit(i, i, numbers, before))
+        for i, way in enumerate(ways)
+        for (_, before), (step, numbers) in itertools.pairwise(way)
+    )
+    return SweepDriver(
+        Plan(len(of), len(of), [], None, batches), settings,
+        Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by),
+        Lineage(moves) if moves else None, repeats, progress, of=tuple(of.tolist()),
+        widths={b.place: w for b, w in zip(study.batches, study.tiles, strict=True)},
+    )  # fmt: skip
 
 
-def _check(template: Any, study: Any) -> None:
+def _check(template: Any) -> None:
     """ValueError where a study that was loaded lacks what it takes to train."""
     lost = template is None or (hasattr(template, "data") and template.data is None)
     if lost or getattr(template, "loss", 0) is None or getattr(template, "model", 0) is None:
         what = "experiment" if template is None else "data, loss or model"
         raise ValueError(f"confirm: the store could not name the {what} of this study: sweep again")
-    lone = template if study.folds is None else template.fold(0)
-    check_run(lone, study.steps, study.metric, None)
-
-
-def _course(
-    study: Any, of: np.ndarray, batches: list[TrialGroup], repeats: tuple, bar: Progress
-) -> SweepDriver:
-    """The way of the trials through the programs that the study has compiled."""
-    lone = batches[0].template if study.folds is None else batches[0].template.fold(0)
-    every, names = check_run(lone, study.steps, study.metric, None)
-    splits = tuple(s for s in every if s != "train" or s == study.split)
-    above = getattr(study, "diverge_above", study.info.get("diverge_above", 1e4))
-    stops = tuple(study.evaluations.tolist())
-    sign = 1 if study.mode == "min" else -1
-    settings = EvalPlan(
-        stops, study.split, splits, names, above, study.metric, sign, study.patience, lone.why_done
-    )
-    record = Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by)
-    stages = tuple(
-        (step, i, numbers)
-        for i, trial in enumerate(of.tolist())
-        for step, numbers in study.lineage(trial)[1:]
-    )
-    rungs = Lineage(stages) if stages else None
-    sign, seed = record.sign, repeats[0][0]
-    plan = Plan(len(of), len(of), [], None, batches)
-    driver = SweepDriver(
-        plan, settings, record, rungs, repeats, [(study.metric, sign)], seed, None, None, bar, None,
-        of=tuple(of.tolist()),
-    )  # fmt: skip
-    driver.widths = {b.place: w for b, w in zip(study.batches, study.tiles, strict=True)}
-    return driver
-
-
-def _finished(driver: SweepDriver, files: Store) -> dict[str, Any] | None:
-    """Takes over what a store holds, if it is finished; what it says about it."""
-    found = read_results(files.directory)
-    if found is None or not found[0]["finished"]:
-        files.clear()  # an unfinished confirmation is soon made anew
-        return None
-    told, arrays = found
-    driver.record.objectives = [(name, sign) for name, sign in told["objectives"]]
-    restore_record(driver.record, told, arrays)
-    for batch in driver.plan.given:
-        columns = stored_columns(str(batch.place), arrays)
-        trials = columns.pop("")
-        driver.batches[batch.place] = replace(batch, columns=columns, trials=trials)
-    return told
 
 
 def _clear(directory: Path, asked: dict[str, Any], values: dict[str, Any]) -> None:
@@ -256,15 +178,3 @@ def _clear(directory: Path, asked: dict[str, Any], values: dict[str, Any]) -> No
         read_results(directory)
     except ValueError:
         shutil.rmtree(directory)
-
-
-@contextlib.contextmanager
-def _held(
-    store: Any, asked: dict[str, Any], values: dict[str, Any], writes: bool
-) -> Iterator[Store | None]:
-    """The store of a confirmation, where there is to be one."""
-    if store is None:
-        yield None
-        return
-    with opened(store, asked, writes, values) as files:
-        yield files

@@ -1,23 +1,27 @@
 """A stored sweep that goes on with more trials than it was asked for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.search.rounds import NEW
 from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
-from jaxopt_edu.search.store import ASKED, read_asked, read_results, restore_record, stored_columns
+from jaxopt_edu.search.store import ASKED, read_results, stored_columns
 from jaxopt_edu.search.trials import TrialGroup
 
 
+@dataclass(frozen=True)
 class Growth:
-    """Whether, and how, the sweep in a store becomes one of more trials.
+    """Whether the sweep in a store may become one of more trials.
 
     given: whether the experiments are given, so that none can be added.
     """
 
-    def __init__(self, sampler: Any, rungs: Any, given: bool):
-        self.sampler, self.rungs, self.given = sampler, rungs, given
+    sampler: Any
+    rungs: Any
+    given: bool
 
     def __call__(self, there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
         """What a store was asked for, with as many trials as are asked for now.
@@ -51,63 +55,57 @@ class Growth:
         """
         if self.given or not (directory / ASKED.file).exists():
             return None
-        old = read_asked(directory).get("trials")
-        if old is None or old >= trials or self._why_not(old, trials) is not None:
+        old = ASKED.read(directory).get("trials", trials)
+        if old >= trials or self._why_not(old, trials) is not None:
             return None
         found = read_results(directory)
-        return old if found is None or not found[0]["finished"] else None
+        return None if found is not None and found[0]["finished"] else old
 
 
-def extend(driver: Any, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Puts the trials of a finished sweep into a course of more; the others are to be run.
+def grown(
+    plan: Any, about: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a store of fewer trials says and holds, as one of all those of a plan.
 
     Trials of random samplers and of Sobol's keep their numbers; those of a grid are found by their
     values, and points that the larger grid does not have are left out.
     """
-    batches = driver.plan.ask(0)
-    driver.plan.asking.restart()
-    old, new = _matches(batches, arrays)
-    record, stored = driver.record, {k: x for k, x in arrays.items() if k.startswith("record/")}
-    for full, x in stored.items():
-        name = full.removeprefix("record/")
-        if name not in record.arrays:
-            record._array(name, *x.shape[2:])
-        record.arrays[name][new] = x[old]
-    record.arrays["packed"] = ~np.isin(np.arange(record.trials), new)
-    others = {k: x for k, x in arrays.items() if k not in stored}
-    restore_record(record, about, others)
-    driver.widths = {int(place): width for place, width in about["widths"].items()}
-    driver.batches = {batch.place: batch for batch in batches}
+    batches = plan.ask(0)
+    plan.asking.restart()
+    pairs = [pair for batch in batches for pair in _same(batch, arrays)]
+    old, new = np.array(pairs, int).reshape(-1, 2).T
+    found = {"segments": arrays["segments"]}
+    for name, x in arrays.items():
+        if name.startswith("record/"):
+            found[name] = np.full((plan.total, *x.shape[1:]), NEW[x.dtype.kind], x.dtype)
+            found[name][new] = x[old]
+    found["record/packed"] = ~np.isin(np.arange(plan.total), new)
     for batch in batches:
-        driver._width(batch)
-    driver.asked = driver.plan.total
-    driver.save()
-    driver.asked = 0
+        columns = {"": batch.trials} | batch.columns
+        found |= {f"column/{batch.place}/{name}": x for name, x in columns.items()}
+    places = [str(batch.place) for batch in batches]
+    return about | {"stage": 0, "finished": False, "structures": places}, found
 
 
-def _matches(
-    batches: list[TrialGroup], arrays: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Trials of the store, and what they are now."""
+def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:
+    """The trials of a structure in the store, and what they are now."""
+    columns = stored_columns(str(batch.place), arrays)
+    trials = columns.pop("", np.zeros(0, int))
+    now: dict[tuple, list[int]] = {}
+    for values, trial in zip(
+        _rows(batch.columns, batch.trials), batch.trials.tolist(), strict=True
+    ):
+        now.setdefault(values, []).append(trial)
     pairs = []
-    for batch in batches:
-        columns = stored_columns(str(batch.place), arrays)
-        trials = columns.pop("", np.zeros(0, int))
-        now: dict[tuple, list[int]] = {}
-        for values, trial in zip(
-            _rows(batch.columns, len(batch.trials)), batch.trials.tolist(), strict=True
-        ):
-            now.setdefault(values, []).append(trial)
-        for values, trial in zip(_rows(columns, len(trials)), trials.tolist(), strict=True):
-            same = now.get(values, [])
-            if same:
-                found = trial if trial in same else same[0]
-                same.remove(found)
-                pairs.append((trial, found))
-    found = np.array(pairs, int).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+    for values, trial in zip(_rows(columns, trials), trials.tolist(), strict=True):
+        same = now.get(values)
+        if same:
+            pairs.append((trial, trial if trial in same else same[0]))
+            same.remove(pairs[-1][1])
+    return pairs
 
 
-def _rows(columns: dict[str, np.ndarray], n: int) -> list[tuple]:
-    """The numbers of each of n trials, by the names of the columns in order."""
-    return list(zip(*(columns[name].tolist() for name in sorted(columns)), strict=True)) or [()] * n
+def _rows(columns: dict[str, np.ndarray], trials: np.ndarray) -> list[tuple]:
+    """The numbers of each trial, by the names of the columns in order."""
+    numbers = [columns[name].tolist() for name in sorted(columns)]
+    return list(zip(*numbers, strict=True)) or [()] * len(trials)

@@ -25,11 +25,6 @@ from jaxopt_edu.storage.named import rebuild, unnamed
 __all__ = ["load_study"]
 
 
-def as_study(space: Any, batches: list[TrialGroup], record: Record, about: dict[str, Any]) -> Study:
-    """The study of a record; about is what `about.about` says."""
-    return Study(space=space, **study_fields(batches, record, about))
-
-
 def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study:
     """The study in a store: of a sweep that is finished, under way, or was interrupted.
 
@@ -86,7 +81,7 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
         space, missing = _named(asked["space"])
         if not missing:
             _warn_of_edits(directory, space)
-    return as_study(space, batches, record, about)
+    return Study(space=space, **study_fields(batches, record, about))
 
 
 def _warn_of_edits(directory: Path, space: Any) -> None:

@@ -1,6 +1,7 @@
 """Metadata of a sweep: arguments, timing, versions."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from jaxopt_edu.engine import collectives
@@ -11,24 +12,19 @@ from jaxopt_edu.values.environment import devices, versions
 
 def sweep_metadata(driver: Any) -> dict[str, Any]:
     """What its results are, besides the record, for JSON."""
-    settings, brackets = driver.settings, getattr(driver.rungs, "brackets", None)
-    return {
-        "stops": list(settings.stops),
-        "split": settings.split,
-        "splits": list(settings.splits),
-        "names": list(settings.names),
-        "metric": driver.record.metric,
-        "diverge_above": settings.diverge_above,
-        "patience": settings.patience,
-        "why_done": settings.why_done,
+    settings, record = driver.settings, driver.record
+    brackets = getattr(driver.rungs, "brackets", None)
+    told = asdict(settings)
+    sign = told.pop("sign")
+    return told | {
+        "mode": "min" if sign == 1 else "max",
         "streamed": driver.batches_of is not None,
-        "mode": "min" if driver.record.sign == 1 else "max",
-        "rank_by": driver.record.rank_by,
-        "objectives": [list(pair) for pair in driver.objectives],
-        "of": list(driver.of),
-        "seed": driver.seed,
-        "repeats": [list(repeat) for repeat in driver.repeats],
-        "rungs": list(stops_of(driver.rungs, settings.steps)),
+        "rank_by": record.rank_by,
+        "objectives": record.objectives,
+        "of": driver.of,
+        "seed": driver.repeats[0][0],
+        "repeats": driver.repeats,
+        "rungs": stops_of(driver.rungs, settings.steps),
         "brackets": brackets and brackets(driver.asked, settings.steps).tolist(),
         "trials": driver.plan.total,
         "asked": driver.asked,
@@ -40,7 +36,9 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
 def _info(driver: Any) -> dict[str, Any]:
     """How it ran."""
     timeline, (dead, stopped) = driver.record.timeline(), driver.record.fates(driver.asked)
-    useful, workers = int(timeline["useful"].sum()), _workers(driver)
+    useful, processes = int(timeline["useful"].sum()), collectives.processes()
+    apart = 1 if driver.placement.mesh is not None else processes
+    workers = len(workers_of(driver.placement)) * apart  # at the same time, in all processes
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": driver.asked,
@@ -55,13 +53,7 @@ def _info(driver: Any) -> dict[str, Any]:
         "executed_lane_steps": int((timeline["width"] * timeline["steps"]).sum()),
         "workers": workers,
         "diverge_above": driver.settings.diverge_above,
-        "processes": collectives.processes(),
+        "processes": processes,
         "devices": devices(),
         "versions": versions(),
     }
-
-
-def _workers(driver: Any) -> int:
-    """How many work at the same time, in all processes."""
-    apart = 1 if driver.placement.mesh is not None else collectives.processes()
-    return len(workers_of(driver.placement)) * apart

@@ -1,7 +1,6 @@
 """Packing active lanes into few tiles, and moving them between tiles and processes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +12,7 @@ from jaxopt_edu.search.trials import TrialGroup
 from jaxopt_edu.storage.disk import as_before, plain, plain_shape
 
 Where = tuple[int, int, int]  # structure, repeat, trial
+Place = tuple[int, int]  # tile, lane in it
 
 
 def pack(
@@ -35,7 +35,7 @@ def pack(
     return tiles
 
 
-def places(tiles: Sequence[Tile]) -> dict[Where, tuple[int, int]]:
+def places(tiles: Sequence[Tile]) -> dict[Where, Place]:
     """The tile and the lane in it of every trial and repeat."""
     return {
         (tile.structure, tile.repeat, trial): (i, lane)
@@ -45,82 +45,49 @@ def places(tiles: Sequence[Tile]) -> dict[Where, tuple[int, int]]:
 
 
 def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
-    """Gives a tile the lanes of its trials, as rows of bytes, at step t."""
-    lanes = padded(np.arange(len(rows)), tile.width)
-    tile.lanes, tile.t = from_rows(tile, rows[lanes]), t
+    """Gives a tile the lanes of its trials, as rows, at step t."""
+    rows = rows[padded(np.arange(len(rows)), tile.width)]
+    like, structure = jax.tree.flatten(tile.program.lanes)
+    leaves = [as_before(np.ascontiguousarray(rows[str(i)]), x) for i, x in enumerate(like)]
+    tile.lanes, tile.t = jax.tree.unflatten(structure, leaves), t
     tile.status, tile.ended = tile.read((tile.lanes.status, tile.lanes.ended))
 
 
-# ------------------------------------------------------------------------------------ bytes
-
-
 def to_rows(tile: Tile) -> np.ndarray:
-    """The lanes of a tile's trials as bytes: (trials, bytes of a lane)."""
-    n = len(tile.trials)
-    lanes = whole(tile.lanes, tile.spec.placement)
-    leaves = [np.asarray(plain(x))[:n] for x in jax.tree.leaves(lanes)]
-    flat = [np.ascontiguousarray(x).reshape(n, -1).view(np.uint8).reshape(n, -1) for x in leaves]
-    return np.concatenate(flat, axis=1)
+    """The lanes of a tile's trials, each with all of its arrays as one record of NumPy's."""
+    rows = np.empty(len(tile.trials), lane_type(tile))
+    lanes = jax.tree.leaves(whole(tile.lanes, tile.spec.placement))
+    for i, x in enumerate(lanes):
+        rows[str(i)] = np.asarray(plain(x))[: len(rows)]
+    return rows
 
 
-def from_rows(tile: Tile, rows: np.ndarray) -> Any:
-    """The inverse of `to_rows`, for as many lanes as the tile is wide."""
-    like, structure = jax.tree.flatten(tile.program.lanes)
-    if lane_bytes(tile) != rows.shape[1]:
-        raise ValueError(f"lanes of {rows.shape[1]} bytes: this structure has {lane_bytes(tile)}")
-    leaves, first = [], 0
-    for x in like:
-        shape = plain_shape(x)
-        size = _bytes(shape)
-        part = np.ascontiguousarray(rows[:, first : first + size])
-        leaves.append(as_before(part.view(shape.dtype).reshape(shape.shape), x))
-        first += size
-    return jax.tree.unflatten(structure, leaves)
+def lane_type(tile: Tile) -> np.dtype:
+    """The record that holds a lane of this tile."""
+    shapes = map(plain_shape, jax.tree.leaves(tile.program.lanes))
+    return np.dtype([(str(i), x.dtype, x.shape[1:]) for i, x in enumerate(shapes)])
 
 
-def lane_bytes(tile: Tile) -> int:
-    """How many bytes a lane of this tile has."""
-    return sum(_bytes(plain_shape(x)) for x in jax.tree.leaves(tile.program.lanes))
+def gather_lanes(
+    old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list[Place]], count: int
+) -> dict[Place, np.ndarray]:
+    """The lanes that this process's new tiles want, wherever they were computed.
 
-
-def _bytes(x: Any) -> int:
-    """Bytes of one lane in an array over lanes."""
-    return int(np.prod(x.shape[1:], dtype=int)) * x.dtype.itemsize
-
-
-# ------------------------------------------------------------------------- between processes
-
-
-class LaneRows:
-    """Lanes as bytes by (tile, lane), wherever they were computed.
-
-    Lanes that another process needs are exchanged: all processes know which, as all make the same
-    new tiles.
+    rows: of the old tiles of this process. wanted: the lanes of each new tile. Those that another
+    of `count` processes has are exchanged: all know which, as all make the same new tiles.
     """
-
-    def __init__(
-        self, old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list], count: int
-    ):
-        self._rows = rows
-        self._moved: dict[tuple[int, int], np.ndarray] = {}
-        if count == 1:
-            return
-        for structure in sorted({tile.structure for tile in old}):
-            moving: list[set] = [set() for _ in range(count)]
-            for i, sources in enumerate(wanted):
-                for tile, lane in sources:
-                    if tile % count != i % count and old[tile].structure == structure:
-                        moving[tile % count].add((tile, lane))
-            lists = [sorted(places) for places in moving]
-            if not any(lists):
-                continue
-            own = [rows[tile][lane] for tile, lane in lists[jax.process_index()]]
-            size = lane_bytes(next(tile for tile in old if tile.structure == structure))
-            stacked = np.stack(own) if own else np.zeros((0, size), np.uint8)
-            received = collectives.gather_rows(stacked, [len(x) for x in lists])
-            for names, got in zip(lists, received, strict=True):
-                self._moved |= dict(zip(names, got, strict=True))
-
-    def __call__(self, place: tuple[int, int]) -> np.ndarray:
-        tile, lane = place
-        return self._rows[tile][lane] if tile in self._rows else self._moved[place]
+    asked = [(i, *place) for i, lanes in enumerate(wanted) for place in lanes]
+    found = {(tile, lane): rows[tile][lane] for _, tile, lane in asked if tile in rows}
+    elsewhere = {(tile, lane) for i, tile, lane in asked if tile % count != i % count}
+    moving: dict[int, list[list[Place]]] = {}  # by structure, then by the process that has them
+    for tile, lane in sorted(elsewhere):
+        lists = moving.setdefault(old[tile].structure, [[] for _ in range(count)])
+        lists[tile % count].append((tile, lane))
+    for structure, lists in moving.items():
+        kind = lane_type(next(tile for tile in old if tile.structure == structure))
+        own = np.array([found[place] for place in lists[jax.process_index()]], kind)
+        sent = own.view(np.uint8).reshape(len(own), kind.itemsize)
+        received = collectives.gather_rows(sent, list(map(len, lists)))
+        for names, got in zip(lists, received, strict=True):
+            found |= zip(names, got.view(kind)[:, 0], strict=True)
+    return found
