@@ -157,7 +157,7 @@ def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) 
     )
     return SweepDriver(
         Plan(len(of), len(of), [], None, batches), settings,
-        Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by),
+        Record(len(of), len(repeats), settings, study.rank_by),
         Lineage(moves) if moves else None, repeats, progress, of=tuple(of.tolist()),
         widths={b.place: w for b, w in zip(study.batches, study.tiles, strict=True)},
     )  # fmt: skip

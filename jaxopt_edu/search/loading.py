@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search.fields import study_fields
@@ -20,9 +22,11 @@ from jaxopt_edu.search.store import (
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
 from jaxopt_edu.storage.identity import fingerprint
-from jaxopt_edu.storage.named import rebuild, unnamed
+from jaxopt_edu.storage.named import only_named, rebuild, unnamed
 
-__all__ = ["load_study"]
+USUAL: dict[str, Any] = {  # what stores mean that do not say it, as they are older
+    "rank_by": "last", "patience": None, "streamed": False, "why_done": EvalPlan.why_done,
+}  # fmt: skip
 
 
 def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study:
@@ -44,44 +48,48 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     found = read_results(directory)
     if found is None or not any(name.startswith("record/final/") for name in found[1]):
         raise ValueError(f"the sweep in {directory} has no results yet")
-    about, arrays = found
-    stops, splits = tuple(about["stops"]), tuple(about["splits"])
-    patience, why_done = about.get("patience"), about.get("why_done", EvalPlan.why_done)
-    settings = EvalPlan(
-        stops, about["split"], splits, tuple(about["names"]), metric=about["metric"],
-        patience=patience, why_done=why_done,
-    )  # fmt: skip
-    lanes = len(about["repeats"])
-    rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
-    record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
-    record.objectives = [(k, s) for k, s in about.get("objectives", record.objectives)]
-    restore_record(record, about, arrays)
-    planned = None if space is None else _plan(space, asked)
-    batches = []
-    for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0])):
-        columns = stored_columns(place, arrays)
-        trials = columns.pop("")
-        if planned is not None:
-            at = _structure(planned, int(place), told["labels"])
-            made = planned.structure(at, trials, columns)
-            batches.append(dataclasses.replace(made, place=int(place)))
-            continue
-        template, missing = _named(told["template"])
-        batch = TrialGroup(
-            template, columns, told["labels"], trials, place=int(place), unnamed=missing
-        )
-        if hasattr(template, "unfolded"):
-            batch = dataclasses.replace(batch, unfolded=template.unfolded())
-        batches.append(batch)
-    about.setdefault("diverge_above", asked.get("diverge_above", 1e4))
-    about.setdefault("patience", None)
-    about.setdefault("streamed", False)
+    told, arrays = found
+    about = USUAL | {"diverge_above": asked.get("diverge_above", 1e4)} | told
     about["info"].setdefault("interrupted", not about["finished"])
+    planned = None if space is None else _plan(space, asked)
+    batches = [
+        _structure(int(place), told, stored_columns(place, arrays), planned)
+        for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0]))
+    ]
     if space is None:
         space, missing = _named(asked["space"])
         if not missing:
             _warn_of_edits(directory, space)
-    return Study(space=space, **study_fields(batches, record, about))
+    return Study(space=space, **study_fields(batches, _record(about, arrays), about))
+
+
+def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
+    """The record that a store holds."""
+    sign = 1 if about["mode"] == "min" else -1
+    settings = EvalPlan(
+        tuple(about["stops"]), about["split"], tuple(about["splits"]), tuple(about["names"]),
+        about["diverge_above"], about["metric"], sign, about["patience"], about["why_done"],
+    )  # fmt: skip
+    record = Record(about["trials"], len(about["repeats"]), settings, about["rank_by"])
+    record.objectives = [(name, sign) for name, sign in about.get("objectives", record.objectives)]
+    restore_record(record, about, arrays)
+    return record
+
+
+def _structure(
+    place: int, told: dict[str, Any], columns: dict[str, np.ndarray], planned: Plan | None
+) -> TrialGroup:
+    """The trials of a structure: of a space where one is given, else as the store names it."""
+    trials = columns.pop("")
+    if planned is not None:  # fields, and so structures, may have been in another order
+        same = [k for k, group in enumerate(planned.groups) if group.labels() == told["labels"]]
+        made = planned.structure(same[0] if len(same) == 1 else place, trials, columns)
+        return dataclasses.replace(made, place=place)
+    template, missing = _named(told["template"])
+    unfolded = template.unfolded() if hasattr(template, "unfolded") else None
+    return TrialGroup(
+        template, columns, told["labels"], trials, place=place, unfolded=unfolded, unnamed=missing
+    )
 
 
 def _warn_of_edits(directory: Path, space: Any) -> None:
@@ -120,26 +128,9 @@ def _plan(space: Any, asked: dict[str, Any]) -> Plan:
     return planned.as_trained(folds, asked.get("accumulate", 1), asked.get("tol"))
 
 
-def _structure(planned: Plan, place: int, labels: dict[str, Any]) -> int:
-    """Which structure of a space is called so: fields, and so structures, were in another order."""
-    same = [k for k, group in enumerate(planned.groups) if group.labels() == labels]
-    return same[0] if len(same) == 1 else place
-
-
 def _named(description: Any) -> tuple[Any, dict[str, str]]:
-    """What a description names, None for what it cannot, and the places of that."""
-    missing = unnamed(description)
+    """What a description names, with None for what it cannot name, and the places of that."""
     try:
-        return rebuild(_without(description) if missing else description), missing
+        return rebuild(only_named(description)), unnamed(description)
     except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
         return None, {"": f"the store names an experiment that cannot be made here: {error}"}
-
-
-def _without(description: Any) -> Any:
-    if isinstance(description, dict):
-        if "unnamed" in description and "class" not in description:
-            return None
-        return {key: _without(part) for key, part in description.items()}
-    return (
-        [_without(part) for part in description] if isinstance(description, list) else description
-    )

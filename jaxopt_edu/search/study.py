@@ -11,8 +11,9 @@ import numpy as np
 from jaxopt_edu.engine.history import Run
 from jaxopt_edu.engine.status import COMPLETE, DIVERGED
 from jaxopt_edu.optim.schedules import join_schedules
-from jaxopt_edu.search.confidence import Interval, effective_folds, interval
+from jaxopt_edu.search.confidence import Interval, effective_folds, fold_count, interval
 from jaxopt_edu.search.confirmation import confirm
+from jaxopt_edu.search.fields import swept_names
 from jaxopt_edu.search.optuna_trials import to_optuna
 from jaxopt_edu.search.replay import rerun
 from jaxopt_edu.search.schedulers import Exploit
@@ -91,9 +92,7 @@ class Study:
     @property
     def swept(self) -> tuple[str, ...]:
         """The names of the choices and numbers that were sampled."""
-        names = dict.fromkeys(name for batch in self.batches for name in batch.labels)
-        names |= dict.fromkeys(name for batch in self.batches for name in batch.columns)
-        return tuple(names)
+        return swept_names(self.batches)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -258,8 +257,7 @@ class Study:
     @property
     def folds(self) -> int | None:
         """How many folds each trial was trained on; None without."""
-        folds = {fold for _, fold in self.repeats if fold is not None}
-        return len(folds) or None
+        return fold_count(self.repeats)
 
     @property
     def _k(self) -> float | None:

@@ -140,7 +140,7 @@ def sweep(
         every = max(segment_length(template, steps, eval_every) for template in templates)
         stops = evaluations(every, steps, stops_of(judged, steps))
         settings = eval_plan(lone[0], names, stops, metrics[0], modes[0], diverge_above, patience)
-        record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
+        record = Record(planned.total, len(repeats), settings, rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
         return SweepDriver(
