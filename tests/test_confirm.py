@@ -170,7 +170,7 @@ def test_a_store_that_cannot_name_its_data_says_so(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     own = dataclasses.replace(SPACE, data=jo.data.from_arrays(x, np.arange(40) % 3))
     jo.sweep(own, 4, store=tmp_path / "store", **RUN)
-    with pytest.raises(ValueError, match="the store could not name the data"):
+    with pytest.raises(ValueError, match="confirm: data was .* could not name: load_study"):
         jo.load_study(tmp_path / "store").confirm()
 
 

@@ -8,7 +8,7 @@ import functools
 import itertools
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from jaxopt_edu.engine.status import COMPLETE
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.resuming import complete
-from jaxopt_edu.search.schedulers import Decision, Exploit
-from jaxopt_edu.search.setup import plan_of
+from jaxopt_edu.search.schedulers import Exploit
+from jaxopt_edu.search.setup import NoRungs, check_named, plan_of
 from jaxopt_edu.search.store import ASKED, read_results
-from jaxopt_edu.search.trials import Plan, TrialGroup
+from jaxopt_edu.search.trials import Plan
 from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 from jaxopt_edu.values.pytrees import SEEDS, check_count
@@ -116,26 +116,6 @@ def fresh_seeds(used: list[int], count: int) -> list[int]:
 # ------------------------------------------------------------------------------- how it is run
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """Rungs that stop nobody, at which trials take the numbers that trained them from there on.
-
-    moves: (step, Exploit), of trials that took over the states of others.
-    """
-
-    moves: tuple[tuple[int, Exploit], ...]
-
-    def stops(self, steps: int) -> tuple[int, ...]:
-        return tuple(sorted({step for step, _ in self.moves}))
-
-    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
-        return [(trials, steps)]
-
-    def judge(self, standing: Any, batches: list[TrialGroup]) -> Decision:
-        now = (copy for step, copy in self.moves if step == standing.step)
-        return Decision(standing.active, tuple(c for c in now if standing.active[c.trial]))
-
-
 def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) -> SweepDriver:
     """The way of some trials, which are 0, 1, ... now, through the programs of the study."""
     ways = [study.lineage(int(trial)) for trial in of]
@@ -143,7 +123,7 @@ def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) 
     for batch in study.batches:
         mine = np.flatnonzero(np.isin(of, batch.trials))
         if len(mine):
-            _check(batch.template)
+            check_named(batch, "confirm")
             columns = {
                 name: np.array([ways[i][0][1][name] for i in mine], x.dtype)  # to begin with
                 for name, x in batch.columns.items()
@@ -158,17 +138,9 @@ def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) 
     return SweepDriver(
         Plan(len(of), len(of), [], None, batches), settings,
         Record(len(of), len(repeats), settings, study.rank_by),
-        Lineage(moves) if moves else None, repeats, progress, of=tuple(of.tolist()),
+        NoRungs(moves), repeats, progress, of=tuple(of.tolist()),
         widths={b.place: w for b, w in zip(study.batches, study.tiles, strict=True)},
     )  # fmt: skip
-
-
-def _check(template: Any) -> None:
-    """ValueError where a study that was loaded lacks what it takes to train."""
-    lost = template is None or (hasattr(template, "data") and template.data is None)
-    if lost or getattr(template, "loss", 0) is None or getattr(template, "model", 0) is None:
-        what = "experiment" if template is None else "data, loss or model"
-        raise ValueError(f"confirm: the store could not name the {what} of this study: sweep again")
 
 
 def _clear(directory: Path, asked: dict[str, Any], values: dict[str, Any]) -> None:

@@ -21,10 +21,10 @@ from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.schedulers import Exploit, stops_of
-from jaxopt_edu.search.setup import one_fold
+from jaxopt_edu.search.schedulers import Exploit, Scheduler
+from jaxopt_edu.search.setup import on_fold
 from jaxopt_edu.search.store import Store
-from jaxopt_edu.search.tile_packing import gather_lanes, pack, places, put_lanes, to_rows
+from jaxopt_edu.search.tile_packing import move_lanes, pack
 from jaxopt_edu.search.trials import Plan, TrialGroup
 from jaxopt_edu.train.placement import Placement
 
@@ -40,7 +40,7 @@ class SweepDriver:
     plan: Plan
     settings: EvalPlan
     record: Record
-    rungs: Any
+    rungs: Scheduler
     repeats: Sequence[tuple[int, int | None]]  # (seed, fold) of each lane of a trial
     progress: bool | None = None
     tile: int | None = None  # lanes of a program, where that was given
@@ -63,7 +63,7 @@ class SweepDriver:
     @property
     def ends(self) -> tuple[int, ...]:
         """Where the stages of a round end."""
-        return (*stops_of(self.rungs, self.settings.steps), self.settings.steps)
+        return (*self.rungs.stops(self.settings.steps), self.settings.steps)
 
     @functools.cached_property
     def bar(self) -> Progress:
@@ -130,8 +130,8 @@ class SweepDriver:
         while new:
             for batch in new:
                 self.structures[batch.place] = TileProgram(
-                    batch.template, self.width(batch), self._folded, self.placement,
-                    patient=self.settings.patience is not None,
+                    batch.template, self.width(batch), self.repeats[0][1] is not None,
+                    self.placement, patient=self.settings.patience is not None,
                 )  # fmt: skip
             self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
             all_go = np.ones(self.record.trials, bool)
@@ -145,9 +145,8 @@ class SweepDriver:
     def width(self, batch: TrialGroup) -> int:
         """How many lanes a tile of a structure has; as it was where a store says so."""
         if batch.place not in self.widths:
-            lone = one_fold(batch.template, self._folded)
-            width = self.tile or tile_width(lone, self._work(len(batch.trials)))
-            self.widths[batch.place] = width
+            lone, work = on_fold(batch.template, self.repeats[0][1]), self._work(len(batch.trials))
+            self.widths[batch.place] = self.tile or tile_width(lone, work)
         return self.widths[batch.place]
 
     def _halved(self, batch: TrialGroup) -> bool:
@@ -159,15 +158,10 @@ class SweepDriver:
         self.bar.say(f"{width} lanes of {_name(batch)} want {structure.memory / 2**30:.1f} GiB")
         return True
 
-    @property
-    def _folded(self) -> bool:
-        return self.repeats[0][1] is not None
-
     def _work(self, trials: int) -> list[tuple[int, int, int]]:
         """(groups of lanes that share tiles, lanes of a group, steps) of each stage."""
-        steps, groups = self.settings.steps, len(self.repeats)
-        stages = [(trials, steps)] if self.rungs is None else self.rungs.expected(trials, steps)
-        return [(groups, n, length) for n, length in stages]
+        expected = self.rungs.expected(trials, self.settings.steps)
+        return [(len(self.repeats), lanes, steps) for lanes, steps in expected]
 
     def _tell(self, batches: list[TrialGroup]) -> None:
         if self.plan.asking is not None:
@@ -267,22 +261,9 @@ class SweepDriver:
         self.record.copy(step, copies)
         alive = self.record.alive
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
-            self._repack(batches, step, {c.trial: c.parent for c in copies})
-
-    def _repack(self, batches: list[TrialGroup], step: int, parents: dict[int, int]) -> None:
-        """The lanes that go on, in as few tiles as hold them."""
-        old, where = self.tiles, places(self.tiles)
-        self.record.arrays["packed"] = self.record.alive
-        new = self._pack(batches, self.record.alive)
-        rows = {i: to_rows(tile) for i, tile in self._mine() if tile.lanes is not None}
-        wanted = [
-            [where[t.structure, t.repeat, parents.get(trial, trial)] for trial in t.trials.tolist()]
-            for t in new
-        ]
-        found = gather_lanes(old, rows, wanted, 1 if self._together else collectives.processes())
-        self.tiles = new
-        for i, tile in self._mine():
-            put_lanes(tile, np.stack([found[place] for place in wanted[i]]), step)
+            self.record.arrays["packed"] = alive
+            old, self.tiles = self.tiles, self._pack(batches, alive)
+            move_lanes(old, self.tiles, {copy.trial: copy.parent for copy in copies}, step)
 
     # --------------------------------------------------------------------------- the store
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.workers import workers_of
-from jaxopt_edu.search.schedulers import stops_of
 from jaxopt_edu.values.environment import devices, versions
 
 
@@ -24,7 +23,7 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
         "of": driver.of,
         "seed": driver.repeats[0][0],
         "repeats": driver.repeats,
-        "rungs": stops_of(driver.rungs, settings.steps),
+        "rungs": driver.rungs.stops(settings.steps),
         "brackets": brackets and brackets(driver.asked, settings.steps).tolist(),
         "trials": driver.plan.total,
         "asked": driver.asked,

@@ -11,7 +11,7 @@ from jaxopt_edu.engine.history import History, Run
 from jaxopt_edu.engine.segments import run_tiles
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import TileProgram, numbers_of
-from jaxopt_edu.search.setup import plan_of
+from jaxopt_edu.search.setup import check_named, on_fold, plan_of
 from jaxopt_edu.values import keys
 from jaxopt_edu.values.names import with_parts
 from jaxopt_edu.values.tree import all_finite
@@ -29,12 +29,7 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
     if study.streamed:
         raise ValueError("rerun: the trials saw a stream of batches: jo.fit(..., batches=) them")
     place, _ = study.place(trial)
-    study.experiment(trial)  # says where a store could not name its class
-    for name, was in study.batches[place].unnamed.items():
-        raise ValueError(
-            f"rerun: {name} was {was}, which the store could not name: load_study(directory, "
-            "space=...) with the space it was made of"
-        )
+    check_named(study.batches[place], "rerun")
     template, width = study.batches[place].template, study.tiles[place]
     seed, fold = study.repeats[repeat]
     seen = study.evaluations[np.isfinite(study.lanes[study.metric][trial, repeat])]
@@ -49,9 +44,9 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
     ]
     if debug:
         diverged = study.columns["status"][trial] == "diverged"
-        of_fold = [(_of_fold(one, fold), end) for one, end in stages]
+        of_fold = [(on_fold(one, fold), end) for one, end in stages]
         return _checked(of_fold, seed, "diverged" if diverged else "finished")
-    only = _of_fold(stages[-1][0], fold)
+    only = on_fold(stages[-1][0], fold)
     settings = replace(plan_of(study, [template]), splits=only.splits)
     structure = TileProgram(template, width, fold is not None, patient=study.patience is not None)
     [tile] = structure.tiles(numbers_of(stages[0][0]), np.zeros(1, int), seed=seed, fold=fold)
@@ -62,10 +57,6 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
             history.note_tile(tile)
             tile.stopped = tile.status[0] != Status.RUNNING
     return as_run(only, tile, settings, history)
-
-
-def _of_fold(experiment: Any, fold: int | None) -> Any:
-    return experiment if fold is None else experiment.fold(fold)
 
 
 # ------------------------------------------------------------------------------ with full checks

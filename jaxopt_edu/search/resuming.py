@@ -1,4 +1,4 @@
-"""Running a sweep to its end, from where a store holds it."""
+"""Running a sweep to its end from where a store holds it, with more trials than it had too."""
 
 import contextlib
 import os
@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.fields import study_fields
-from jaxopt_edu.search.growth import Growth, grown
 from jaxopt_edu.search.metadata import sweep_metadata
-from jaxopt_edu.search.store import opened, read_results, restore_record, stored_columns
+from jaxopt_edu.search.rounds import NEW
+from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
+from jaxopt_edu.search.store import ASKED, opened, read_results, restore_record, stored_columns
+from jaxopt_edu.search.trials import TrialGroup
 
 
 def complete(
@@ -25,7 +28,7 @@ def complete(
     store: str | os.PathLike[str] | None,
     asked: dict[str, Any],
     values: dict[str, Any],
-    grows: Growth | None = None,
+    grows: Callable | None = None,
 ) -> dict[str, Any]:
     """Runs a driver, which start() makes anew, to its end; the fields of the study that it gives.
 
@@ -77,7 +80,7 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
         )
     grows = about["trials"] < driver.plan.total
     if grows:
-        about, arrays = grown(driver.plan, about, arrays)
+        about, arrays = _grown(driver.plan, about, arrays)
     restore_record(driver.record, about, arrays)
     driver.stage = about["stage"]
     driver.widths = {int(place): width for place, width in about["widths"].items()}
@@ -89,7 +92,7 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
         driver.asked = sum(len(batch.trials) for batch in driver.batches.values())
     else:
         driver.record.unfinish()
-    if grows:  # the store is to know of all trials before it holds lanes of the new ones
+    if grows:  # the store is to know of all trials before it holds lanes of new ones
         for batch in driver.batches.values():
             driver.width(batch)
         driver.asked = driver.plan.total
@@ -104,3 +107,88 @@ def _where(driver: SweepDriver, store: Any) -> str:
     if store is not None:
         how = f"from {store} they go on where they were"
     return f"in stage {driver.stage + 1} of the sweep; start all processes again: {how}"
+
+
+# ------------------------------------------------------------------------------ more trials
+
+
+def with_more_trials(
+    sampler: Any, rungs: Any, there: dict[str, Any], here: dict[str, Any]
+) -> dict[str, Any]:
+    """What a store was asked for, with as many trials as are asked for now.
+
+    Errors: ValueError that says why it cannot go on.
+    """
+    old, new = there.get("trials"), here["trials"]
+    if old in (None, new):
+        return there
+    sampler = as_sampler(sampler)
+    if new < old:
+        why = "a sweep goes on with more trials only; load_study shows those it has"
+    elif rungs is not None:
+        why = "rungs have compared and stopped trials among those it had"
+    elif isinstance(sampler, LatinHypercube):
+        why = "each point of a latin_hypercube depends on how many there are"
+    elif not isinstance(sampler, Random | Sobol | Grid):
+        why = "the sampler has learned from the trials it had"
+    else:
+        return there | {"trials": new}
+    raise ValueError(f"trials was {old}, now {new}: {why}")
+
+
+def unfinished(directory: Path, asked: dict[str, Any], grows: Callable) -> int | None:
+    """The trials that a store was asked for, if it may go on with more and has not done all.
+
+    Those are to be done first, in the tiles that they were in.
+    """
+    if not (directory / ASKED.file).exists():
+        return None
+    there = ASKED.read(directory)
+    try:
+        if grows(there, asked) is there:
+            return None
+    except ValueError:  # to be said when it is opened
+        return None
+    found = read_results(directory)
+    return None if found is not None and found[0]["finished"] else there["trials"]
+
+
+def _grown(
+    plan: Any, about: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a store of fewer trials says and holds, as one of all those of a plan.
+
+    Trials of random samplers and of Sobol's keep their numbers; those of a grid are found by their
+    values, and points that the larger grid does not have are left out.
+    """
+    batches = plan.ask(0)
+    plan.asking.restart()
+    pairs = [pair for batch in batches for pair in _same(batch, arrays)]
+    old, new = np.array(pairs, int).reshape(-1, 2).T
+    found = {"segments": arrays["segments"]}
+    for name, x in arrays.items():
+        if name.startswith("record/"):
+            found[name] = np.full((plan.total, *x.shape[1:]), NEW[x.dtype.kind], x.dtype)
+            found[name][new] = x[old]
+    found["record/packed"] = ~np.isin(np.arange(plan.total), new)
+    for batch in batches:
+        columns = {"": batch.trials} | batch.columns
+        found |= {f"column/{batch.place}/{name}": x for name, x in columns.items()}
+    places = [str(batch.place) for batch in batches]
+    return about | {"stage": 0, "finished": False, "structures": places}, found
+
+
+def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:
+    """The trials of a structure in the store, and which of the batch they are now."""
+    columns = stored_columns(str(batch.place), arrays)
+    before = _numbers(columns, columns.pop("", np.zeros(0, int)))
+    now = _numbers(batch.columns, batch.trials)
+    places = {numbers: trial for trial, numbers in now.items()}
+    found = {i: i if now.get(i) == x else places.get(x) for i, x in before.items()}
+    return [(old, new) for old, new in found.items() if new is not None]
+
+
+def _numbers(columns: dict[str, np.ndarray], trials: np.ndarray) -> dict[int, tuple]:
+    """The numbers of each trial, by the names of the columns in order."""
+    numbers = zip(*(columns[name].tolist() for name in sorted(columns) if name), strict=True)
+    return dict(zip(trials.tolist(), list(numbers) or [()] * len(trials), strict=True))

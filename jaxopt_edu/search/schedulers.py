@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy import ndarray
@@ -299,8 +299,3 @@ def medians_of_others(x: ndarray) -> ndarray:
 
 
 halving, hyperband, median_stopping = Halving, Hyperband, MedianStopping
-
-
-def stops_of(rungs: Any, steps: int) -> tuple[int, ...]:
-    """Where a policy judges; nowhere where there is none."""
-    return () if rungs is None else rungs.stops(steps)

@@ -3,12 +3,14 @@
 import math
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_edu.engine.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO, check_mode
-from jaxopt_edu.search.trials import plan
+from jaxopt_edu.search.schedulers import Decision, Exploit, RungState, Scheduler
+from jaxopt_edu.search.trials import TrialGroup, plan
 from jaxopt_edu.values.space import groups
 
 
@@ -38,12 +40,9 @@ def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str
 # ------------------------------------------------------------------------------ evaluations
 
 
-def one_fold(template: Any, folded: bool) -> Any:
-    """The experiment of a structure as one lane trains it: on the first fold where it has folds."""
-    if not folded:
-        return template
-    template.check()
-    return template.fold(0)
+def on_fold(experiment: Any, fold: int | None) -> Any:
+    """An experiment as a lane trains it: on one of its folds, where it has folds."""
+    return experiment if fold is None else experiment.fold(fold)
 
 
 def check_structures(
@@ -76,7 +75,7 @@ def eval_plan(
 
 def plan_of(study: Any, templates: Iterable[Any]) -> EvalPlan:
     """The same for structures that are trained as they were in a study."""
-    experiments = [one_fold(template, study.folds is not None) for template in templates]
+    experiments = [on_fold(template, 0 if study.folds else None) for template in templates]
     return eval_plan(
         experiments[0], check_structures(experiments, study.steps, [study.metric]),
         tuple(study.evaluations.tolist()), study.metric, study.mode,
@@ -84,32 +83,61 @@ def plan_of(study: Any, templates: Iterable[Any]) -> EvalPlan:
     )  # fmt: skip
 
 
+def check_named(batch: TrialGroup, doing: str) -> None:
+    """ValueError where a study that was loaded lacks what it takes to train a structure."""
+    batch.experiment(0)
+    for name, was in batch.unnamed.items():
+        raise ValueError(
+            f"{doing}: {name} was {was}, which the store could not name: load_study(directory, "
+            "space=...) with the space it was made of"
+        )
+
+
 # ------------------------------------------------------------------------------------ rungs
 
 
-def settled(rungs: Any, steps: int, experiments: Iterable[Any]) -> Any:
-    """The policy with its defaults filled in for these experiments; None as it is.
+@dataclass(frozen=True)
+class NoRungs:
+    """Rungs that stop nobody.
+
+    moves: (step, Exploit), of trials that take over the states of others there.
+    """
+
+    moves: tuple[tuple[int, Exploit], ...] = ()
+
+    def stops(self, steps: int) -> tuple[int, ...]:
+        return tuple(sorted({step for step, _ in self.moves}))
+
+    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
+        return [(trials, steps)]
+
+    def judge(self, standing: RungState, batches: list[TrialGroup]) -> Decision:
+        now = (copy for step, copy in self.moves if step == standing.step)
+        return Decision(standing.active, tuple(c for c in now if standing.active[c.trial]))
+
+
+def settled(rungs: Scheduler | None, steps: int, experiments: Iterable[Any]) -> Scheduler:
+    """The policy with its defaults filled in for these experiments.
 
     Scores say more than noise after an epoch (`steps_per_epoch`); where there are no batches, after
     a fortieth of all steps. Warns of a policy that judges earlier than the slowest experiment
     wants, or never.
     """
     if rungs is None:
-        return None
+        return NoRungs()
     epochs = (experiment.steps_per_epoch for experiment in experiments)
     least = max(math.ceil(steps / 40) if epoch is None else epoch for epoch in epochs)
     if hasattr(rungs, "settled"):
         rungs = rungs.settled(steps, least)
-    stops = rungs.stops(steps)
-    if stops and stops[0] >= least:
-        return rungs
-    if stops:
-        why = (
-            f"judges at step {stops[0]}, where scores are mostly noise: wanted at least {least} "
-            "steps (an epoch, or a fortieth of all steps where there are no batches)"
-        )
-    else:
+    first = min(rungs.stops(steps), default=None)
+    if first is None:
         why = f"judges no trial: its first rung is not below steps = {steps}"
         why += f" (an epoch has {least})" if least >= steps else ""
-    warnings.warn(f"rungs: {rungs!r} {why}", stacklevel=4)
+    else:
+        why = (
+            f"judges at step {first}, where scores are mostly noise: wanted at least {least} "
+            "steps (an epoch, or a fortieth of all steps where there are no batches)"
+        )
+    if first is None or first < least:
+        warnings.warn(f"rungs: {rungs!r} {why}", stacklevel=4)
     return rungs

@@ -1,5 +1,6 @@
 """Sweeping: many trainings with different hyperparameters, one program per structure."""
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,12 +18,11 @@ from jaxopt_edu.engine.checks import (
 )
 from jaxopt_edu.engine.options import check_mesh, check_stream
 from jaxopt_edu.search.driver import SweepDriver
-from jaxopt_edu.search.growth import Growth
 from jaxopt_edu.search.ranking import check_rule
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.resuming import complete
-from jaxopt_edu.search.schedulers import Scheduler, stops_of
-from jaxopt_edu.search.setup import check_structures, eval_plan, objectives, one_fold, settled
+from jaxopt_edu.search.resuming import complete, unfinished, with_more_trials
+from jaxopt_edu.search.schedulers import Scheduler
+from jaxopt_edu.search.setup import check_structures, eval_plan, objectives, on_fold, settled
 from jaxopt_edu.search.study import Study, SweepInterrupted
 from jaxopt_edu.search.trials import plan
 from jaxopt_edu.storage.named import describe
@@ -134,34 +134,33 @@ def sweep(
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:
                 check_stream(batches, template)
-        judged = settled(rungs, steps, templates)
-        lone = [one_fold(template, folds is not None) for template in templates]
+            if folds is not None:
+                template.check()  # all folds
+        policy = settled(rungs, steps, templates)
+        lone = [on_fold(template, repeats[0][1]) for template in templates]
         names = check_structures(lone, steps, metrics, tile)
-        every = max(segment_length(template, steps, eval_every) for template in templates)
-        stops = evaluations(every, steps, stops_of(judged, steps))
+        every = max(segment_length(one, steps, eval_every) for one in templates)
+        stops = evaluations(every, steps, policy.stops(steps))
         settings = eval_plan(lone[0], names, stops, metrics[0], modes[0], diverge_above, patience)
         record = Record(planned.total, len(repeats), settings, rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
         return SweepDriver(
-            planned, settings, record, judged, repeats, progress, tile, Placement.on(mesh),
+            planned, settings, record, policy, repeats, progress, tile, Placement.on(mesh),
             batches, prefetch,
         )  # fmt: skip
 
     driver = start()  # what is wrong with the arguments is said before a store is made
     given = driver.plan.asking is None
-    told = {
-        "space": describe(space), "rungs": describe(rungs), "sampler": describe(sampler),
-        "folds": describe(folds), "batches": batches is not None,
-        "mode": modes[0] if isinstance(metric, str) else modes,
-        "trials": driver.plan.total if given else 64 if trials is None else trials,
-    }  # fmt: skip
+    values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
+    told: dict[str, Any] = {name: describe(x) for name, x in values.items()}
+    told |= {"batches": batches is not None, "mode": modes[0] if isinstance(metric, str) else modes}
+    told["trials"] = driver.plan.total if given else 64 if trials is None else trials
     asked = {name: x for name, x in (arguments | told).items() if name not in RUN_ONLY}
     asked["x64"] = bool(jax.enable_x64.value)
-    grows = Growth(sampler, rungs, given)
-    if store is not None and (before := grows.unfinished(Path(store), told["trials"])):
+    grows = None if given else functools.partial(with_more_trials, sampler, rungs)
+    if store is not None and grows and (before := unfinished(Path(store), asked, grows)):
         sweep(**arguments | {"trials": before, "folds": folds})
-    values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
     study = Study(space=space, **complete(start, driver, store, asked, values, grows))
     if study.info["interrupted"]:
         raise SweepInterrupted(study)

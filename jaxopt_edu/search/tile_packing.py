@@ -11,7 +11,6 @@ from jaxopt_edu.engine.tiles import Tile, TileProgram, numbers_of, padded
 from jaxopt_edu.search.trials import TrialGroup
 from jaxopt_edu.storage.disk import as_before, plain, plain_shape
 
-Where = tuple[int, int, int]  # structure, repeat, trial
 Place = tuple[int, int]  # tile, lane in it
 
 
@@ -35,13 +34,35 @@ def pack(
     return tiles
 
 
-def places(tiles: Sequence[Tile]) -> dict[Where, Place]:
-    """The tile and the lane in it of every trial and repeat."""
-    return {
+def move_lanes(old: list[Tile], new: list[Tile], parents: dict[int, int], t: int) -> None:
+    """Gives new tiles their lanes at step t, from old ones: those of their trials' parents.
+
+    A trial without a parent is its own. Tiles are of one process in turn, or, on a mesh, of all.
+    """
+    count = 1 if old[0].spec.placement.mesh is not None else collectives.processes()
+    mine = jax.process_index() % count
+    where = {
         (tile.structure, tile.repeat, trial): (i, lane)
-        for i, tile in enumerate(tiles)
+        for i, tile in enumerate(old)
         for lane, trial in enumerate(tile.trials.tolist())
     }
+    wanted = [
+        [where[k.structure, k.repeat, parents.get(trial, trial)] for trial in k.trials.tolist()]
+        for k in new
+    ]
+    held = enumerate(old[mine::count])
+    rows = {mine + count * k: to_rows(tile) for k, tile in held if tile.lanes is not None}
+    found = exchanged(old, rows, wanted, count)
+    for tile, places in zip(new[mine::count], wanted[mine::count], strict=True):
+        put_lanes(tile, np.stack([found[place] for place in places]), t)
+
+
+def to_rows(tile: Tile) -> np.ndarray:
+    """The lanes of a tile's trials, each with all of its arrays as one record of NumPy's."""
+    rows = np.empty(len(tile.trials), lane_type(tile))
+    for i, x in enumerate(jax.tree.leaves(whole(tile.lanes, tile.spec.placement))):
+        rows[str(i)] = np.asarray(plain(x))[: len(rows)]
+    return rows
 
 
 def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
@@ -53,22 +74,13 @@ def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
     tile.status, tile.ended = tile.read((tile.lanes.status, tile.lanes.ended))
 
 
-def to_rows(tile: Tile) -> np.ndarray:
-    """The lanes of a tile's trials, each with all of its arrays as one record of NumPy's."""
-    rows = np.empty(len(tile.trials), lane_type(tile))
-    lanes = jax.tree.leaves(whole(tile.lanes, tile.spec.placement))
-    for i, x in enumerate(lanes):
-        rows[str(i)] = np.asarray(plain(x))[: len(rows)]
-    return rows
-
-
 def lane_type(tile: Tile) -> np.dtype:
     """The record that holds a lane of this tile."""
     shapes = map(plain_shape, jax.tree.leaves(tile.program.lanes))
     return np.dtype([(str(i), x.dtype, x.shape[1:]) for i, x in enumerate(shapes)])
 
 
-def gather_lanes(
+def exchanged(
     old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list[Place]], count: int
 ) -> dict[Place, np.ndarray]:
     """The lanes that this process's new tiles want, wherever they were computed.
@@ -83,11 +95,11 @@ def gather_lanes(
     for tile, lane in sorted(elsewhere):
         lists = moving.setdefault(old[tile].structure, [[] for _ in range(count)])
         lists[tile % count].append((tile, lane))
-    for structure, lists in moving.items():
-        kind = lane_type(next(tile for tile in old if tile.structure == structure))
+    for lists in moving.values():
+        kind = lane_type(old[next(tile for places in lists for tile, _ in places)])
         own = np.array([found[place] for place in lists[jax.process_index()]], kind)
         sent = own.view(np.uint8).reshape(len(own), kind.itemsize)
         received = collectives.gather_rows(sent, list(map(len, lists)))
-        for names, got in zip(lists, received, strict=True):
-            found |= zip(names, got.view(kind)[:, 0], strict=True)
+        for places, got in zip(lists, received, strict=True):
+            found |= zip(places, got.view(kind)[:, 0], strict=True)
     return found
