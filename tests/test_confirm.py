@@ -12,9 +12,10 @@ import pytest
 from sweeps import same
 
 import jaxopt_edu as jo
+from jaxopt_edu.cli.confirming import affordable
 from jaxopt_edu.cli.program import main
 from jaxopt_edu.engine.telemetry import Compilations
-from jaxopt_edu.search.confirmation import affordable, fresh_seeds
+from jaxopt_edu.search.confirmation import fresh_seeds
 from jaxopt_edu.search.export import load_confirmed
 
 # Rungs of a few steps: what they rank is not looked at here.
@@ -280,7 +281,7 @@ def test_ctrl_c_while_it_confirms_leaves_the_sweep(elsewhere, capsys, monkeypatc
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxopt_edu.cli.commands.confirm", interrupted)
+    monkeypatch.setattr(jo.Study, "confirm", interrupted)
     arguments = ["sweep", *LINEAR, "--trials", "64", "--store", "mine"]
     assert main(arguments) == 130
     out, err = capsys.readouterr()

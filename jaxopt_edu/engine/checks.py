@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.data.folds import Folds
+from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
 from jaxopt_edu.storage.edited import forget_edited
 from jaxopt_edu.train import Experiment, Step
@@ -217,6 +218,20 @@ def evaluations(every: int, steps: int, more: tuple[int, ...] = ()) -> tuple[int
     return tuple(sorted({*range(every, steps, every), *more, steps}))
 
 
+def evaluation_plan(
+    experiment: Any, steps: int, metric: str, mode: str, eval_every: int | None,
+    diverge_above: float, patience: int | None,
+) -> EvalPlan:  # fmt: skip
+    """When one experiment is evaluated and what ends it, or an error that says what is wrong."""
+    splits, names = check_run(experiment, steps, metric, None)
+    mode = mode_for([experiment], metric, mode, needed=patience is not None)
+    stops = evaluations(segment_length(experiment, steps, eval_every), steps)
+    return EvalPlan(
+        stops, ranking_split(splits), splits, names, diverge_above, metric,
+        1 if mode == "min" else -1, patience, experiment.why_done,
+    )  # fmt: skip
+
+
 def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
     """Steps from one evaluation to the next: as asked, or a twentieth of all.
 
@@ -232,10 +247,12 @@ def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
 
 
 def check_options(**given: Any) -> None:
-    """ValueError or TypeError that names the first option which is not what it is to be."""
-    for name, value in given.items():
-        what, fine = OPTIONS[name]
-        if not fine(value):
+    """ValueError or TypeError that names the first option which is not what it is to be.
+
+    given: all arguments of a call; what is none of these options is checked elsewhere.
+    """
+    for name, (what, fine) in OPTIONS.items():
+        if name in given and not fine(value := given[name]):
             kind = (
                 TypeError if name in ("progress", "train_curve", "store", "rungs") else ValueError
             )

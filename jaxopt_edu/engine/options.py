@@ -7,11 +7,25 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from jaxopt_edu.engine.checks import check_numbers, check_space
 from jaxopt_edu.optim.priors import Prior
 from jaxopt_edu.train import InParts, Training
 from jaxopt_edu.values.pytrees import show
 
-__all__ = ["changed", "check_mesh", "check_stream"]
+__all__ = ["changed", "check_mesh", "check_stream", "with_options"]
+
+
+def with_options(
+    experiment: Any, doing: str, mesh: Any, accumulate: int, batches: Any, tol: Any, store: Any
+) -> Any:
+    """One experiment as it is run with these options; TypeError or ValueError for what is not."""
+    check_space(experiment, doing)
+    check_numbers(experiment, doing)
+    running = changed(experiment, accumulate, tol)
+    check_mesh(mesh, experiment, needed=store is not None or batches is not None)
+    if batches is not None:
+        check_stream(batches, running)
+    return running
 
 
 def changed(experiment: Any, accumulate: int, tol: float | None) -> Any:

@@ -41,6 +41,11 @@ class EvalPlan:
     def steps(self) -> int:
         return self.stops[-1]
 
+    @property
+    def mode(self) -> str:
+        """Whether less or more of the metric is better."""
+        return "min" if self.sign == 1 else "max"
+
     def next_stops(self, t: int, until: int, most: int) -> tuple[int, ...]:
         """The stops after step t, as far as `until`: at least one, at most so many."""
         first = int(np.searchsorted(self.stops, t, side="right"))
@@ -69,6 +74,11 @@ class Segment(NamedTuple):
     structure: int
     useful: int  # steps of lanes while they ran
 
+    @classmethod
+    def of(cls, row: list[float]) -> "Segment":
+        """Of a row of numbers, as an array holds it."""
+        return cls(int(row[0]), row[1], row[2], *map(int, row[3:]))
+
 
 @dataclass
 class Tile:
@@ -90,11 +100,14 @@ class Tile:
     # on the host, for its trials only, after its last segment:
     stops: tuple[int, ...] = ()  # the steps at which it was scored
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (trials, stops)
-    status: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
-    ended: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    status: np.ndarray = field(init=False)
+    ended: np.ndarray = field(init=False)
     final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)  # split -> scores
     segments: list[Segment] = field(default_factory=list)
     n_recorded: int = 0  # how many of them are in the record
+
+    def __post_init__(self) -> None:
+        self.status, self.ended = np.zeros((2, len(self.trials)), int)
 
     @property
     def spec(self) -> ProgramSpec:
@@ -177,6 +190,15 @@ class TileProgram:
             mine = trials[first : first + self.spec.width]
             out.append(Tile(self, [x[lanes] for x in numbers], mine, **which))
         return out
+
+
+def lone_tile(
+    experiment: Any, plan: EvalPlan, seed: int, width: int = 1, placement: Placement | None = None
+) -> Tile:
+    """A tile of one experiment, which stands in for the lanes beside it."""
+    program = TileProgram(experiment, width, False, placement, plan.patience is not None)
+    [tile] = program.tiles(numbers_of(experiment), np.zeros(1, int), seed=seed)
+    return tile
 
 
 def padded(lanes: np.ndarray, width: int) -> np.ndarray:

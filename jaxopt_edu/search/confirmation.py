@@ -7,9 +7,7 @@ not know of it: their mean is what such a training gives, and it decides between
 import functools
 import itertools
 import os
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,9 +19,7 @@ from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.resuming import complete
 from jaxopt_edu.search.schedulers import Exploit
 from jaxopt_edu.search.setup import NoRungs, check_named, plan_of
-from jaxopt_edu.search.store import ASKED, read_results
 from jaxopt_edu.search.trials import Plan
-from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 from jaxopt_edu.values.pytrees import SEEDS, check_count
 
@@ -35,12 +31,8 @@ def confirm(
     *,
     store: str | os.PathLike | None = None,
     progress: bool | None = None,
-    anew: bool = False,
 ) -> Any:
-    """The best trials of a study with fresh seeds, as a study: see `Study.confirm`.
-
-    anew: whether a store that holds another confirmation, or a damaged one, is made anew.
-    """
+    """The best trials of a study with fresh seeds, as a study: see `Study.confirm`."""
     check_count("best", best)
     check_count("seeds", seeds)
     if study.streamed:
@@ -64,10 +56,7 @@ def confirm(
         "tiles": [driver.widths[batch.place] for batch in driver.plan.given],
         "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
-    values = {"space": study.space}
-    if anew and store is not None and jax.process_index() == 0:
-        _clear(Path(store), asked, values)
-    again = replace(study, **complete(start, driver, store, asked, values))
+    again = replace(study, **complete(start, driver, store, asked, {"space": study.space}))
     if again.info["interrupted"]:
         raise KeyboardInterrupt
     return again
@@ -78,29 +67,6 @@ def candidates(study: Any) -> np.ndarray:
     order = study.order
     scored = np.isfinite(study.columns.get(study.ranks, np.full(len(study), np.nan)))
     return order[scored[order] & np.isin(study.columns["status"][order], COMPLETE)]
-
-
-def affordable(study: Any, best: int = 8, seeds: int = 4) -> tuple[int, int] | None:
-    """At most so many trials and seeds as cost little beside the sweep; None below two of each.
-
-    That is an eighth of its useful lane-steps, and a quarter of the executed ones, as tiles that
-    are not full take their time too. Of what fits, the most lanes, and of as many the most seeds.
-    """
-    order, info = candidates(study), study.info
-    lane = study.steps * (study.folds or 1)
-    useful = info.get("useful_lane_steps", 0) / 8
-    executed = info.get("executed_lane_steps", 0) / 4
-    found: list[tuple[int, int, int]] = []
-    for n in range(2, min(best, len(order)) + 1):
-        at = [int(np.isin(batch.trials, order[:n]).sum()) for batch in study.batches]
-        wide = sum(-(-k // width) * width for k, width in zip(at, study.tiles, strict=True))
-        most = int(min(seeds, useful // (n * lane), executed // (wide * lane)))
-        if most >= 2:
-            found.append((n * most, most, n))
-    if not found:
-        return None
-    _, count, n = max(found)
-    return n, count
 
 
 def fresh_seeds(used: list[int], count: int) -> list[int]:
@@ -141,12 +107,3 @@ def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) 
         NoRungs(moves), repeats, progress, of=tuple(of.tolist()),
         widths={b.place: w for b, w in zip(study.batches, study.tiles, strict=True)},
     )  # fmt: skip
-
-
-def _clear(directory: Path, asked: dict[str, Any], values: dict[str, Any]) -> None:
-    """Deletes what is no confirmation of this."""
-    try:
-        ASKED.check(directory, asked, fingerprints(values))
-        read_results(directory)
-    except ValueError:
-        shutil.rmtree(directory)

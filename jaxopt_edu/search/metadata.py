@@ -14,9 +14,9 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
     settings, record = driver.settings, driver.record
     brackets = getattr(driver.rungs, "brackets", None)
     told = asdict(settings)
-    sign = told.pop("sign")
+    del told["sign"]  # told as the mode
     return told | {
-        "mode": "min" if sign == 1 else "max",
+        "mode": settings.mode,
         "streamed": driver.batches_of is not None,
         "rank_by": record.rank_by,
         "objectives": record.objectives,

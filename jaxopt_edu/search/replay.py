@@ -65,11 +65,12 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
 def _checked(stages: list[tuple[Any, int]], seed: int, status: str) -> Run:
     """The same step by step. stages: experiments, and until which step each trained the state."""
     start, key = keys.weights(np.uint32(seed)), keys.order(np.uint32(seed))
-    state = _init(stages[0][0], start)
+    kind = type(stages[0][0])
+    state, step = jax.jit(kind.init)(stages[0][0], start), jax.jit(kind.step)
     losses: list[float] = []
     for experiment, end in stages:
         for t in range(len(losses), end):
-            new, told = _step(experiment, state, np.int32(t), key)
+            new, told = step(experiment, state, np.int32(t), key)
             if not _finite(new):
                 raise _located(experiment, state, new, t, key)
             state = new
@@ -80,16 +81,6 @@ def _checked(stages: list[tuple[Any, int]], seed: int, status: str) -> Run:
     }
     history = {"step": np.arange(1, len(losses) + 1), "training_loss": np.asarray(losses)}
     return Run(experiment, state, len(losses), status, "", history, scores, seed)
-
-
-@jax.jit
-def _init(experiment: Any, key: Any) -> Any:
-    return experiment.init(key)
-
-
-@jax.jit
-def _step(experiment: Any, state: Any, t: Any, key: Any) -> Any:
-    return experiment.step(state, t, key)
 
 
 _finite = jax.jit(all_finite)

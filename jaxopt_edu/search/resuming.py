@@ -1,6 +1,5 @@
 """Running a sweep to its end from where a store holds it, with more trials than it had too."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -36,10 +35,11 @@ def complete(
     Where memory does not suffice it starts anew with tiles half as wide: results depend on the
     width, so no lane may have gone a part of its way at another.
     """
-    held: Any = contextlib.nullcontext()
-    if store is not None:
-        held = opened(store, asked, jax.process_index() == 0, values, grows)
-    with Compilations() as compiled, held as files, watched(lambda: _where(driver, store)):
+    with (
+        Compilations() as compiled,
+        opened(store, asked, values, grows) as files,
+        watched(lambda: _where(driver, store)),
+    ):
         collectives.barrier("sweep")
         while True:
             driver.store, driver.compiled = files, compiled

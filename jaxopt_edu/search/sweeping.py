@@ -9,13 +9,7 @@ from typing import Any
 import jax
 
 from jaxopt_edu.data.folds import as_folds
-from jaxopt_edu.engine.checks import (
-    OPTIONS,
-    check_options,
-    check_space,
-    evaluations,
-    segment_length,
-)
+from jaxopt_edu.engine.checks import check_options, check_space, evaluations, segment_length
 from jaxopt_edu.engine.options import check_mesh, check_stream
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.ranking import check_rule
@@ -115,7 +109,7 @@ def sweep(
     arguments = dict(locals())
     check_count("seeds", seeds)
     seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
-    check_options(**{name: x for name, x in arguments.items() if name in OPTIONS})
+    check_options(**arguments)
     check_space(space)
     folds = None if folds is None else as_folds(folds)
     check_rule(rank_by)
