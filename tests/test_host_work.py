@@ -221,7 +221,8 @@ def moved(batch, copies):
     """The batch of a round, and the whole structure, after copies."""
     whole = batch.after(None)
     part = batch.part_of(whole)
-    part.put(copies)
+    for copy in copies:
+        part.put(copy)
     return part, whole
 
 

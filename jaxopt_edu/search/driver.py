@@ -21,7 +21,7 @@ from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.schedulers import Exploit, Scheduler
+from jaxopt_edu.search.schedulers import Scheduler
 from jaxopt_edu.search.setup import on_fold
 from jaxopt_edu.search.store import Store
 from jaxopt_edu.search.tile_packing import move_lanes, pack
@@ -135,7 +135,7 @@ class SweepDriver:
                 )  # fmt: skip
             self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
             all_go = np.ones(self.record.trials, bool)
-            firsts = [self._pack([batch], all_go)[0] for batch in new]
+            firsts = [pack(self.structures, [batch], self.repeats, all_go)[0] for batch in new]
             began = time.perf_counter()
             for _ready in compile_tiles(firsts, self.settings):
                 pass
@@ -182,15 +182,12 @@ class SweepDriver:
 
         Returns where a stream is to go on.
         """
-        self.tiles = self._pack(batches, self.record.arrays["packed"])
+        packed = self.record.arrays["packed"]
+        self.tiles = pack(self.structures, batches, self.repeats, packed)
         if self.store is None:
             return Position()
         needed = self.stage % len(self.ends) > 0
         return self.store.read_lanes(self.stage, self._mine(), self.record, needed)
-
-    def _pack(self, batches: list[TrialGroup], which: np.ndarray) -> list[Tile]:
-        structures = [self.structures[batch.place] for batch in batches]
-        return pack(structures, batches, self.repeats, which)
 
     def _mine(self) -> Iterator[tuple[int, Tile]]:
         """The tiles of this process, with their numbers."""
@@ -249,11 +246,8 @@ class SweepDriver:
         verdict = self.rungs.judge(standing, local)
         going = self.record.arrays["going"]
         going[first : first + len(verdict.active)] = verdict.active
-        own: list[list[Exploit]] = [[] for _ in batches]
-        for copy in verdict.copies:
-            own[standing.structures[copy.trial]].append(copy)
-        for batch, copies in zip(local, own, strict=True):
-            batch.put(copies)  # into what the study's table shows in the end
+        for copy in verdict.copies:  # their numbers are those that the study's table shows
+            local[standing.structures[copy.trial]].put(copy)
         copies = [
             copy._replace(trial=copy.trial + first, parent=copy.parent + first)
             for copy in verdict.copies
@@ -261,8 +255,8 @@ class SweepDriver:
         self.record.copy(step, copies)
         alive = self.record.alive
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
-            self.record.arrays["packed"] = alive
-            old, self.tiles = self.tiles, self._pack(batches, alive)
+            old, self.record.arrays["packed"] = self.tiles, alive
+            self.tiles = pack(self.structures, batches, self.repeats, alive)
             move_lanes(old, self.tiles, {copy.trial: copy.parent for copy in copies}, step)
 
     # --------------------------------------------------------------------------- the store

@@ -49,14 +49,13 @@ def complete(
                 break
             except jax.errors.JaxRuntimeError as error:
                 widest = max(driver.widths.values(), default=1)
-                one = widest == 1 or collectives.processes() > 1
-                if "RESOURCE_EXHAUSTED" not in str(error) or one:
+                helps = widest > 1 and collectives.processes() == 1
+                if not helps or "RESOURCE_EXHAUSTED" not in str(error):
                     raise
                 half = widest // 2
                 print(f"out of memory with {widest} lanes in a tile: now {half}", file=sys.stderr)
-                widths = {place: min(width, half) for place, width in driver.widths.items()}
-                driver = start()
-                driver.widths = widths
+                before, driver = driver, start()
+                driver.widths = {place: min(width, half) for place, width in before.widths.items()}
                 if files is not None:
                     files.clear()
         if not driver.interrupted:
@@ -78,8 +77,7 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
             f"store = {directory} was begun with other rungs or evaluations, by another "
             "version: finish it with that one, or give the same first= and eval_every="
         )
-    grows = about["trials"] < driver.plan.total
-    if grows:
+    if about["trials"] < driver.plan.total:
         about, arrays = _grown(driver.plan, about, arrays)
     restore_record(driver.record, about, arrays)
     driver.stage = about["stage"]
@@ -92,12 +90,6 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
         driver.asked = sum(len(batch.trials) for batch in driver.batches.values())
     else:
         driver.record.unfinish()
-    if grows:  # the store is to know of all trials before it holds lanes of new ones
-        for batch in driver.batches.values():
-            driver.width(batch)
-        driver.asked = driver.plan.total
-        driver.save()
-        driver.asked = 0
     return bool(about["finished"])
 
 
@@ -149,8 +141,9 @@ def unfinished(directory: Path, asked: dict[str, Any], grows: Callable) -> int |
             return None
     except ValueError:  # to be said when it is opened
         return None
-    found = read_results(directory)
-    return None if found is not None and found[0]["finished"] else there["trials"]
+    about, _ = read_results(directory) or ({"finished": False}, {})
+    done = about["finished"] and about["trials"] == there["trials"]
+    return None if done else there["trials"]
 
 
 def _grown(
@@ -181,7 +174,7 @@ def _grown(
 def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:
     """The trials of a structure in the store, and which of the batch they are now."""
     columns = stored_columns(str(batch.place), arrays)
-    before = _numbers(columns, columns.pop("", np.zeros(0, int)))
+    before = _numbers(columns, columns.get("", np.zeros(0, int)))
     now = _numbers(batch.columns, batch.trials)
     places = {numbers: trial for trial, numbers in now.items()}
     found = {i: i if now.get(i) == x else places.get(x) for i, x in before.items()}

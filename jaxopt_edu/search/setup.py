@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxopt_edu.engine.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.nn.scores import AUTO, check_mode
+from jaxopt_edu.nn.scores import AUTO
 from jaxopt_edu.search.schedulers import Decision, Exploit, RungState, Scheduler
 from jaxopt_edu.search.trials import TrialGroup, plan
 from jaxopt_edu.values.space import groups
@@ -21,10 +21,9 @@ def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str
     """
     metrics = [metric] if isinstance(metric, str) else list(metric)
     modes = [mode] * len(metrics) if isinstance(mode, str) else list(mode)
-    if not metrics or len(modes) != len(metrics):
+    if len(modes) != len(metrics):
         raise ValueError(f"mode = {mode!r}: wanted one for each metric of {metrics}")
-    for name, one in zip(metrics, modes, strict=True):
-        check_mode(one)
+    for name in metrics:
         if metrics.count(name) > 1:
             raise ValueError(f"metric = {metric!r} names {name!r} twice")
     given = isinstance(space, list | tuple) and not hasattr(space, "_fields")
@@ -56,14 +55,9 @@ def check_structures(
 
 
 def eval_plan(
-    experiment: Any,
-    names: tuple[str, ...],
-    stops: tuple[int, ...],
-    metric: str,
-    mode: str,
-    diverge_above: float,
-    patience: int | None,
-) -> EvalPlan:
+    experiment: Any, names: tuple[str, ...], stops: tuple[int, ...], metric: str, mode: str,
+    diverge_above: float, patience: int | None,
+) -> EvalPlan:  # fmt: skip
     """What all structures have in common: scores of these names at these steps."""
     split = ranking_split(experiment.splits)
     final = tuple(s for s in experiment.splits if s != "train" or s == split)  # large

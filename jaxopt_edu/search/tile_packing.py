@@ -1,6 +1,6 @@
 """Packing active lanes into few tiles, and moving them between tiles and processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -15,22 +15,21 @@ Place = tuple[int, int]  # tile, lane in it
 
 
 def pack(
-    structures: Sequence[TileProgram],
+    structures: Mapping[int, TileProgram],
     batches: Sequence[TrialGroup],
     repeats: Sequence[tuple[int, int | None]],
     going: np.ndarray,
 ) -> list[Tile]:
     """The tiles of all lanes that go on: by structure and repeat, trials in order."""
     tiles = []
-    for k, (structure, batch) in enumerate(zip(structures, batches, strict=True)):
+    for k, batch in enumerate(batches):
         mine = going[batch.trials]
         trials = batch.trials[mine]
         columns = {name: x[mine] for name, x in batch.columns.items()}
         numbers = numbers_of(batch.template, len(trials), columns)
         for repeat, (seed, fold) in enumerate(repeats):
-            tiles += structure.tiles(
-                numbers, trials, seed=seed, fold=fold, structure=k, repeat=repeat
-            )
+            which = {"seed": seed, "fold": fold, "structure": k, "repeat": repeat}
+            tiles += structures[batch.place].tiles(numbers, trials, **which)
     return tiles
 
 

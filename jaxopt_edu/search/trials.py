@@ -1,7 +1,7 @@
 """Trials: from a space, a list or a batched experiment, grouped by structure."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,12 +52,11 @@ class TrialGroup:
         columns = {name: x[first : last + 1] for name, x in whole.columns.items()}
         return dataclasses.replace(self, columns=columns)
 
-    def put(self, copies: Sequence[Any]) -> None:
-        """Puts the numbers of some `Exploit`s into the columns."""
-        at = np.searchsorted(self.trials, [copy.trial for copy in copies])
-        for i, copy in zip(at.tolist(), copies, strict=True):
-            for name, x in copy.numbers.items():
-                self.columns[name][i] = x
+    def put(self, copy: Any) -> None:
+        """Puts the numbers of an `Exploit` into the columns."""
+        i = np.searchsorted(self.trials, copy.trial)
+        for name, x in copy.numbers.items():
+            self.columns[name][i] = x
 
 
 @dataclass
