@@ -126,7 +126,7 @@ def test_a_torn_stream_goes_on_at_the_right_batch(tmp_path):
     for epoch in (2, 9):
         with pytest.raises(Torn) as error:
             jobs.fit("stream", batches=torn(epoch, 3), store=tmp_path)
-        assert "in batches= of jo.fit, after" in error.value.__notes__[0]
+        assert "in batches=, after" in error.value.__notes__[0]
     same(jobs.fit("stream", store=tmp_path), alone("stream"))
     same(jobs.fit("stream", store=tmp_path, batches=[]), alone("stream"))  # finished: reads none
 

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from jaxopt_edu.data.folds import Folds
-from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
 from jaxopt_edu.storage.edited import forget_edited
 from jaxopt_edu.train import Experiment, Step
@@ -216,20 +215,6 @@ def ranking_split(splits: tuple[str, ...]) -> str:
 def evaluations(every: int, steps: int, more: tuple[int, ...] = ()) -> tuple[int, ...]:
     """The steps at which lanes are scored: multiples of `every`, some more, and the last."""
     return tuple(sorted({*range(every, steps, every), *more, steps}))
-
-
-def evaluation_plan(
-    experiment: Any, steps: int, metric: str, mode: str, eval_every: int | None,
-    diverge_above: float, patience: int | None,
-) -> EvalPlan:  # fmt: skip
-    """When one experiment is evaluated and what ends it, or an error that says what is wrong."""
-    splits, names = check_run(experiment, steps, metric, None)
-    mode = mode_for([experiment], metric, mode, needed=patience is not None)
-    stops = evaluations(segment_length(experiment, steps, eval_every), steps)
-    return EvalPlan(
-        stops, ranking_split(splits), splits, names, diverge_above, metric,
-        1 if mode == "min" else -1, patience, experiment.why_done,
-    )  # fmt: skip
 
 
 def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:

@@ -10,10 +10,9 @@ import jax
 
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.checkpoint import LANES, lanes_path, opened, read_tile, write_tile
-from jaxopt_edu.engine.checks import check_options, evaluation_plan
 from jaxopt_edu.engine.continuation import go_on, grows
 from jaxopt_edu.engine.history import History, Run
-from jaxopt_edu.engine.options import with_options
+from jaxopt_edu.engine.options import plan_fit
 from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
@@ -25,8 +24,6 @@ from jaxopt_edu.storage.disk import Manifest
 from jaxopt_edu.storage.files import to_json
 from jaxopt_edu.storage.identity import Fingerprint, fingerprints
 from jaxopt_edu.storage.named import describe
-from jaxopt_edu.train.placement import Placement
-from jaxopt_edu.values.pytrees import check_seed
 
 ASKED = Manifest("fit", "fit.json", 4, others=(LANES,))
 TRAIN = "train/"  # before the names of what is known of the training part
@@ -90,13 +87,8 @@ def fit(
     >>> jo.fit(experiment, steps=1000, tol=1e-5).status
     'converged'
     """
-    check_options(**locals())
-    seed = check_seed(seed)
-    running = with_options(experiment, "fit", mesh, accumulate, batches, tol, store)
-    plan = evaluation_plan(running, steps, metric, mode, eval_every, diverge_above, patience)
-    if train_curve and "train" not in plan.splits:
-        raise ValueError(f"train_curve: there is no split train, only {', '.join(plan.splits)}")
-    only = lone_tile(running, plan, seed, tile, Placement.on(mesh))
+    running, plan = plan_fit(**locals())
+    only = lone_tile(running, plan, seed, tile, mesh)
     bar = Progress(steps, progress if jax.process_index() == 0 else False)
     driver = FitDriver(only, plan, bar, train_curve)
     with driver.prepared(running, store, batches, prefetch):

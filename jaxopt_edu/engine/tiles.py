@@ -13,6 +13,7 @@ from jaxopt_edu.engine.lane import StopRule
 from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, named_numbers, take_apart
 from jaxopt_edu.engine.status import Status, diverged
 from jaxopt_edu.train.placement import Placement
+from jaxopt_edu.values.pytrees import check_seed
 
 
 @dataclass(frozen=True)
@@ -192,12 +193,11 @@ class TileProgram:
         return out
 
 
-def lone_tile(
-    experiment: Any, plan: EvalPlan, seed: int, width: int = 1, placement: Placement | None = None
-) -> Tile:
+def lone_tile(experiment: Any, plan: EvalPlan, seed: int, width: int = 1, mesh: Any = None) -> Tile:
     """A tile of one experiment, which stands in for the lanes beside it."""
-    program = TileProgram(experiment, width, False, placement, plan.patience is not None)
-    [tile] = program.tiles(numbers_of(experiment), np.zeros(1, int), seed=seed)
+    placement, patient = Placement.on(mesh), plan.patience is not None
+    program = TileProgram(experiment, width, placement=placement, patient=patient)
+    [tile] = program.tiles(numbers_of(experiment), np.zeros(1, int), seed=check_seed(seed))
     return tile
 
 

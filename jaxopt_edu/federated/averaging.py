@@ -80,7 +80,7 @@ class Federated(Estimator):
     at_a_time: int | None = static(default=None)
 
     private_draw = True
-    was = "FedAvg"  # the class of 0.1: see `train.old_names`
+    was = "FedAvg"  # the class of 0.1: see `values.old_names`
     folds = False
 
     def __post_init__(self):

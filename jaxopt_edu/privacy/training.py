@@ -59,7 +59,7 @@ class Private(Estimator):
     microbatch: int | None = static(default=None)
 
     private_draw = True
-    was = "PrivateTraining"  # the class of 0.1: see `train.old_names`
+    was = "PrivateTraining"  # the class of 0.1: see `values.old_names`
 
     def draw(self, training, t, key):
         train, draw_key = training.data.train, keys.private(key, t).draw

@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxopt_edu.storage.disk import check_format
 from jaxopt_edu.storage.named import inner
-from jaxopt_edu.train.old_names import MOVED
+from jaxopt_edu.values.old_names import MOVED
 
 __all__ = [
     "EXPERIMENT", "STUDY", "check_format", "name_in_file", "newer_asked", "newer_experiment",
