@@ -20,11 +20,7 @@ TOLD = ("steps", "seed", "metric", "mode", "rank_by", "split", "tiles")  # in st
 
 
 def save_study(
-    study: Study,
-    directory: str | Path,
-    *,
-    arguments: Any = None,
-    confirmed: Study | None = None,
+    study: Study, directory: str | Path, *, arguments: Any = None, confirmed: Study | None = None
 ) -> None:
     """Writes the table, the best experiment and the circumstances of a study into a directory.
 
@@ -49,7 +45,9 @@ def save_study(
         (directory / "confirm.csv").unlink(missing_ok=True)
     else:
         write_text(directory / "confirm.csv", as_csv(confirmed))
-    write_json(directory / "study.json", strict(study_json(study, arguments)))
+    told = {name: getattr(study, name) for name in TOLD}
+    about = {"format": STUDY, "arguments": arguments or told, **told, **study.info}
+    write_json(directory / "study.json", strict(about))
 
 
 def _write_best(study: Study, path: Path, confirmed: Study | None) -> None:
@@ -72,10 +70,7 @@ def as_csv(study: Study) -> str:
 
 def _cells(column: np.ndarray) -> list:
     """Python values, None where there is none: csv leaves such cells empty."""
-    cells = column.astype(object)
-    if column.dtype.kind == "f":
-        cells[np.isnan(column)] = None
-    return cells.tolist()
+    return [x if x == x else None for x in column.tolist()]
 
 
 def load_confirmed(study: Study, directory: str | Path) -> Study | None:
@@ -128,9 +123,3 @@ def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
         "tile": study.tiles[place],
         "experiment": description,
     }
-
-
-def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
-    """The circumstances of a study."""
-    told = {name: getattr(study, name) for name in TOLD}
-    return {"format": STUDY, "arguments": arguments or told, **told, **study.info}

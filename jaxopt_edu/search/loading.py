@@ -8,17 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.engine.tiles import EvalPlan
+from jaxopt_edu.search import store
 from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.store import (
-    read_asked,
-    read_identity,
-    read_results,
-    restore_record,
-    stored_columns,
-)
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
 from jaxopt_edu.storage.identity import fingerprint
@@ -42,10 +35,10 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     if not isinstance(directory, str | os.PathLike):
         raise TypeError(f"directory = {directory!r}: wanted the name of one")
     directory = Path(directory)
-    asked = read_asked(directory)
-    if space is not None:
-        _check_space(directory, space)
-    found = read_results(directory)
+    asked = store.read_asked(directory)
+    if space is not None and (differs := _differs(directory, space)) is not None:
+        raise ValueError(differs)
+    found = store.read_results(directory)
     if found is None or not any(name.startswith("record/final/") for name in found[1]):
         raise ValueError(f"the sweep in {directory} has no results yet")
     told, arrays = found
@@ -53,13 +46,17 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     about["info"].setdefault("interrupted", not about["finished"])
     planned = None if space is None else _plan(space, asked)
     batches = [
-        _structure(int(place), told, stored_columns(place, arrays), planned)
+        _structure(int(place), told, store.stored_columns(place, arrays), planned)
         for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0]))
     ]
     if space is None:
         space, missing = _named(asked["space"])
-        if not missing:
-            _warn_of_edits(directory, space)
+        differs = None if missing else _differs(directory, space)
+        if differs is not None:  # classes and functions of these names are others now
+            warnings.warn(
+                f"{differs}: training again, as rerun and confirm do, does not give its numbers",
+                stacklevel=2,
+            )
     return Study(space=space, **study_fields(batches, _record(about, arrays), about))
 
 
@@ -72,7 +69,7 @@ def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
     )  # fmt: skip
     record = Record(about["trials"], len(about["repeats"]), settings, about["rank_by"])
     record.objectives = [(name, sign) for name, sign in about.get("objectives", record.objectives)]
-    restore_record(record, about, arrays)
+    store.restore_record(record, about, arrays)
     return record
 
 
@@ -92,45 +89,35 @@ def _structure(
     )
 
 
-def _warn_of_edits(directory: Path, space: Any) -> None:
-    """Says that classes and functions found by their names are not those that made a store."""
-    try:
-        _check_space(directory, space)
-    except ValueError as error:
-        warnings.warn(
-            f"{error}: training again, as rerun and confirm do, does not give its numbers",
-            stacklevel=3,
-        )
-
-
-def _check_space(directory: Path, space: Any) -> None:
-    """ValueError where a store was made of another space; older stores do not say."""
+def _differs(directory: Path, space: Any) -> str | None:
+    """How the space that a store was made of is another one; older stores do not say."""
     mine = fingerprint(space, "space")
-    stored = read_identity(directory, mine.parts)
-    if stored is not None and mine.other_python(stored):
+    stored = store.read_identity(directory, mine.parts)
+    if stored is None:
+        return None
+    if mine.other_python(stored):
         warnings.warn(
             f"store {directory} was written by Python {stored['python']}: whether its functions "
             "are those of this space is not known",
             stacklevel=3,
         )
-    elif stored is not None:
-        heads = ("space.", "space ", "space(")
-        parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
-        differs = mine.differs(stored | {"parts": parts}, versions=False)
-        if differs is not None:
-            raise ValueError(f"store {directory} is of another space: {differs}")
+        return None
+    heads = ("space.", "space ", "space(")
+    parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
+    differs = mine.differs(stored | {"parts": parts}, versions=False)
+    return differs and f"store {directory} is of another space: {differs}"
 
 
 def _plan(space: Any, asked: dict[str, Any]) -> Plan:
-    """The structures of a space, on folds where the sweep was."""
-    planned, folds = plan(space, None, 0, "random"), rebuild(asked.get("folds"))
-    folds = None if folds is None else as_folds(folds)
-    return planned.as_trained(folds, asked.get("accumulate", 1), asked.get("tol"))
+    """The structures of a space as a sweep trained them: on folds, in parts, done at tol."""
+    folds, parts = rebuild(asked.get("folds")), asked.get("accumulate", 1)
+    return plan(space, None, 0, "random").as_trained(folds, parts, asked.get("tol"))
 
 
 def _named(description: Any) -> tuple[Any, dict[str, str]]:
     """What a description names, with None for what it cannot name, and the places of that."""
+    missing = unnamed(description)
     try:
-        return rebuild(only_named(description)), unnamed(description)
+        return rebuild(only_named(description) if missing else description), missing
     except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
         return None, {"": f"the store names an experiment that cannot be made here: {error}"}

@@ -3,7 +3,7 @@
 import functools
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -80,40 +80,29 @@ class Record:
 
         Rounds that are over are known to all already, and the trials from `count` are yet to be.
         """
-        first = self.over
-        owned = np.zeros((count - first, self.repeats), bool)
-        for tile in tiles:
-            owned[tile.trials - first, tile.repeat] = True
-        self.merge(lambda x: collectives.merge_owned(x, owned), first, count)
-        self.segments[self.shared :] = collectives.all_rows(self.segments[self.shared :])
-        self.shared = len(self.segments)
-
-    def merge(
-        self,
-        merged: Callable[[np.ndarray], np.ndarray],
-        first: int = 0,
-        count: int | None = None,
-    ) -> None:
-        """Takes over what other processes have noted of the trials from first to before count."""
         for name in self.settings.names:
             self._array(CURVE + name, len(self.settings.stops))
             for split in self.settings.splits if name != TRAINING_LOSS else ():
                 self._array(f"{FINAL}{split}_{name}")
+        owned = np.zeros((count - self.over, self.repeats), bool)
+        for tile in tiles:
+            owned[tile.trials - self.over, tile.repeat] = True
         for name in sorted(self.arrays):
-            if self.arrays[name].ndim > 1:
-                self.arrays[name][first:count] = merged(self.arrays[name][first:count])
+            mine = self.arrays[name][self.over : count]
+            if mine.ndim > 1:
+                mine[:] = collectives.merge_owned(mine, owned)
+        self.segments[self.shared :] = collectives.all_rows(self.segments[self.shared :])
+        self.shared = len(self.segments)
 
     def rows(self, tile: Tile) -> dict[str, np.ndarray]:
         """What is known of the lanes of a tile."""
-        arrays = {name: x for name, x in self.arrays.items() if x.ndim > 1}
-        return {name: x[tile.trials, tile.repeat] for name, x in arrays.items()}
+        at = tile.trials, tile.repeat
+        return {name: x[at] for name, x in self.arrays.items() if x.ndim > 1}
 
     def put_rows(self, tile: Tile, rows: dict[str, np.ndarray]) -> None:
         """The inverse of `rows`."""
         for name, x in rows.items():
-            if name not in self.arrays:
-                self._array(name, *x.shape[1:])
-            self.arrays[name][tile.trials, tile.repeat] = x
+            self._array(name, *x.shape[1:])[tile.trials, tile.repeat] = x
 
     def put_segments(self, tiles: Iterable[Tile]) -> None:
         """The segments of tiles that were read, each of them once."""
@@ -173,11 +162,8 @@ class Record:
     def timeline(self) -> dict[str, np.ndarray]:
         """One entry for each dispatched segment, by name."""
         columns = np.array(self.segments, float).reshape(-1, len(Segment._fields)).T
-        times = ("start", "end")
-        return {
-            name: x if name in times else x.astype(int)
-            for name, x in zip(Segment._fields, columns, strict=True)
-        }
+        named = zip(Segment._fields, columns, strict=True)
+        return {name: x if name in ("start", "end") else x.astype(int) for name, x in named}
 
 
 class Results:
@@ -189,7 +175,7 @@ class Results:
     """
 
     def __init__(self, record: Record, first: int, end: int | None):
-        self.record, self.settings, self.first, self.end = record, record.settings, first, end
+        self.record, self.settings, self.first = record, record.settings, first
         self.arrays = {name: x[first:end] for name, x in record.arrays.items()}
         self.going, self.steps = self.arrays["going"], self.arrays["steps"]
         self.status = self.arrays["status"]
