@@ -53,7 +53,7 @@ def confirm(
         "experiments": [describe(study.experiment(int(trial))) for trial in of],
         "evaluations": study.evaluations.tolist(), "metric": study.metric, "mode": study.mode,
         "rank_by": study.rank_by, "diverge_above": driver.settings.diverge_above,
-        "tiles": [driver.widths[batch.place] for batch in driver.plan.given],
+        "tiles": [driver.widths[batch.place] for batch in driver.plan.structures],
         "x64": bool(jax.enable_x64.value),
     }  # fmt: skip
     again = replace(study, **complete(start, driver, store, asked, {"space": study.space}))
@@ -102,8 +102,7 @@ def _started(study: Any, of: np.ndarray, repeats: tuple, progress: bool | None) 
         for (_, before), (step, numbers) in itertools.pairwise(way)
     )
     return SweepDriver(
-        Plan(len(of), len(of), [], None, batches), settings,
-        Record(len(of), len(repeats), settings, study.rank_by),
+        Plan(batches), settings, Record(len(of), len(repeats), settings, study.rank_by),
         NoRungs(moves), repeats, progress, of=tuple(of.tolist()),
         widths={b.place: w for b, w in zip(study.batches, study.tiles, strict=True)},
     )  # fmt: skip

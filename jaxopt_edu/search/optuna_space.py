@@ -1,40 +1,21 @@
 """Spaces as Optuna has them: its distributions and their names, and back."""
 
 import contextlib
-import importlib.util
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jaxopt_edu.search.samplers import Axis, axes
+from jaxopt_edu.values import space
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.labelling import distinct
-from jaxopt_edu.values.space import (
-    Choice,
-    Distribution,
-    Group,
-    IntUniform,
-    LogUniform,
-    OneOf,
-    Uniform,
-    choice,
-)
+from jaxopt_edu.values.space import Distribution, Group, OneOf
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-__all__ = ["from_distribution", "to_distribution"]
-
 STRUCTURE = "structure"  # what a one_of is called that is the whole space
-INSTALL = {"optuna": "jaxopt_edu[optuna]", "cmaes": "jaxopt_edu[optuna]", "sklearn": "scikit-learn"}
-
-
-def need(what: str, *packages: str) -> None:
-    """ImportError that says what to install, where one of the packages is absent."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            install = INSTALL.get(package, package)
-            raise ImportError(f"{what} needs {package}: pip install '{install}'")
 
 
 @contextlib.contextmanager
@@ -70,13 +51,13 @@ def to_distribution(d: Distribution | OneOf) -> "BaseDistribution":
 
     if isinstance(d, OneOf):
         return theirs.CategoricalDistribution(d.labels)
-    if isinstance(d, Choice):
+    if isinstance(d, space.Choice):
         return theirs.CategoricalDistribution(d.options)
-    if isinstance(d, IntUniform):
+    if isinstance(d, space.IntUniform):
         return theirs.IntDistribution(int(d.low), int(d.high))
-    if isinstance(d, Uniform | LogUniform):
+    if isinstance(d, space.Uniform | space.LogUniform):
         low, high = d.bounds()
-        return theirs.FloatDistribution(low, high, log=isinstance(d, LogUniform))
+        return theirs.FloatDistribution(low, high, log=isinstance(d, space.LogUniform))
     raise TypeError(
         f"{d!r} has no counterpart in Optuna: wanted uniform, log_uniform, int_uniform, choice or "
         "one_of"
@@ -99,48 +80,33 @@ def from_distribution(d: "BaseDistribution") -> Distribution | OneOf:
     from optuna import distributions as theirs
 
     if isinstance(d, theirs.CategoricalDistribution):
-        return choice(*d.choices)
+        return space.choice(*d.choices)
     if isinstance(d, theirs.IntDistribution) and not d.log:
-        whole = d.step == 1
-        return IntUniform(d.low, d.high) if whole else choice(*range(d.low, d.high + 1, d.step))
+        if d.step == 1:
+            return space.IntUniform(d.low, d.high)
+        return space.choice(*range(d.low, d.high + 1, d.step))
     if isinstance(d, theirs.FloatDistribution) and d.step is None:
-        kind = LogUniform if d.log else Uniform
+        kind = space.LogUniform if d.log else space.Uniform
         return kind(d.low, math.nextafter(d.high, math.inf))
     raise ValueError(f"{d!r} has no counterpart here: say choice(...) of its values")
 
 
-class Parameters:
-    """The axes of a space as parameters of Optuna, where no two may have the same name.
+def parameter_names(groups: Sequence[Group]) -> dict[Axis, str]:
+    """What the axes of a space are called as parameters of Optuna, where no two have one name.
 
     They are named as hyperparameters are. Where two structures have different distributions under
-    a name, the labels of the structures are added: `learning_rate [adam]`.
+    a name, what the structures of each have in common is added: `learning_rate [adam]`.
     """
-
-    def __init__(self, groups: Sequence[Group]):
-        found = axes(list(groups))
-        times = Counter(name for name, _ in found)
-        having = _having(groups)
-        full = [
-            (axis[0] or STRUCTURE) + (_where(having[axis]) if times[axis[0]] > 1 else "")
-            for axis in found
-        ]
-        self.names: dict[Axis, str] = dict(zip(found, distinct(full), strict=True))
-
-    def distributions(self) -> dict[Axis, "BaseDistribution"]:
-        """Those of Optuna. Errors: TypeError for one that it has not."""
-        return {axis: to_distribution(axis[1]) for axis in self.names}
-
-
-def _having(groups: Sequence[Group]) -> dict[Axis, list[tuple]]:
-    """The choices that lead to each of the structures that have an axis."""
-    found: dict[Axis, list[tuple]] = {}
+    found = axes(groups)
+    times = Counter(name for name, _ in found)
+    common: dict[Axis, Sequence] = {}  # choices that lead to all structures with an axis
     for group in groups:
         for axis in axes([group]):
-            found.setdefault(axis, []).append(group.choices)
-    return found
-
-
-def _where(having: list[tuple]) -> str:
-    """What these structures have in common, in words."""
-    common = [chosen for chosen in having[0] if all(chosen in choices for choices in having)]
-    return f" [{' '.join(str(where.labels[i]) for _, where, i in common)}]"
+            known = common.get(axis, group.choices)
+            common[axis] = [chosen for chosen in known if chosen in group.choices]
+    full = []
+    for axis in found:
+        chosen = " ".join(str(where.labels[i]) for _, where, i in common[axis])
+        name = axis[0] or STRUCTURE
+        full.append(f"{name} [{chosen}]" if times[axis[0]] > 1 else name)
+    return dict(zip(found, distinct(full), strict=True))

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,11 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
     restore_record(driver.record, about, arrays)
     driver.stage = about["stage"]
     driver.widths = {int(place): width for place, width in about["widths"].items()}
-    for place in about["structures"]:
-        columns = stored_columns(place, arrays)
-        trials = columns.pop("")
-        driver.batches[int(place)] = driver.plan.structure(int(place), trials, columns)
+    for structure in driver.plan.structures:
+        columns = stored_columns(str(structure.place), arrays)
+        if columns:  # it has trials so far
+            kept = replace(structure, trials=columns.pop(""), columns=columns)
+            driver.batches[structure.place] = kept
     if about["finished"]:
         driver.asked = sum(len(batch.trials) for batch in driver.batches.values())
     else:
@@ -167,8 +169,7 @@ def _grown(
     for batch in batches:
         columns = {"": batch.trials} | batch.columns
         found |= {f"column/{batch.place}/{name}": x for name, x in columns.items()}
-    places = [str(batch.place) for batch in batches]
-    return about | {"stage": 0, "finished": False, "structures": places}, found
+    return about | {"stage": 0, "finished": False}, found
 
 
 def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:

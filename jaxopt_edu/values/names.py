@@ -41,6 +41,27 @@ def hyperparameters(x: Any) -> dict[str, Any]:
     return named
 
 
+def smooth_numbers(x: Any) -> dict[str, Any]:
+    """The hyperparameters of x but those declared with smooth=False, all below them included."""
+    return hyperparameters(_without_jumps(x))
+
+
+def _without_jumps(x: Any) -> Any:
+    """x with None for what is declared with smooth=False."""
+    if dataclasses.is_dataclass(x) and not isinstance(x, type | Constant):
+        fields = [f for f in dataclasses.fields(x) if not f.metadata.get("static")]
+        kept = {
+            f.name: _without_jumps(getattr(x, f.name)) if f.metadata.get("smooth", True) else None
+            for f in fields
+        }
+        return dataclasses.replace(x, **kept)
+    if isinstance(x, dict):
+        return {key: _without_jumps(part) for key, part in x.items()}
+    if type(x) is tuple:
+        return tuple(map(_without_jumps, x))
+    return x
+
+
 def resolve(name: str, names: Any) -> str:
     """The full name that `name` means: itself, or the only one that ends with it."""
     names = list(names)
