@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,37 +187,44 @@ class SweepDriver:
         if self.store is None:
             return Position()
         needed = self.stage % len(self.ends) > 0
-        return self.store.read_lanes(self.stage, self._mine(), self.record, needed)
+        return self.store.read_lanes(self.stage, self._mine, self.record, needed)
 
-    def _mine(self) -> Iterator[tuple[int, Tile]]:
-        """The tiles of this process, with their numbers."""
-        return (x for x in enumerate(self.tiles) if self._together or collectives.owns_tile(x[0]))
+    @property
+    def _mine(self) -> dict[int, Tile]:
+        """The tiles of this process, by their numbers."""
+        numbered = enumerate(self.tiles)
+        return {i: x for i, x in numbered if self._together or collectives.owns_tile(i)}
 
     @property
     def _together(self) -> bool:
         """Whether all processes work on each tile, as on a mesh of all their devices."""
         return self.placement.mesh is not None
 
+    @property
+    def _position(self) -> Position | None:
+        """In the stream, where there is one."""
+        return None if self.feed is None else self.feed.position
+
     def _advance(self, end: int) -> None:
         """All tiles to the end of the stage."""
-        numbers, mine = {id(t): i for i, t in self._mine()}, [t for _, t in self._mine()]
-        for tile in run_tiles(mine, self.settings, end, feed=self.feed):
+        mine = self._mine
+        numbers = {id(tile): i for i, tile in mine.items()}
+        for tile in run_tiles(mine.values(), self.settings, end, feed=self.feed):
             segment = self.record.note(tile)
             self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
             if tile.t >= self.settings.steps:
                 tile.lanes = None
             if self.store is None:
                 continue
-            if self.feed is None:
-                self.store.keep_lanes(self.stage, numbers[id(tile)], tile, self.record)
-            elif all(one.n_recorded == len(one.segments) for one in mine):
-                self.store.keep_together(self.stage, self._mine(), self.record, self.feed.position)
+            at_hand = {numbers[id(tile)]: tile} if self.feed is None else mine
+            if all(one.n_recorded == len(one.segments) for one in at_hand.values()):
+                self.store.keep_lanes(self.stage, at_hand, self.record, self._position)
         self._merge()
 
     def _merge(self) -> None:
         """Scores of all processes, in all of them."""
         if collectives.processes() > 1 and not self._together:
-            self.record.share([tile for _, tile in self._mine()], self.asked)
+            self.record.share(list(self._mine.values()), self.asked)
 
     def _close(self, batches: list[TrialGroup], end: int) -> None:
         """Judges at a rung, packs what goes on, and stores it."""
@@ -227,16 +234,9 @@ class SweepDriver:
         else:
             self.tiles, self.record.over = [], self.asked
         if self.store is not None:
-            self._write_lanes(self.store)
+            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
             collectives.barrier("sweep")
             self.save()
-
-    def _write_lanes(self, store: Store) -> None:
-        if self.feed is not None:
-            store.write_together(self.stage, self._mine(), self.record, self.feed.position)
-            return
-        for i, tile in self._mine():
-            store.write_lanes(self.stage, i, tile, self.record)
 
     def _judge(self, batches: list[TrialGroup], step: int) -> None:
         """Stops trials, or gives them the numbers and the states of others."""
@@ -268,12 +268,12 @@ class SweepDriver:
 
     def _score_as_it_is(self) -> None:
         """After Ctrl-C: keeps lanes that were on their way, and scores them as they are."""
-        for _, tile in self._mine():
+        for tile in self._mine.values():
             if tile.n_recorded < len(tile.segments):  # it was not out when Ctrl-C was heard
                 self.record.note(tile)
         if self.store is not None:
-            self._write_lanes(self.store)
-        for _, tile in self._mine():
+            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
+        for tile in self._mine.values():
             if tile.lanes is not None and not tile.final:
                 score_tile(tile, self.settings)
                 self.record.finish(tile)
