@@ -129,9 +129,13 @@ class SweepDriver:
         new = [batch for batch in batches if batch.place not in self.structures]
         while new:
             for batch in new:
-                self.structures[batch.place] = TileProgram(
-                    batch.template, self.width(batch), self.repeats[0][1] is not None,
-                    self.placement, patient=self.settings.patience is not None,
+                place, fold = batch.place, self.repeats[0][1]
+                if place not in self.widths:  # else as a store says, or halved
+                    lone, work = on_fold(batch.template, fold), self._work(len(batch.trials))
+                    self.widths[place] = self.tile or tile_width(lone, work)
+                self.structures[place] = TileProgram(
+                    batch.template, self.widths[place], fold is not None, self.placement,
+                    patient=self.settings.patience is not None,
                 )  # fmt: skip
             self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
             all_go = np.ones(self.record.trials, bool)
@@ -141,13 +145,6 @@ class SweepDriver:
                 pass
             self.compiling += time.perf_counter() - began
             new = [batch for batch in new if self._halved(batch)]
-
-    def width(self, batch: TrialGroup) -> int:
-        """How many lanes a tile of a structure has; as it was where a store says so."""
-        if batch.place not in self.widths:
-            lone, work = on_fold(batch.template, self.repeats[0][1]), self._work(len(batch.trials))
-            self.widths[batch.place] = self.tile or tile_width(lone, work)
-        return self.widths[batch.place]
 
     def _halved(self, batch: TrialGroup) -> bool:
         """Halves the width of a structure whose program would not fit into memory."""

@@ -11,7 +11,7 @@ from jaxopt_edu.engine.tiles import Tile, TileProgram, numbers_of, padded
 from jaxopt_edu.search.trials import TrialGroup
 from jaxopt_edu.storage.disk import as_before, plain, plain_shape
 
-Place = tuple[int, int]  # tile, lane in it
+Lane = tuple[int, int, int]  # structure, repeat, trial
 
 
 def pack(
@@ -40,20 +40,20 @@ def move_lanes(old: list[Tile], new: list[Tile], parents: dict[int, int], t: int
     """
     count = 1 if old[0].spec.placement.mesh is not None else collectives.processes()
     mine = jax.process_index() % count
-    where = {
-        (tile.structure, tile.repeat, trial): (i, lane)
-        for i, tile in enumerate(old)
-        for lane, trial in enumerate(tile.trials.tolist())
-    }
-    wanted = [
-        [where[k.structure, k.repeat, parents.get(trial, trial)] for trial in k.trials.tolist()]
-        for k in new
-    ]
-    held = enumerate(old[mine::count])
-    rows = {mine + count * k: to_rows(tile) for k, tile in held if tile.lanes is not None}
-    found = exchanged(old, rows, wanted, count)
-    for tile, places in zip(new[mine::count], wanted[mine::count], strict=True):
-        put_lanes(tile, np.stack([found[place] for place in places]), t)
+    rows: dict[Lane, np.ndarray] = {}
+    for tile in old[mine::count]:
+        if tile.lanes is not None:
+            rows |= zip(lanes_of(tile), to_rows(tile), strict=True)
+    wanted = [lanes_of(tile, parents) for tile in new]
+    rows |= received(old, rows, wanted, count)
+    for tile, lanes in zip(new[mine::count], wanted[mine::count], strict=True):
+        put_lanes(tile, np.stack([rows[lane] for lane in lanes]), t)
+
+
+def lanes_of(tile: Tile, parents: dict[int, int] | None = None) -> list[Lane]:
+    """The lanes of a tile's trials, or of their parents."""
+    of = parents or {}
+    return [(tile.structure, tile.repeat, of.get(k, k)) for k in tile.trials.tolist()]
 
 
 def to_rows(tile: Tile) -> np.ndarray:
@@ -79,26 +79,25 @@ def lane_type(tile: Tile) -> np.dtype:
     return np.dtype([(str(i), x.dtype, x.shape[1:]) for i, x in enumerate(shapes)])
 
 
-def exchanged(
-    old: list[Tile], rows: dict[int, np.ndarray], wanted: list[list[Place]], count: int
-) -> dict[Place, np.ndarray]:
-    """The lanes that this process's new tiles want, wherever they were computed.
+def received(
+    old: list[Tile], rows: Mapping[Lane, np.ndarray], wanted: list[list[Lane]], count: int
+) -> dict[Lane, np.ndarray]:
+    """The lanes that new tiles want of another of `count` processes.
 
-    rows: of the old tiles of this process. wanted: the lanes of each new tile. Those that another
-    of `count` processes has are exchanged: all know which, as all make the same new tiles.
+    rows: those of this process. wanted: the lanes of each new tile. All processes know which are
+    to be sent, as all make the same new tiles.
     """
-    asked = [(i, *place) for i, lanes in enumerate(wanted) for place in lanes]
-    found = {(tile, lane): rows[tile][lane] for _, tile, lane in asked if tile in rows}
-    elsewhere = {(tile, lane) for i, tile, lane in asked if tile % count != i % count}
-    moving: dict[int, list[list[Place]]] = {}  # by structure, then by the process that has them
-    for tile, lane in sorted(elsewhere):
-        lists = moving.setdefault(old[tile].structure, [[] for _ in range(count)])
-        lists[tile % count].append((tile, lane))
-    for lists in moving.values():
-        kind = lane_type(old[next(tile for places in lists for tile, _ in places)])
-        own = np.array([found[place] for place in lists[jax.process_index()]], kind)
+    owner = {lane: i % count for i, tile in enumerate(old) for lane in lanes_of(tile)}
+    moving: dict[int, list[list[Lane]]] = {}  # by structure, then by the process that has them
+    away = {lane for i, lanes in enumerate(wanted) for lane in lanes if owner[lane] != i % count}
+    for lane in sorted(away):
+        moving.setdefault(lane[0], [[] for _ in range(count)])[owner[lane]].append(lane)
+    found: dict[Lane, np.ndarray] = {}
+    for structure, lists in moving.items():
+        kind = lane_type(next(tile for tile in old if tile.structure == structure))
+        own = np.array([rows[lane] for lane in lists[jax.process_index()]], kind)
         sent = own.view(np.uint8).reshape(len(own), kind.itemsize)
-        received = collectives.gather_rows(sent, list(map(len, lists)))
-        for places, got in zip(lists, received, strict=True):
-            found |= zip(places, got.view(kind)[:, 0], strict=True)
+        gathered = collectives.gather_rows(sent, list(map(len, lists)))
+        for lanes, got in zip(lists, gathered, strict=True):
+            found |= zip(lanes, got.view(kind)[:, 0], strict=True)
     return found
