@@ -86,7 +86,7 @@ class Store:
         }
         told = {"about": text_array(about), **rounds.rows(driver, filed, driver.asked)}
         write_arrays(self.directory / RESULTS, told)
-        for path in (self.directory / LANES).glob("*"):
+        for path in (self.directory / LANES).glob("[0-9]*"):  # not what a process is writing now
             if not path.name.startswith(f"{driver.stage:05d}-"):
                 path.unlink(missing_ok=True)
         if finished:
