@@ -19,7 +19,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.search import Study, optuna_space, samplers
+from jaxopt_edu.search import Study, optuna_trials, samplers
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.schedulers import Exploit, RungState
@@ -303,12 +303,12 @@ def test_parameters_of_optuna_look_at_each_structure_once():
     def named(n):
         space = jo.one_of(*(jo.sgd(jo.log_uniform(1e-4, k + 1.0)) for k in range(n)))
         found = groups(space)
-        return calls(lambda: optuna_space.parameter_names(found))
+        return calls(lambda: optuna_trials.parameter_names(found))
 
     pytest.importorskip("optuna")
     grows_in_proportion(named, 20)
     space = jo.one_of(jo.sgd(jo.uniform(0.0, 1.0)), jo.adam(jo.uniform(0.0, 2.0)))
-    names = list(optuna_space.parameter_names(groups(space)).values())
+    names = list(optuna_trials.parameter_names(groups(space)).values())
     assert names == ["structure", "learning_rate [sgd]", "learning_rate [adam]"]
 
 

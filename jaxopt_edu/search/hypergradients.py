@@ -11,10 +11,9 @@ import numpy as np
 from jax import Array, lax
 
 from jaxopt_edu.engine.checks import check_numbers, check_run, ranking_split
-from jaxopt_edu.values import keys
-from jaxopt_edu.values.names import hyperparameters, smooth_numbers
-from jaxopt_edu.values.pytrees import Constant, check_seed, resolve_among, show
-from jaxopt_edu.values.tree import is_float
+from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values.names import hyperparameters, is_constant, smooth_numbers
+from jaxopt_edu.values.pytrees import check_seed, resolve_among, show
 
 
 def hypergradient(
@@ -130,28 +129,20 @@ def separate(experiment: Any) -> tuple[Any, Any]:
 
     Where one has something the other has None; numbers are arrays of the dtype they have in `fit`.
     """
-    leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_constant)
+    leaves, structure = jax.tree.flatten(experiment, is_leaf=is_constant)
     smooth = smooth_numbers(experiment)
     names = iter(hyperparameters(experiment))
     numbers, rest = [], []
     for leaf in leaves:
-        number = not _is_constant(leaf) and next(names) in smooth and is_float(leaf)
+        number = not is_constant(leaf) and next(names) in smooth and tree.is_float(leaf)
         numbers.append(strong(leaf) if number else None)
-        rest.append(None if number else leaf if _is_constant(leaf) else strong(leaf))
+        rest.append(None if number else leaf if is_constant(leaf) else strong(leaf))
     return jax.tree.unflatten(structure, numbers), jax.tree.unflatten(structure, rest)
 
 
 def join(numbers: Any, rest: Any) -> Any:
     """The inverse of `separate`."""
-    return jax.tree.map(lambda x, y: y if x is None else x, numbers, rest, is_leaf=_is_none)
-
-
-def _is_none(x: Any) -> bool:
-    return x is None
-
-
-def _is_constant(x: Any) -> bool:
-    return isinstance(x, Constant)
+    return tree.map(lambda x, y: y if x is None else x, numbers, rest, is_leaf=lambda x: x is None)
 
 
 def strong(x: Any) -> Array:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.engine.status import DIVERGED, FINISHED, STOPPED
-from jaxopt_edu.search.optuna_space import parameter_names, quiet, to_distribution
-from jaxopt_edu.search.optuna_trials import add_trials, as_trial, holds, open_study
+from jaxopt_edu.search import optuna_trials
 from jaxopt_edu.search.samplers import Axis, Columns, column
 from jaxopt_edu.values.environment import need
+from jaxopt_edu.values.optuna_space import to_distribution
 from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed, nearest, resolve_among
 from jaxopt_edu.values.space import Group
 
@@ -182,23 +182,24 @@ class Search:
         self.total, self.batch = trials, sampler.batch or trials
         self._groups = groups
         self._parameters = {
-            axis: (name, to_distribution(axis[1])) for axis, name in parameter_names(groups).items()
+            axis: (name, to_distribution(axis[1]))
+            for axis, name in optuna_trials.parameter_names(groups).items()
         }
         self._signs = np.array([1 if m == "min" else -1 for m in modes])
         self._prunes = sampler.kind == "tpe" and len(modes) == 1
         self._asked: list[Trial] = []
         self._copy: Any = None  # a study in a storage
-        with quiet():
+        with optuna_trials.quiet():
             self._study = optuna.create_study(
                 sampler=sampler.make(seed), directions=["minimize"] * len(modes)
             )
             if sampler.storage is not None and jax.process_index() == 0:
-                self._copy = open_study(sampler.storage, sampler.study_name, modes)
+                self._copy = optuna_trials.open_study(sampler.storage, sampler.study_name, modes)
 
     def ask(self, n: int) -> Columns:
         """The next n trials: a column for every axis."""
         columns = {axis: column(axis, np.full(n, 0.5)) for axis in self._parameters}
-        with quiet(), warnings.catch_warnings():
+        with optuna_trials.quiet(), warnings.catch_warnings():
             # of gp, for the infinite scores of trials that diverged
             warnings.filterwarnings("ignore", "Clip non-finite values")
             self._asked = []
@@ -210,7 +211,7 @@ class Search:
             if self._copy is not None:
                 held = self._copy.get_trials(deepcopy=False)
                 for trial in self._asked:
-                    holds(self._copy, held, trial.number, {"params": trial.params})
+                    optuna_trials.holds(self._copy, held, trial.number, {"params": trial.params})
         return columns
 
     def _point(self, trial: "Trial") -> dict[Axis, Any]:
@@ -249,7 +250,7 @@ class Search:
             {t: x for t, x in zip(np.asarray(steps).tolist(), row, strict=True) if x == x}
             for row in rows.tolist()
         ]
-        with quiet():
+        with optuna_trials.quiet():
             for trial, values, curve, state in zip(self._asked, scores, found, states, strict=True):
                 if self._prunes and state == STOPPED and curve:
                     step = max(curve)
@@ -269,8 +270,10 @@ class Search:
             values = (self._signs * scores[i]).tolist()
             curve = {step: float(self._signs[0]) * x for step, x in curves[i].items()}
             notes = {name: x[i] for name, x in told.items()}
-            made.append(as_trial(values, trial.params, trial.distributions, curve, notes))
-        add_trials(self._copy, made, self._asked[0].number)
+            made.append(
+                optuna_trials.as_trial(values, trial.params, trial.distributions, curve, notes)
+            )
+        optuna_trials.add_trials(self._copy, made, self._asked[0].number)
 
 
 def _suggested(trial: "Trial", name: str, d: "BaseDistribution") -> Any:

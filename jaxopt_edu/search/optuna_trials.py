@@ -1,17 +1,18 @@
-"""Studies as Optuna has them: its trials, its storages, its importances."""
+"""Studies as Optuna has them: the names of parameters, trials, storages."""
 
+import contextlib
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from jaxopt_edu.engine.status import COMPLETE, DIVERGED, INTERRUPTED, STOPPED
-from jaxopt_edu.search.optuna_space import STRUCTURE, parameter_names, quiet, to_distribution
-from jaxopt_edu.values import space
+from jaxopt_edu.search.samplers import Axis, axes
 from jaxopt_edu.values.environment import need
-from jaxopt_edu.values.pytrees import resolve_among
+from jaxopt_edu.values.labelling import distinct
+from jaxopt_edu.values.optuna_space import fitted_distribution
+from jaxopt_edu.values.space import Group, groups
 
 if TYPE_CHECKING:
     import optuna
@@ -20,12 +21,41 @@ if TYPE_CHECKING:
 
 STATES = {STOPPED: "PRUNED", DIVERGED: "FAIL", INTERRUPTED: "FAIL"}
 STATES |= dict.fromkeys(COMPLETE, "COMPLETE")
-EVALUATORS = {
-    "ped_anova": ("PedAnovaImportanceEvaluator", {}),
-    "fanova": ("FanovaImportanceEvaluator", {"seed": 0}),
-    "mdi": ("MeanDecreaseImpurityImportanceEvaluator", {"seed": 0}),
-}
-WIDE = 50  # numbers above 0 that span such a factor are taken for logarithmic
+STRUCTURE = "structure"  # what a one_of is called that is the whole space
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Optuna logs of every study and trial."""
+    from optuna import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(max(before, logging.ERROR))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def parameter_names(groups: Sequence[Group]) -> dict[Axis, str]:
+    """What the axes of a space are called as parameters of Optuna, where no two have one name.
+
+    They are named as hyperparameters are. Where two structures have different distributions under
+    a name, what the structures of each have in common is added: `learning_rate [adam]`.
+    """
+    found = axes(groups)
+    times = Counter(name for name, _ in found)
+    common: dict[Axis, Sequence] = {}  # choices that lead to all structures with an axis
+    for group in groups:
+        for axis in axes([group]):
+            known = common.get(axis, group.choices)
+            common[axis] = [chosen for chosen in known if chosen in group.choices]
+    full = []
+    for axis in found:
+        chosen = " ".join(str(where.labels[i]) for _, where, i in common[axis])
+        name = axis[0] or STRUCTURE
+        full.append(f"{name} [{chosen}]" if times[axis[0]] > 1 else name)
+    return dict(zip(found, distinct(full), strict=True))
 
 
 # -------------------------------------------------------------------------------------- trials
@@ -136,10 +166,10 @@ def to_optuna(study: Any, storage: Any = None, study_name: str | None = None) ->
     """
     need("to_optuna", "optuna")
     with quiet():
-        return add_trials(open_study(storage, study_name, [study.mode]), _trials(study))
+        return add_trials(open_study(storage, study_name, [study.mode]), trials_of(study))
 
 
-def _trials(study: Any) -> list["FrozenTrial"]:
+def trials_of(study: Any) -> list["FrozenTrial"]:
     """All trials of a study in their order."""
     others = {k: x.tolist() for k, x in study.columns.items() if k not in study.swept}
     curves, steps = study.curves[study.metric].tolist(), study.evaluations.tolist()
@@ -158,99 +188,25 @@ def _trials(study: Any) -> list["FrozenTrial"]:
 def _parameters(study: Any) -> tuple[list[dict[str, list]], dict[str, "BaseDistribution"]]:
     """Of each batch the values over its trials by parameter; and the distributions of them all."""
     listed = isinstance(study.space, list | tuple) and not hasattr(study.space, "_fields")
-    found = [] if listed else space.groups(study.space)
+    found = [] if listed else groups(study.space)
     names = parameter_names(found)
     batches: list[dict[str, list]] = []
     pooled: dict[str, tuple[Any, list]] = {}
     for batch in study.batches:
         values = {}
-        group = found[batch.place] if found else space.Group((), None)
+        group = found[batch.place] if found else Group((), None)
         for axis, x in _values(batch, group).items():
             name = names.get(axis, axis[0] or STRUCTURE)
             values[name] = x
             pooled.setdefault(name, (axis[1], []))[1].extend(x)
         batches.append(values)
-    return batches, {name: _fitted(*both) for name, both in pooled.items()}
+    return batches, {name: fitted_distribution(*both) for name, both in pooled.items()}
 
 
-def _values(batch: Any, group: space.Group) -> dict[Any, list]:
+def _values(batch: Any, group: Group) -> dict[Any, list]:
     """The values over the trials of a batch by axis; what is not of a space has None for one."""
     labels: dict[Any, Any] = {(name, where): where.labels[i] for name, where, i in group.choices}
     labels |= {(name, None): x for name, x in batch.labels.items() if name not in group.labels()}
     numbers = group.distributions()
     columns = {(name, numbers.get(name)): x.tolist() for name, x in batch.columns.items()}
     return {axis: [x] * len(batch.trials) for axis, x in labels.items()} | columns
-
-
-def _fitted(what: space.Distribution | space.OneOf | None, values: list) -> "BaseDistribution":
-    """The distribution of an axis, wide enough for the values."""
-    from optuna import distributions as theirs
-
-    if isinstance(what, space.OneOf | space.Choice):
-        return to_distribution(what)
-    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in values):
-        return theirs.CategoricalDistribution(list(dict.fromkeys(values)))
-    low, high = min(values), max(values)
-    log = low > 0 and high >= WIDE * low
-    whole = all(isinstance(x, int) for x in values)
-    if isinstance(what, space.Uniform | space.LogUniform | space.IntUniform):
-        low, high = min(low, what.bounds()[0]), max(high, what.bounds()[1])
-        log, whole = isinstance(what, space.LogUniform), isinstance(what, space.IntUniform)
-    kind: Any = theirs.IntDistribution if whole else theirs.FloatDistribution
-    return kind(low, high, log=log)
-
-
-# --------------------------------------------------------------------------------- importances
-
-
-def importances(
-    study: Any, evaluator: str = "ped_anova", *, step: int | None = None
-) -> dict[str, float]:
-    """Which share of the differences between scores each hyperparameter has; the largest first.
-
-    evaluator: ped_anova (what the best tenth of the trials has in common), fanova (variance of a
-        random forest) or mdi (impurity of a random forest). The forests look only at what every
-        trial has; ped_anova also at what only some structures have.
-    step: explain the scores at the first evaluation from this step on, of all trials that came so
-        far; by default those at the end, of the trials that finished. With rungs few finish: give
-        the step of a rung.
-    Errors: ValueError for an unknown evaluator, or fewer than 2 trials to compare; ImportError
-        without Optuna, or for a forest without scikit-learn.
-    Source: Watanabe, Bansal & Hutter 2023, arXiv:2304.10255; Hutter, Hoos & Leyton-Brown 2014
-        (ICML); Breiman 2001.
-
-    >>> import jaxopt_edu as jo
-    >>> space = jo.Training(
-    ...     model=jo.models.Linear(1), loss=jo.losses.squared_error, data=jo.data.load("linear"),
-    ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1e-1), momentum=jo.uniform(0.0, 0.1)),
-    ... )
-    >>> next(iter(jo.importances(jo.sweep(space, 32, steps=100))))
-    'optimizer.learning_rate'
-    """
-    resolve_among("evaluator", evaluator, EVALUATORS)
-    need("importances", "optuna", *(() if evaluator == "ped_anova" else ("sklearn",)))
-    import optuna
-
-    trials = _trials(study) if step is None else _at(study, step)
-    count = sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials)
-    if count < 2:
-        raise ValueError(f"importances: {count} trials have a score to compare: wanted 2 or more")
-    name, options = EVALUATORS[evaluator]
-    judge = getattr(optuna.importance, name)(**options)
-    with quiet():
-        target = add_trials(open_study(None, None, [study.mode]), trials)
-        found = optuna.importance.get_param_importances(target, evaluator=judge)
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _at(study: Any, step: int) -> list["FrozenTrial"]:
-    """The trials with their scores at an evaluation as if they had ended there."""
-    from optuna.trial import TrialState
-
-    if not 0 <= step <= study.evaluations[-1]:
-        raise ValueError(f"step = {step}: wanted 0 to {study.evaluations[-1]}")
-    at = int(study.evaluations[np.searchsorted(study.evaluations, step)])
-    trials = [trial for trial in _trials(study) if at in trial.intermediate_values]
-    for trial in trials:
-        trial.values, trial.state = [trial.intermediate_values[at]], TrialState.COMPLETE
-    return trials

@@ -140,16 +140,10 @@ class Grid:
     """As many evenly spread levels for each number as give at most n points over all structures."""
 
     def start(self, groups, trials, seed, mode):
-        m = _most_levels(groups, trials)
-        parts = [_mesh(group, m) for group in groups]
-        sizes = [len(next(iter(part.values()))) for part in parts]
-        columns = {
-            axis: np.concatenate(
-                [part.get(axis, np.zeros(n)) for part, n in zip(parts, sizes, strict=True)]
-            )
-            for axis in axes(groups)
-        }
-        return _Given(columns, sum(sizes))
+        found, m = axes(groups), _most_levels(groups, trials)
+        parts = [_mesh(group, m, found) for group in groups]
+        columns = {axis: np.concatenate([part[axis] for part in parts]) for axis in found}
+        return _Given(columns, len(columns[found[0]]))
 
 
 def _most_levels(groups: list[Group], trials: int) -> int:
@@ -167,13 +161,14 @@ def _most_levels(groups: list[Group], trials: int) -> int:
     return bisect.bisect_right(range(1, trials + 1), trials, key=size)
 
 
-def _mesh(group: Group, m: int) -> Columns:
-    """All points of one structure."""
+def _mesh(group: Group, m: int, found: list[Axis]) -> Columns:
+    """All points of one structure; 0 on axes that it has not."""
     named = group.distributions()
     mesh = np.meshgrid(*(d.levels(m) for d in named.values()), indexing="ij")
     n = mesh[0].size if mesh else 1
-    out: Columns = {(name, where): np.full(n, i) for name, where, i in group.choices}
-    return out | {axis: x.ravel() for axis, x in zip(named.items(), mesh, strict=True)}
+    own: Columns = {axis: x.ravel() for axis, x in zip(named.items(), mesh, strict=True)}
+    own |= {(name, where): np.full(n, i) for name, where, i in group.choices}
+    return {axis: own.get(axis, np.zeros(n)) for axis in found}
 
 
 sobol, latin_hypercube = Sobol, LatinHypercube

@@ -89,7 +89,7 @@ class _Halvings(ABC):
         if self.first is not None:
             check_count(f"{name}: first", self.first)
 
-    def settled(self, steps: int, least: int) -> Any:
+    def settled(self, steps: int, least: int) -> "_Halvings":
         """The policy in a sweep."""
         return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
 
@@ -267,12 +267,10 @@ def medians_of_others(x: ndarray) -> ndarray:
     >>> medians_of_others(np.array([1.0, 5.0, 2.0])).tolist()
     [3.5, 1.5, 3.0]
     """
-    order = np.argsort(x, kind="stable")
-    place, ordered = np.empty(len(x), int), x[order]
-    place[order] = np.arange(len(x))
-    low, high = ((len(x) - 2) // 2, (len(x) - 1) // 2)
-    left, right = (ordered[k + (place <= k)] for k in (low, high))
-    return left if low == high else (left + right) / 2
+    by_size = order(x)
+    place, ordered = np.argsort(by_size), x[by_size]
+    left, right = (ordered[k + (place <= k)] for k in ((len(x) - 2) // 2, (len(x) - 1) // 2))
+    return (left + right) / 2
 
 
 halving, hyperband, median_stopping = Halving, Hyperband, MedianStopping

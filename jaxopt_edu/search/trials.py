@@ -10,8 +10,8 @@ import numpy as np
 from jaxopt_edu.engine.options import changed
 from jaxopt_edu.search.samplers import Asking, as_sampler
 from jaxopt_edu.values.labelling import fields_apart
-from jaxopt_edu.values.names import hyperparameters, vectors, with_parts
-from jaxopt_edu.values.pytrees import Constant, StandIn, check_count, check_seed
+from jaxopt_edu.values.names import hyperparameters, is_constant, vectors, with_parts
+from jaxopt_edu.values.pytrees import StandIn, check_count, check_seed
 from jaxopt_edu.values.space import Distribution, Group, groups, structural
 
 
@@ -202,10 +202,10 @@ def _from_list(experiments: list[Any]) -> list[TrialGroup]:
         raise ValueError("sweep: the list of experiments is empty")
     by_structure: dict[Any, list[int]] = {}
     for i, experiment in enumerate(experiments):
-        leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_data)
+        leaves, structure = jax.tree.flatten(experiment, is_leaf=is_constant)
         numbers = hyperparameters(experiment).values()
         arrays = (np.asarray(x).tobytes() for x in numbers if np.ndim(x))
-        key = (structure, *filter(_is_data, leaves), *arrays)
+        key = (structure, *filter(is_constant, leaves), *arrays)
         by_structure.setdefault(key, []).append(i)
     batches: list[TrialGroup] = []
     for place, trials in enumerate(by_structure.values()):
@@ -221,13 +221,9 @@ def _from_list(experiments: list[Any]) -> list[TrialGroup]:
     return [dataclasses.replace(b, labels=of) for b, of in zip(batches, told, strict=True)]
 
 
-def _is_data(x: Any) -> bool:
-    return isinstance(x, Constant)
-
-
 def _bare(batch: TrialGroup) -> Any:
     """The experiment of a structure, with ... for numbers that differ within it."""
-    leaves, structure = jax.tree.flatten(batch.template, is_leaf=_is_data)
+    leaves, structure = jax.tree.flatten(batch.template, is_leaf=is_constant)
     names = iter(hyperparameters(batch.template))
-    bare = [x if _is_data(x) or next(names) not in batch.columns else ... for x in leaves]
+    bare = [x if is_constant(x) or next(names) not in batch.columns else ... for x in leaves]
     return jax.tree.unflatten(structure, bare)

@@ -65,7 +65,12 @@ def labels(values: Sequence[Any]) -> list[Any]:
 
 
 def fields_apart(values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Of each of some dataclasses, the labels of the fields in which they differ; else nothing."""
+    """Of each of some dataclasses, the labels of the fields in which they differ; else nothing.
+
+    >>> import jaxopt_edu as jo
+    >>> fields_apart([jo.sgd(0.1), jo.sgd(0.1, momentum=0.9)])
+    [{'momentum': None}, {'momentum': 0.9}]
+    """
     told: list[dict[str, Any]] = [{} for _ in values]
     if not all(map(dataclasses.is_dataclass, values)):
         return told

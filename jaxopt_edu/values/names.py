@@ -18,6 +18,11 @@ def _name(path: tuple) -> str:
     return ".".join(part for part in parts if part)
 
 
+def is_constant(x: Any) -> bool:
+    """Whether x is given, not chosen (data), so that no number of it is a hyperparameter."""
+    return isinstance(x, Constant)
+
+
 def hyperparameters(x: Any) -> dict[str, Any]:
     """The numbers of any value by dotted name, in the order of its leaves; data are left out.
 
@@ -27,13 +32,11 @@ def hyperparameters(x: Any) -> dict[str, Any]:
     >>> jo.hyperparameters(jo.chain(jo.clip(1.0), jo.sgd(0.1, momentum=0.9)))
     {'0.max_delta': 1.0, '1.learning_rate': 0.1, '1.momentum': 0.9}
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(
-        x, is_leaf=lambda node: isinstance(node, Constant)
-    )
+    leaves, _ = jax.tree_util.tree_flatten_with_path(x, is_leaf=is_constant)
     named: dict[str, Any] = {}
     for path, leaf in leaves:
         name = _name(path)
-        if isinstance(leaf, Constant):
+        if is_constant(leaf):
             continue
         if name in named:
             raise ValueError(f"two numbers have the name {name!r}: give them other keys")
@@ -42,7 +45,12 @@ def hyperparameters(x: Any) -> dict[str, Any]:
 
 
 def smooth_numbers(x: Any) -> dict[str, Any]:
-    """The hyperparameters of x but those declared with smooth=False, all below them included."""
+    """The hyperparameters of x but those declared with smooth=False, all below them included.
+
+    >>> import jaxopt_edu as jo
+    >>> smooth_numbers(jo.lion(0.1, weight_decay=0.5))
+    {'learning_rate': 0.1, 'weight_decay': 0.5}
+    """
     return hyperparameters(_without_jumps(x))
 
 

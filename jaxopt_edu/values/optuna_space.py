@@ -1,40 +1,18 @@
-"""Spaces as Optuna has them: its distributions and their names, and back."""
+"""Distributions of search spaces as Optuna has them, and back."""
 
-import contextlib
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jaxopt_edu.search.samplers import Axis, axes
 from jaxopt_edu.values import space
 from jaxopt_edu.values.environment import need
-from jaxopt_edu.values.labelling import distinct
-from jaxopt_edu.values.space import Distribution, Group, OneOf
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-STRUCTURE = "structure"  # what a one_of is called that is the whole space
+WIDE = 50  # numbers above 0 that span such a factor are taken for logarithmic
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without what Optuna logs of every study and trial."""
-    from optuna import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity(max(before, logging.ERROR))
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
-# ------------------------------------------------------------------------------- distributions
-
-
-def to_distribution(d: Distribution | OneOf) -> "BaseDistribution":
+def to_distribution(d: space.Distribution | space.OneOf) -> "BaseDistribution":
     """Optuna's distribution of the same numbers.
 
     uniform and log_uniform: FloatDistribution, whose interval is closed: it ends at the last float
@@ -49,7 +27,7 @@ def to_distribution(d: Distribution | OneOf) -> "BaseDistribution":
     need("to_distribution", "optuna")
     from optuna import distributions as theirs
 
-    if isinstance(d, OneOf):
+    if isinstance(d, space.OneOf):
         return theirs.CategoricalDistribution(d.labels)
     if isinstance(d, space.Choice):
         return theirs.CategoricalDistribution(d.options)
@@ -64,7 +42,7 @@ def to_distribution(d: Distribution | OneOf) -> "BaseDistribution":
     )
 
 
-def from_distribution(d: "BaseDistribution") -> Distribution | OneOf:
+def from_distribution(d: "BaseDistribution") -> space.Distribution | space.OneOf:
     """The inverse of `to_distribution`.
 
     A CategoricalDistribution of numbers becomes a choice, of anything else a one_of; integers with
@@ -91,22 +69,21 @@ def from_distribution(d: "BaseDistribution") -> Distribution | OneOf:
     raise ValueError(f"{d!r} has no counterpart here: say choice(...) of its values")
 
 
-def parameter_names(groups: Sequence[Group]) -> dict[Axis, str]:
-    """What the axes of a space are called as parameters of Optuna, where no two have one name.
+def fitted_distribution(
+    what: space.Distribution | space.OneOf | None, values: list
+) -> "BaseDistribution":
+    """Optuna's distribution of what was sampled, if it is known, but wide enough for the values."""
+    from optuna import distributions as theirs
 
-    They are named as hyperparameters are. Where two structures have different distributions under
-    a name, what the structures of each have in common is added: `learning_rate [adam]`.
-    """
-    found = axes(groups)
-    times = Counter(name for name, _ in found)
-    common: dict[Axis, Sequence] = {}  # choices that lead to all structures with an axis
-    for group in groups:
-        for axis in axes([group]):
-            known = common.get(axis, group.choices)
-            common[axis] = [chosen for chosen in known if chosen in group.choices]
-    full = []
-    for axis in found:
-        chosen = " ".join(str(where.labels[i]) for _, where, i in common[axis])
-        name = axis[0] or STRUCTURE
-        full.append(f"{name} [{chosen}]" if times[axis[0]] > 1 else name)
-    return dict(zip(found, distinct(full), strict=True))
+    if isinstance(what, space.OneOf | space.Choice):
+        return to_distribution(what)
+    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in values):
+        return theirs.CategoricalDistribution(list(dict.fromkeys(values)))
+    low, high = min(values), max(values)
+    log = low > 0 and high >= WIDE * low
+    whole = all(isinstance(x, int) for x in values)
+    if isinstance(what, space.Uniform | space.LogUniform | space.IntUniform):
+        low, high = min(low, what.bounds()[0]), max(high, what.bounds()[1])
+        log, whole = isinstance(what, space.LogUniform), isinstance(what, space.IntUniform)
+    kind: Any = theirs.IntDistribution if whole else theirs.FloatDistribution
+    return kind(low, high, log=log)
