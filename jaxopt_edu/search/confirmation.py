@@ -17,8 +17,8 @@ from jaxopt_edu.engine.status import COMPLETE
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.resuming import complete
-from jaxopt_edu.search.schedulers import Exploit
-from jaxopt_edu.search.setup import NoRungs, check_named, plan_of
+from jaxopt_edu.search.schedulers import Exploit, NoRungs
+from jaxopt_edu.search.setup import check_named, plan_of
 from jaxopt_edu.search.trials import Plan
 from jaxopt_edu.storage.named import describe
 from jaxopt_edu.values.pytrees import SEEDS, check_count

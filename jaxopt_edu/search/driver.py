@@ -187,15 +187,15 @@ class SweepDriver:
         return self.store.read_lanes(self.stage, self._mine, self.record, needed)
 
     @property
-    def _mine(self) -> dict[int, Tile]:
-        """The tiles of this process, by their numbers."""
-        numbered = enumerate(self.tiles)
-        return {i: x for i, x in numbered if self._together or collectives.owns_tile(i)}
+    def owners(self) -> int:
+        """Among how many processes tiles are dealt: on a mesh of all devices all work on each."""
+        return 1 if self.placement.mesh is not None else collectives.processes()
 
     @property
-    def _together(self) -> bool:
-        """Whether all processes work on each tile, as on a mesh of all their devices."""
-        return self.placement.mesh is not None
+    def _mine(self) -> dict[int, Tile]:
+        """The tiles of this process, by their numbers."""
+        first = jax.process_index() % self.owners
+        return {i: self.tiles[i] for i in range(first, len(self.tiles), self.owners)}
 
     @property
     def _position(self) -> Position | None:
@@ -220,7 +220,7 @@ class SweepDriver:
 
     def _merge(self) -> None:
         """Scores of all processes, in all of them."""
-        if collectives.processes() > 1 and not self._together:
+        if self.owners > 1:
             self.record.share(list(self._mine.values()), self.asked)
 
     def _close(self, batches: list[TrialGroup], end: int) -> None:
@@ -254,7 +254,8 @@ class SweepDriver:
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
             old, self.record.arrays["packed"] = self.tiles, alive
             self.tiles = pack(self.structures, batches, self.repeats, alive)
-            move_lanes(old, self.tiles, {copy.trial: copy.parent for copy in copies}, step)
+            parents = {copy.trial: copy.parent for copy in copies}
+            move_lanes(old, self.tiles, parents, step, self.owners)
 
     # --------------------------------------------------------------------------- the store
 

@@ -35,9 +35,8 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
 def _info(driver: Any) -> dict[str, Any]:
     """How it ran."""
     timeline, known = driver.record.timeline(), driver.record.results(0, driver.asked)
-    useful, processes = int(timeline["useful"].sum()), collectives.processes()
-    apart = 1 if driver.placement.mesh is not None else processes
-    workers = len(workers_of(driver.placement)) * apart  # at the same time, in all processes
+    useful = int(timeline["useful"].sum())
+    workers = len(workers_of(driver.placement)) * driver.owners  # at the same time
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": driver.asked,
@@ -52,7 +51,7 @@ def _info(driver: Any) -> dict[str, Any]:
         "executed_lane_steps": int((timeline["width"] * timeline["steps"]).sum()),
         "workers": workers,
         "diverge_above": driver.settings.diverge_above,
-        "processes": processes,
+        "processes": collectives.processes(),
         "devices": devices(),
         "versions": versions(),
     }

@@ -3,13 +3,12 @@
 import math
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_edu.engine.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO
-from jaxopt_edu.search.schedulers import Decision, Exploit, RungState, Scheduler
+from jaxopt_edu.search.schedulers import NoRungs, Scheduler
 from jaxopt_edu.search.trials import TrialGroup, plan
 from jaxopt_edu.values.space import groups
 
@@ -88,26 +87,6 @@ def check_named(batch: TrialGroup, doing: str) -> None:
 
 
 # ------------------------------------------------------------------------------------ rungs
-
-
-@dataclass(frozen=True)
-class NoRungs:
-    """Rungs that stop nobody.
-
-    moves: (step, Exploit), of trials that take over the states of others there.
-    """
-
-    moves: tuple[tuple[int, Exploit], ...] = ()
-
-    def stops(self, steps: int) -> tuple[int, ...]:
-        return tuple(sorted({step for step, _ in self.moves}))
-
-    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
-        return [(trials, steps)]
-
-    def judge(self, standing: RungState, batches: list[TrialGroup]) -> Decision:
-        now = (copy for step, copy in self.moves if step == standing.step)
-        return Decision(standing.active, tuple(c for c in now if standing.active[c.trial]))
 
 
 def settled(rungs: Scheduler | None, steps: int, experiments: Iterable[Any]) -> Scheduler:

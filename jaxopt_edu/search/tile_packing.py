@@ -33,12 +33,13 @@ def pack(
     return tiles
 
 
-def move_lanes(old: list[Tile], new: list[Tile], parents: dict[int, int], t: int) -> None:
+def move_lanes(
+    old: list[Tile], new: list[Tile], parents: dict[int, int], t: int, count: int
+) -> None:
     """Gives new tiles their lanes at step t, from old ones: those of their trials' parents.
 
-    A trial without a parent is its own. Tiles are of one process in turn, or, on a mesh, of all.
+    A trial without a parent is its own. count: among so many processes tiles are dealt.
     """
-    count = 1 if old[0].spec.placement.mesh is not None else collectives.processes()
     mine = jax.process_index() % count
     rows: dict[Lane, np.ndarray] = {}
     for tile in old[mine::count]:
