@@ -373,7 +373,8 @@ def test_a_sampler_is_told_of_its_own_trials():
     def told(n):
         counted = record(n)
         counted.arrays = {name: x.view(Counted) for name, x in counted.arrays.items()}
-        plan = SimpleNamespace(asking=True, tell=lambda *scores, **more: None)
+        asking = SimpleNamespace(tell=lambda *scores, **more: None)
+        plan = SimpleNamespace(asking=asking)
         course = SimpleNamespace(plan=plan, record=counted, settings=counted.settings)
 
         def rounds():

@@ -166,7 +166,7 @@ class SweepDriver:
             mine = self.record.results(first, self.asked)
             means, ends = mine.means, mine.ends
             scores = np.stack([s * means[f"rank_{k}"] for k, s in self.record.objectives], 1)
-            self.plan.tell(
+            self.plan.asking.tell(
                 scores if scores.shape[1] > 1 else scores[:, 0],
                 steps=np.asarray(self.settings.stops),
                 curves=self.record.sign * mine.lanes[self.record.metric].mean(1),

@@ -115,11 +115,6 @@ class Plan:
             )
         return self
 
-    def tell(self, scores: np.ndarray, **more: Any) -> None:
-        """The signed scores of the trials last asked for, in order."""
-        if self.asking is not None:
-            self.asking.tell(scores, **more)
-
 
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:
     """How the trials of a space, of a list of experiments, or of a batch are made."""
