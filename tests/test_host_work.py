@@ -218,9 +218,12 @@ def test_a_population_looks_at_each_structure_once():
 
 
 def moved(batch, copies):
-    """The batch, and the whole structure, after copies; the course is a stand-in."""
-    course = SimpleNamespace(batches={0: batch})
-    return SweepDriver._moved(course, batch, copies), course.batches[0]
+    """The batch of a round, and the whole structure, after copies."""
+    whole = batch.after(None)
+    part = batch.part_of(whole)
+    for copy in copies:
+        part.put(copy)
+    return part, whole
 
 
 def test_copies_are_put_where_they_belong_by_search():
@@ -370,10 +373,9 @@ def test_a_sampler_is_told_of_its_own_trials():
     def told(n):
         counted = record(n)
         counted.arrays = {name: x.view(Counted) for name, x in counted.arrays.items()}
-        plan = SimpleNamespace(asking=True, tell=lambda *scores, **more: None)
-        course = SimpleNamespace(
-            plan=plan, record=counted, settings=counted.settings, objectives=[("loss", 1)]
-        )
+        asking = SimpleNamespace(tell=lambda *scores, **more: None)
+        plan = SimpleNamespace(asking=asking)
+        course = SimpleNamespace(plan=plan, record=counted, settings=counted.settings)
 
         def rounds():
             for first in range(0, n, 8):

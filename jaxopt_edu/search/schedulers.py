@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy import ndarray
@@ -71,6 +71,26 @@ def first_rung(given: int | None, steps: int, share: int, least: int | None = No
 def order(scores: ndarray) -> ndarray:
     """The places of scores, the best first; ties go to the earlier ones, NaN is worst."""
     return np.argsort(scores, kind="stable")
+
+
+@dataclass(frozen=True)
+class NoRungs:
+    """Rungs that stop nobody.
+
+    moves: (step, Exploit), of trials that take over the states of others there.
+    """
+
+    moves: tuple[tuple[int, Exploit], ...] = ()
+
+    def stops(self, steps: int) -> tuple[int, ...]:
+        return tuple(sorted({step for step, _ in self.moves}))
+
+    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
+        return [(trials, steps)]
+
+    def judge(self, standing: RungState, batches: list) -> Decision:
+        now = (copy for step, copy in self.moves if step == standing.step)
+        return Decision(standing.active, tuple(c for c in now if standing.active[c.trial]))
 
 
 # ------------------------------------------------------------------------------------- halving
@@ -274,8 +294,3 @@ def medians_of_others(x: ndarray) -> ndarray:
 
 
 halving, hyperband, median_stopping = Halving, Hyperband, MedianStopping
-
-
-def stops_of(rungs: Any, steps: int) -> tuple[int, ...]:
-    """Where a policy judges; nowhere where there is none."""
-    return () if rungs is None else rungs.stops(steps)

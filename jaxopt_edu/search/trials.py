@@ -1,7 +1,6 @@
 """Trials: from a space, a list or a batched experiment, grouped by structure."""
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,21 +38,24 @@ class TrialGroup:
         template = self.template if self.unfolded is None else self.unfolded
         return with_parts(template, {name: x[i].item() for name, x in self.columns.items()})
 
-    def with_numbers(self, copies: Iterable[Any]) -> "TrialGroup":
-        """The batch with the numbers of some `Copy`s in the place of those of their trials."""
-        columns = {name: x.copy() for name, x in self.columns.items()}
-        copies = list(copies)
-        at = np.searchsorted(self.trials, [copy.trial for copy in copies])  # trials ascend
-        for i, copy in zip(at.tolist(), copies, strict=True):
-            for name, x in copy.numbers.items():
-                columns[name][i] = x
+    def after(self, earlier: "TrialGroup | None") -> "TrialGroup":
+        """The same structure with the trials of earlier rounds too, its columns nobody else's."""
+        parts = [self] if earlier is None else [earlier, self]
+        columns = {n: np.concatenate([part.columns[n] for part in parts]) for n in self.columns}
+        trials = np.concatenate([part.trials for part in parts])
+        return dataclasses.replace(parts[0], columns=columns, trials=trials)
+
+    def part_of(self, whole: "TrialGroup") -> "TrialGroup":
+        """The batch with views of what the whole structure has in its columns for its trials."""
+        first, last = np.searchsorted(whole.trials, self.trials[[0, -1]])  # they ascend
+        columns = {name: x[first : last + 1] for name, x in whole.columns.items()}
         return dataclasses.replace(self, columns=columns)
 
-    def joined(self, more: "TrialGroup") -> "TrialGroup":
-        """The same structure with more trials."""
-        columns = {n: np.concatenate([x, more.columns[n]]) for n, x in self.columns.items()}
-        trials = np.concatenate([self.trials, more.trials])
-        return dataclasses.replace(self, columns=columns, trials=trials)
+    def put(self, copy: Any) -> None:
+        """Puts the numbers of an `Exploit` into the columns."""
+        i = np.searchsorted(self.trials, copy.trial)
+        for name, x in copy.numbers.items():
+            self.columns[name][i] = x
 
 
 @dataclass
@@ -112,11 +114,6 @@ class Plan:
                 structure, template=trained, unfolded=unfolded
             )
         return self
-
-    def tell(self, scores: np.ndarray, **more: Any) -> None:
-        """The signed scores of the trials last asked for, in order."""
-        if self.asking is not None:
-            self.asking.tell(scores, **more)
 
 
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:
