@@ -12,9 +12,10 @@ import pytest
 from sweeps import same
 
 import jaxopt_edu as jo
+from jaxopt_edu.cli.confirming import affordable
 from jaxopt_edu.cli.program import main
 from jaxopt_edu.engine.telemetry import Compilations
-from jaxopt_edu.search.confirmation import affordable, fresh_seeds
+from jaxopt_edu.search.confirmation import fresh_seeds
 from jaxopt_edu.search.export import load_confirmed
 
 # Rungs of a few steps: what they rank is not looked at here.
@@ -165,12 +166,41 @@ def test_a_study_of_a_store_is_confirmed_alike(tmp_path, study, again):
     same(jo.load_study(tmp_path / "store").confirm(best=5, seeds=3), again)
 
 
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_it_goes_on_where_it_was_interrupted(stage, tmp_path, monkeypatch):
+    study = jo.sweep(SPACE, 8, rungs=jo.population(10), **RUN)
+    driver, stages = sys.modules["jaxopt_edu.search.driver"], []
+    run_tiles = driver.run_tiles
+
+    def counted(tiles, settings, until, **more):
+        stages.append(until)
+        yield from run_tiles(tiles, settings, until, **more)
+
+    def interrupted(tiles, settings, until, **more):
+        for tile in counted(tiles, settings, until, **more):
+            yield tile
+            if len(stages) > stage:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver, "run_tiles", counted)
+    whole, ends = study.confirm(best=4, seeds=2), stages.copy()
+    assert len(ends) > 2  # the best have taken over the states of others at several steps
+    stages.clear()
+    monkeypatch.setattr(driver, "run_tiles", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.confirm(best=4, seeds=2, store=tmp_path / "again")
+    stages.clear()
+    monkeypatch.setattr(driver, "run_tiles", counted)
+    same(study.confirm(best=4, seeds=2, store=tmp_path / "again"), whole)
+    assert stages == ends[stage:]
+
+
 @pytest.mark.slow
 def test_a_store_that_cannot_name_its_data_says_so(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     own = dataclasses.replace(SPACE, data=jo.data.from_arrays(x, np.arange(40) % 3))
     jo.sweep(own, 4, store=tmp_path / "store", **RUN)
-    with pytest.raises(ValueError, match="the store could not name the data"):
+    with pytest.raises(ValueError, match="confirm: data was .* could not name: load_study"):
         jo.load_study(tmp_path / "store").confirm()
 
 
@@ -280,7 +310,7 @@ def test_ctrl_c_while_it_confirms_leaves_the_sweep(elsewhere, capsys, monkeypatc
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxopt_edu.cli.commands.confirm", interrupted)
+    monkeypatch.setattr(jo.Study, "confirm", interrupted)
     arguments = ["sweep", *LINEAR, "--trials", "64", "--store", "mine"]
     assert main(arguments) == 130
     out, err = capsys.readouterr()

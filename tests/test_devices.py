@@ -18,7 +18,6 @@ import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives, peers, segments
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.engine.workers import on_workers, worker_devices, workers_of
-from jaxopt_edu.search import sweeping as running
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.train.placement import Placement
 
@@ -136,7 +135,7 @@ def test_a_lost_process_of_a_sweep_is_peer_lost(monkeypatch):
     def lost(name):
         raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed: Connection reset by peer")
 
-    monkeypatch.setattr(running.collectives, "barrier", lost)
+    monkeypatch.setattr(collectives, "barrier", lost)
     monkeypatch.setattr(peers, "processes", lambda: 2)
     with pytest.raises(jo.PeerLost, match="in stage 1 of the sweep; .*without store= they begin"):
         jobs.sweep("plain")

@@ -13,7 +13,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.cli.presets import build
 from jaxopt_edu.cli.program import parser
 from jaxopt_edu.optim import optimizers
-from jaxopt_edu.search.settling import settled
+from jaxopt_edu.search.setup import settled
 from jaxopt_edu.search.trials import plan
 from jaxopt_edu.values.names import recipes
 from jaxopt_edu.values.space import groups

@@ -7,6 +7,7 @@ from typing import Any
 from jaxopt_edu import data
 from jaxopt_edu.analysis import functions
 from jaxopt_edu.analysis.races import race
+from jaxopt_edu.cli.confirming import confirmed_best
 from jaxopt_edu.cli.directories import beside, check_directory, new_directory, take_place, undone
 from jaxopt_edu.cli.options import check_picture, names_of
 from jaxopt_edu.cli.predictions import check_out, keep
@@ -15,8 +16,7 @@ from jaxopt_edu.cli.study_summary import cell, leaderboard, summary, table, told
 from jaxopt_edu.engine.fitting import fit
 from jaxopt_edu.optim import schedules
 from jaxopt_edu.search import Study, SweepInterrupted, load_study, save_study, sweep
-from jaxopt_edu.search.confirmation import affordable, confirm
-from jaxopt_edu.search.export import CONFIRM, load_confirmed
+from jaxopt_edu.search.export import load_confirmed
 from jaxopt_edu.search.study import no_best
 from jaxopt_edu.storage.files import write_text
 from jaxopt_edu.train.ingredients import LOSSES, OPTIMIZERS
@@ -80,7 +80,7 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     arguments = {k: v for k, v in vars(options).items() if k != "run"}
     if not status:
         try:
-            confirmed, note = _confirmed(study, options.confirm, writing)
+            confirmed, note = confirmed_best(study, options.confirm, writing)
         except KeyboardInterrupt:  # what the sweep found is kept
             note, status = "interrupted before the best were confirmed", 130
     _write(study, writing, arguments, confirmed)
@@ -129,23 +129,6 @@ def _write(study: Study, directory: Path, arguments: Any, confirmed: Study | Non
     plot.save(plot.plot_curves(study), directory / "curves.png")
     plot.save(plot.plot_landscape(study), directory / "landscape.png")
     write_text(directory / "report.html", report.report_html(study, confirmed))
-
-
-def _confirmed(study: Study, best: int, directory: Path) -> tuple[Study | None, str]:
-    """The best trials with fresh seeds, or why there is none of it."""
-    if not best or not study.scored:
-        return None, ""
-    size = affordable(study, best)
-    if size is None:
-        return None, (
-            "not confirmed with fresh seeds: two trials and two seeds, in tiles of their own, "
-            "would cost more than a quarter of the sweep: take more trials, or in Python "
-            "study.confirm()"
-        )
-    again = confirm(study, *size, store=directory / CONFIRM, progress=True, anew=True)
-    if not again.scored:
-        return None, f"not confirmed: with fresh seeds all of the {len(again)} best diverged"
-    return again, ""
 
 
 def run_fit(options: Any) -> tuple[Any, int]:

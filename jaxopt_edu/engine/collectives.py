@@ -11,11 +11,6 @@ def processes() -> int:
     return jax.process_count()
 
 
-def owns_tile(i: int) -> bool:
-    """Whether tile i is this process's."""
-    return i % processes() == jax.process_index()
-
-
 def merge_owned(x: np.ndarray, owned: np.ndarray) -> np.ndarray:
     """An array whose entries come from the processes that own them.
 

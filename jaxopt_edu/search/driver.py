@@ -2,26 +2,29 @@
 
 import contextlib
 import dataclasses
+import functools
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxopt_edu.data.streams import Position, Stream
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import compile_tiles, run_tiles, score_tile
-from jaxopt_edu.engine.stream import Position, Stream
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.schedulers import Exploit, stops_of
+from jaxopt_edu.search.schedulers import Scheduler
+from jaxopt_edu.search.setup import on_fold
 from jaxopt_edu.search.store import Store
-from jaxopt_edu.search.tile_packing import LaneRows, pack, places, put_lanes, to_rows
+from jaxopt_edu.search.tile_packing import move_lanes, pack
 from jaxopt_edu.search.trials import Plan, TrialGroup
 from jaxopt_edu.train.placement import Placement
 
@@ -37,109 +40,111 @@ class SweepDriver:
     plan: Plan
     settings: EvalPlan
     record: Record
-    rungs: Any
+    rungs: Scheduler
     repeats: Sequence[tuple[int, int | None]]  # (seed, fold) of each lane of a trial
-    objectives: Sequence[tuple[str, int]]  # (score, sign) of all that a sampler is told
-    seed: int
-    tile: int | None
-    store: Store | None
-    bar: Progress
-    most: int | None  # lanes in a tile
+    progress: bool | None = None
+    tile: int | None = None  # lanes of a program, where that was given
     placement: Placement = Placement()
     batches_of: Any = None  # a stream of batches, the same for all trials
     prefetch: int = 2
     of: tuple[int, ...] = ()  # which trials of another study these are
+    widths: dict[int, int] = field(default_factory=dict)  # lanes of a program, by structure
+    store: Store | None = None
     batches: dict[int, TrialGroup] = field(default_factory=dict)  # by their place in the space
     structures: dict[int, TileProgram] = field(default_factory=dict)
-    widths: dict[int, int] = field(default_factory=dict)
     tiles: list[Tile] = field(default_factory=list)
     stage: int = 0
     asked: int = 0  # trials
+    interrupted: bool = False  # by Ctrl-C
     compiling: float = 0.0  # seconds
     compiled: Compilations = field(default_factory=Compilations)
     feed: Prefetcher | None = None
-    position: Position = Position()  # in the stream, where a stage goes on
 
     @property
     def ends(self) -> tuple[int, ...]:
         """Where the stages of a round end."""
-        return (*stops_of(self.rungs, self.settings.steps), self.settings.steps)
+        return (*self.rungs.stops(self.settings.steps), self.settings.steps)
+
+    @functools.cached_property
+    def bar(self) -> Progress:
+        """A bar over the steps of all lanes, as many as are expected."""
+        expected = sum(math.prod(stage) for stage in self._work(self.plan.total))
+        return Progress(expected, self.progress if jax.process_index() == 0 else False)
 
     def run(self) -> None:
-        """Runs (or resumes) the sweep."""
-        done, stage = self.stage, 0
+        """Runs (or resumes) the sweep, until Ctrl-C at the most.
+
+        Errors: KeyboardInterrupt where that came before there was any score.
+        """
+        try:
+            self._run_rounds()
+            self.save(finished=True)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._score_as_it_is()
+            if not any(name.startswith("final/") for name in self.record.arrays):
+                raise KeyboardInterrupt("sweep interrupted before its first evaluation") from None
+        finally:
+            self.bar.close()
+
+    def _run_rounds(self) -> None:
+        known = self.stage  # stages of the round, and of those after it, that a store has
         while self.asked < self.plan.total:
-            batches = self._next_round(known=stage + len(self.ends) <= done)
-            start = 0
-            with contextlib.ExitStack() as stream:
-                for end in self.ends:
-                    if stage >= done:
-                        self._open(batches, start)
-                        if self.feed is None and self.batches_of is not None:
-                            self.feed = stream.enter_context(self._fed(batches))
+            batches, ends = self._next_round(), self.ends[known:]
+            if ends:
+                self._prepare(batches)
+                with self._fed(batches, self._open(batches)) as self.feed:
+                    for end in ends:
                         self._advance(end)
-                        batches = self._close(batches, end)
-                    stage, start = stage + 1, end
-            self.feed, self.position = None, Position()
+                        self._close(batches, end)
+            known = max(known - len(self.ends), 0)
             self._tell(batches)
 
-    def _fed(self, batches: list[TrialGroup]) -> Prefetcher:
-        """The stream where the trials of a round are to go on."""
-        return Prefetcher(
-            Stream(self.batches_of), self.placement, [batch.template for batch in batches],
-            self.settings.stops, self.prefetch, self.position,
-        )  # fmt: skip
+    def _fed(self, batches: list[TrialGroup], position: Position) -> Any:
+        """The stream where the trials of a round are to go on, while entered."""
+        if self.batches_of is None:
+            return contextlib.nullcontext()
+        templates, stops = [batch.template for batch in batches], self.settings.stops
+        stream = Stream(self.batches_of)
+        return Prefetcher(stream, self.placement, templates, stops, self.prefetch, position)
 
     # ------------------------------------------------------------------------------ a round
 
-    def _next_round(self, known: bool) -> list[TrialGroup]:
-        """Asks for trials; those that are in the store keep the numbers they have there."""
-        batches = self.plan.ask(self.asked)
-        n = sum(len(batch.trials) for batch in batches)
-        stored = self.asked + n <= sum(len(b.trials) for b in self.batches.values())
-        if stored:
-            batches = [self._stored(batch) for batch in batches]
-        else:
-            for batch in batches:
-                old = self.batches.get(batch.place)
-                self.batches[batch.place] = old.joined(batch) if old else batch
-        self.asked += n
-        if not known:
-            self._prepare(batches)
-        return batches
+    def _next_round(self) -> list[TrialGroup]:
+        """Asks for trials, whose numbers are views of those of all rounds.
 
-    def _stored(self, batch: TrialGroup) -> TrialGroup:
-        """The batch with the numbers that its trials had when they were stored."""
-        whole = self.batches[batch.place]
-        at = np.searchsorted(whole.trials, batch.trials)
-        return dataclasses.replace(batch, columns={k: x[at] for k, x in whole.columns.items()})
+        Those that are in the store keep the numbers they have there.
+        """
+        batches = []
+        for batch in self.plan.ask(self.asked):
+            whole = self.batches.get(batch.place)
+            if whole is None or whole.trials[-1] < batch.trials[-1]:
+                whole = self.batches[batch.place] = batch.after(whole)
+            batches.append(batch.part_of(whole))
+        self.asked += sum(len(batch.trials) for batch in batches)
+        return batches
 
     def _prepare(self, batches: list[TrialGroup]) -> None:
         """Widths and compiled programs of structures that are new."""
         new = [batch for batch in batches if batch.place not in self.structures]
         while new:
             for batch in new:
-                width = self._width(batch)
-                self.structures[batch.place] = TileProgram(
-                    batch.template, width, self._folded, self.placement,
-                    self.settings.patience is not None,
+                place, fold = batch.place, self.repeats[0][1]
+                if place not in self.widths:  # else as a store says, or halved
+                    lone, work = on_fold(batch.template, fold), self._work(len(batch.trials))
+                    self.widths[place] = self.tile or tile_width(lone, work)
+                self.structures[place] = TileProgram(
+                    batch.template, self.widths[place], fold is not None, self.placement,
+                    patient=self.settings.patience is not None,
                 )  # fmt: skip
             self.bar.say(f"compiling {len(new)} structures: {', '.join(map(_name, new))}")
             all_go = np.ones(self.record.trials, bool)
-            firsts = [self._pack([batch], all_go)[0] for batch in new]
+            firsts = [pack(self.structures, [batch], self.repeats, all_go)[0] for batch in new]
             began = time.perf_counter()
             for _ready in compile_tiles(firsts, self.settings):
                 pass
             self.compiling += time.perf_counter() - began
             new = [batch for batch in new if self._halved(batch)]
-
-    def _width(self, batch: TrialGroup) -> int:
-        """How many lanes a tile of a structure has; as it was where a store says so."""
-        if batch.place not in self.widths:
-            lone = batch.template.fold(0) if self._folded else batch.template
-            width = self.tile or tile_width(lone, self._work(len(batch.trials)))
-            self.widths[batch.place] = min(width, self.most or width)
-        return self.widths[batch.place]
 
     def _halved(self, batch: TrialGroup) -> bool:
         """Halves the width of a structure whose program would not fit into memory."""
@@ -150,142 +155,107 @@ class SweepDriver:
         self.bar.say(f"{width} lanes of {_name(batch)} want {structure.memory / 2**30:.1f} GiB")
         return True
 
-    @property
-    def _folded(self) -> bool:
-        return self.repeats[0][1] is not None
-
     def _work(self, trials: int) -> list[tuple[int, int, int]]:
         """(groups of lanes that share tiles, lanes of a group, steps) of each stage."""
-        steps, groups = self.settings.steps, len(self.repeats)
-        stages = [(trials, steps)] if self.rungs is None else self.rungs.expected(trials, steps)
-        return [(groups, n, length) for n, length in stages]
+        expected = self.rungs.expected(trials, self.settings.steps)
+        return [(len(self.repeats), lanes, steps) for lanes, steps in expected]
 
     def _tell(self, batches: list[TrialGroup]) -> None:
         if self.plan.asking is not None:
             first = self.asked - sum(len(batch.trials) for batch in batches)
             mine = self.record.results(first, self.asked)
             means, ends = mine.means, mine.ends
-            scores = np.stack([s * means[f"rank_{k}"] for k, s in self.objectives], 1)
-            self.plan.tell(
-                scores[:, 0] if len(self.objectives) == 1 else scores,
+            scores = np.stack([s * means[f"rank_{k}"] for k, s in self.record.objectives], 1)
+            self.plan.asking.tell(
+                scores if scores.shape[1] > 1 else scores[:, 0],
                 steps=np.asarray(self.settings.stops),
                 curves=self.record.sign * mine.lanes[self.record.metric].mean(1),
                 states=ends["status"],
                 attributes=means | {k: ends[k] for k in ("steps", "reason")},
             )
 
-    def _open(self, batches: list[TrialGroup], start: int) -> None:
-        """The tiles of a stage: those at hand, or made, with their lanes if the store has them."""
-        if not self.tiles:
-            self.tiles = self._pack(batches, self.record.arrays["packed"])
-            if self.store is not None:
-                self.position = self.store.read_lanes(
-                    self.stage, self._mine(), self.record, needed=start > 0
-                )
+    def _open(self, batches: list[TrialGroup]) -> Position:
+        """The tiles of a stage, with their lanes if the store has them.
 
-    def _pack(self, batches: list[TrialGroup], which: np.ndarray) -> list[Tile]:
-        structures = [self.structures[batch.place] for batch in batches]
-        return pack(structures, batches, self.repeats, which)
-
-    def _mine(self) -> Iterator[tuple[int, Tile]]:
-        """The tiles of this process, with their numbers."""
-        return (x for x in enumerate(self.tiles) if self._together or collectives.owns_tile(x[0]))
+        Returns where a stream is to go on.
+        """
+        packed = self.record.arrays["packed"]
+        self.tiles = pack(self.structures, batches, self.repeats, packed)
+        if self.store is None:
+            return Position()
+        needed = self.stage % len(self.ends) > 0
+        return self.store.read_lanes(self.stage, self._mine, self.record, needed)
 
     @property
-    def _together(self) -> bool:
-        """Whether all processes work on each tile, as on a mesh of all their devices."""
-        return self.placement.mesh is not None
+    def owners(self) -> int:
+        """Among how many processes tiles are dealt: on a mesh of all devices all work on each."""
+        return 1 if self.placement.mesh is not None else collectives.processes()
+
+    @property
+    def _mine(self) -> dict[int, Tile]:
+        """The tiles of this process, by their numbers."""
+        first = jax.process_index() % self.owners
+        return {i: self.tiles[i] for i in range(first, len(self.tiles), self.owners)}
+
+    @property
+    def _position(self) -> Position | None:
+        """In the stream, where there is one."""
+        return None if self.feed is None else self.feed.position
 
     def _advance(self, end: int) -> None:
         """All tiles to the end of the stage."""
-        numbers, mine = {id(t): i for i, t in self._mine()}, [t for _, t in self._mine()]
-        for tile in run_tiles(mine, self.settings, end, feed=self.feed):
+        mine = self._mine
+        numbers = {id(tile): i for i, tile in mine.items()}
+        for tile in run_tiles(mine.values(), self.settings, end, feed=self.feed):
             segment = self.record.note(tile)
             self.bar.advance(segment.steps * len(tile.trials), self.record.figures)
             if tile.t >= self.settings.steps:
                 tile.lanes = None
             if self.store is None:
                 continue
-            if self.feed is None:
-                self.store.keep_lanes(self.stage, numbers[id(tile)], tile, self.record)
-            elif all(one.n_recorded == len(one.segments) for one in mine):
-                self.store.keep_together(self.stage, self._mine(), self.record, self.feed.position)
+            at_hand = {numbers[id(tile)]: tile} if self.feed is None else mine
+            if all(one.n_recorded == len(one.segments) for one in at_hand.values()):
+                self.store.keep_lanes(self.stage, at_hand, self.record, self._position)
         self._merge()
 
     def _merge(self) -> None:
         """Scores of all processes, in all of them."""
-        if collectives.processes() > 1 and not self._together:
-            self.record.share([tile for _, tile in self._mine()], self.asked)
+        if self.owners > 1:
+            self.record.share(list(self._mine.values()), self.asked)
 
-    def _close(self, batches: list[TrialGroup], end: int) -> list[TrialGroup]:
+    def _close(self, batches: list[TrialGroup], end: int) -> None:
         """Judges at a rung, packs what goes on, and stores it."""
         self.stage += 1
         if end < self.settings.steps:
-            batches = self._judge(batches, end)
+            self._judge(batches, end)
         else:
             self.tiles, self.record.over = [], self.asked
         if self.store is not None:
-            self._write_lanes(self.store)
+            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
             collectives.barrier("sweep")
             self.save()
-        return batches
 
-    def _write_lanes(self, store: Store) -> None:
-        if self.feed is not None:
-            self.position = self.feed.position
-            store.write_together(self.stage, self._mine(), self.record, self.position)
-            return
-        for i, tile in self._mine():
-            store.write_lanes(self.stage, i, tile, self.record)
-
-    def _judge(self, batches: list[TrialGroup], step: int) -> list[TrialGroup]:
+    def _judge(self, batches: list[TrialGroup], step: int) -> None:
+        """Stops trials, or gives them the numbers and the states of others."""
         first = min(int(batch.trials.min()) for batch in batches)
         local = [dataclasses.replace(b, trials=b.trials - first) for b in batches]
-        standing = self.record.standing(step, batches, self.seed)
+        standing = self.record.standing(step, batches, self.repeats[0][0])
         verdict = self.rungs.judge(standing, local)
         going = self.record.arrays["going"]
         going[first : first + len(verdict.active)] = verdict.active
+        for copy in verdict.copies:  # their numbers are those that the study's table shows
+            local[standing.structures[copy.trial]].put(copy)
         copies = [
             copy._replace(trial=copy.trial + first, parent=copy.parent + first)
             for copy in verdict.copies
         ]
         self.record.copy(step, copies)
-        own: list[list[Exploit]] = [[] for _ in batches]
-        for copy in copies:
-            own[standing.structures[copy.trial - first]].append(copy)
-        batches = [self._moved(*both) for both in zip(batches, own, strict=True)]
         alive = self.record.alive
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
-            self._repack(batches, step, {c.trial: c.parent for c in copies})
-        return batches
-
-    def _moved(self, batch: TrialGroup, copies: list[Exploit]) -> TrialGroup:
-        """The batch with the numbers of copies in it, which the study's table shows in the end."""
-        if not copies:
-            return batch
-        batch, whole = batch.with_numbers(copies), self.batches[batch.place]
-        if len(whole.trials) == len(batch.trials):
-            self.batches[batch.place] = batch
-        else:  # joined from several rounds, so its columns are nobody else's
-            at = np.searchsorted(whole.trials, batch.trials)
-            for name, x in batch.columns.items():
-                whole.columns[name][at] = x
-        return batch
-
-    def _repack(self, batches: list[TrialGroup], step: int, parents: dict[int, int]) -> None:
-        """The lanes that go on, in as few tiles as hold them."""
-        old, where = self.tiles, places(self.tiles)
-        self.record.arrays["packed"] = self.record.alive
-        new = self._pack(batches, self.record.alive)
-        rows = {i: to_rows(tile) for i, tile in self._mine() if tile.lanes is not None}
-        wanted = [
-            [where[t.structure, t.repeat, parents.get(trial, trial)] for trial in t.trials.tolist()]
-            for t in new
-        ]
-        rows_of = LaneRows(old, rows, wanted, 1 if self._together else collectives.processes())
-        self.tiles = new
-        for i, tile in self._mine():
-            put_lanes(tile, np.stack([rows_of(place) for place in wanted[i]]), step)
+            old, self.record.arrays["packed"] = self.tiles, alive
+            self.tiles = pack(self.structures, batches, self.repeats, alive)
+            parents = {copy.trial: copy.parent for copy in copies}
+            move_lanes(old, self.tiles, parents, step, self.owners)
 
     # --------------------------------------------------------------------------- the store
 
@@ -294,14 +264,14 @@ class SweepDriver:
         if self.store is not None and jax.process_index() == 0:
             self.store.write_record(self, finished)
 
-    def stop(self) -> None:
+    def _score_as_it_is(self) -> None:
         """After Ctrl-C: keeps lanes that were on their way, and scores them as they are."""
-        for _, tile in self._mine():
+        for tile in self._mine.values():
             if tile.n_recorded < len(tile.segments):  # it was not out when Ctrl-C was heard
                 self.record.note(tile)
         if self.store is not None:
-            self._write_lanes(self.store)
-        for _, tile in self._mine():
+            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
+        for tile in self._mine.values():
             if tile.lanes is not None and not tile.final:
                 score_tile(tile, self.settings)
                 self.record.finish(tile)

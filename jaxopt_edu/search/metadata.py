@@ -1,34 +1,29 @@
 """Metadata of a sweep: arguments, timing, versions."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.workers import workers_of
-from jaxopt_edu.search.schedulers import stops_of
 from jaxopt_edu.values.environment import devices, versions
 
 
 def sweep_metadata(driver: Any) -> dict[str, Any]:
     """What its results are, besides the record, for JSON."""
-    settings, brackets = driver.settings, getattr(driver.rungs, "brackets", None)
-    return {
-        "stops": list(settings.stops),
-        "split": settings.split,
-        "splits": list(settings.splits),
-        "names": list(settings.names),
-        "metric": driver.record.metric,
-        "diverge_above": settings.diverge_above,
-        "patience": settings.patience,
-        "why_done": settings.why_done,
+    settings, record = driver.settings, driver.record
+    brackets = getattr(driver.rungs, "brackets", None)
+    told = asdict(settings)
+    del told["sign"]  # told as the mode
+    return told | {
+        "mode": settings.mode,
         "streamed": driver.batches_of is not None,
-        "mode": "min" if driver.record.sign == 1 else "max",
-        "rank_by": driver.record.rank_by,
-        "objectives": [list(pair) for pair in driver.objectives],
-        "of": list(driver.of),
-        "seed": driver.seed,
-        "repeats": [list(repeat) for repeat in driver.repeats],
-        "rungs": list(stops_of(driver.rungs, settings.steps)),
+        "rank_by": record.rank_by,
+        "objectives": record.objectives,
+        "of": driver.of,
+        "seed": driver.repeats[0][0],
+        "repeats": driver.repeats,
+        "rungs": driver.rungs.stops(settings.steps),
         "brackets": brackets and brackets(driver.asked, settings.steps).tolist(),
         "trials": driver.plan.total,
         "asked": driver.asked,
@@ -40,7 +35,8 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
 def _info(driver: Any) -> dict[str, Any]:
     """How it ran."""
     timeline, known = driver.record.timeline(), driver.record.results(0, driver.asked)
-    useful, workers = int(timeline["useful"].sum()), _workers(driver)
+    useful = int(timeline["useful"].sum())
+    workers = len(workers_of(driver.placement)) * driver.owners  # at the same time
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": driver.asked,
@@ -59,9 +55,3 @@ def _info(driver: Any) -> dict[str, Any]:
         "devices": devices(),
         "versions": versions(),
     }
-
-
-def _workers(driver: Any) -> int:
-    """How many work at the same time, in all processes."""
-    apart = 1 if driver.placement.mesh is not None else collectives.processes()
-    return len(workers_of(driver.placement)) * apart

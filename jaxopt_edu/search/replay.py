@@ -1,21 +1,20 @@
 """Replay: one trial of a study again, alone, bit for bit or with full checks."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_edu.engine.checks import check_run
 from jaxopt_edu.engine.fitting import as_run
 from jaxopt_edu.engine.history import History, Run
 from jaxopt_edu.engine.segments import run_tiles
 from jaxopt_edu.engine.status import Status
-from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram, numbers_of
+from jaxopt_edu.engine.tiles import TileProgram, numbers_of
+from jaxopt_edu.search.setup import check_named, on_fold, plan_of
 from jaxopt_edu.values import keys
 from jaxopt_edu.values.names import with_parts
 from jaxopt_edu.values.tree import all_finite
-
-__all__ = ["rerun"]
 
 
 def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
@@ -30,95 +29,61 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
     if study.streamed:
         raise ValueError("rerun: the trials saw a stream of batches: jo.fit(..., batches=) them")
     place, _ = study.place(trial)
-    study.experiment(trial)  # says where a store could not name its class
-    for name, was in study.batches[place].unnamed.items():
-        raise ValueError(
-            f"rerun: {name} was {was}, which the store could not name: load_study(directory, "
-            "space=...) with the space it was made of"
-        )
+    check_named(study.batches[place], "rerun")
     template, width = study.batches[place].template, study.tiles[place]
     seed, fold = study.repeats[repeat]
-    stages = [(step, with_parts(template, numbers)) for step, numbers in study.lineage(trial)]
-    last = _went(study, trial, repeat)
+    seen = study.evaluations[np.isfinite(study.lanes[study.metric][trial, repeat])]
+    last = max(int(study.columns["steps"][trial]), *seen.tolist(), 1)  # a lane may outlive others
+    if not debug:
+        last = int(study.evaluations[np.searchsorted(study.evaluations, last)])
+    way = study.lineage(trial)
+    ends = [*(step for step, _ in way[1:]), last]
+    stages = [
+        (with_parts(template, numbers), min(end, last))
+        for (_, numbers), end in zip(way, ends, strict=True)
+    ]
     if debug:
         diverged = study.columns["status"][trial] == "diverged"
-        return _checked(stages, seed, fold, max(last, 1), diverged)
-    lone = template if fold is None else template.fold(0)
-    splits, names = check_run(lone, study.steps, study.metric, None)
-    settings = EvalPlan(
-        tuple(study.evaluations.tolist()), study.split, splits, names, study.diverge_above,
-        study.metric, 1 if study.mode == "min" else -1, study.patience, lone.why_done,
-    )  # fmt: skip
-    end = int(study.evaluations[np.searchsorted(study.evaluations, max(last, 1))])
+        of_fold = [(on_fold(one, fold), end) for one, end in stages]
+        return _checked(of_fold, seed, "diverged" if diverged else "finished")
+    only = on_fold(stages[-1][0], fold)
+    settings = replace(plan_of(study, [template]), splits=only.splits)
     structure = TileProgram(template, width, fold is not None, patient=study.patience is not None)
-    tile, history = _walked(structure, stages, seed, fold, settings, end)
-    return as_run(_of_fold(stages[-1][1], fold), tile, settings, history)
-
-
-def _of_fold(experiment: Any, fold: int | None) -> Any:
-    return experiment if fold is None else experiment.fold(fold)
-
-
-def _walked(
-    structure: TileProgram, stages: list, seed: int, fold: int | None, settings: EvalPlan, end: int
-) -> tuple[Tile, History]:
-    """A tile of the one trial at step `end`, and its scores on the way there."""
+    [tile] = structure.tiles(numbers_of(stages[0][0]), np.zeros(1, int), seed=seed, fold=fold)
     history = History()
-    [tile] = structure.tiles(numbers_of(stages[0][1]), np.zeros(1, int), seed=seed, fold=fold)
-    for (_, experiment), (until, _) in zip(stages, [*stages[1:], (end, None)], strict=True):
-        tile.numbers = [np.repeat(x, structure.spec.width) for x in numbers_of(experiment)]
-        for _ in run_tiles([tile], settings, min(until, end), most=1):
+    for experiment, end in stages:
+        tile.numbers = [np.repeat(x, width) for x in numbers_of(experiment)]
+        for _ in run_tiles([tile], settings, end, most=1):
             history.note_tile(tile)
             tile.stopped = tile.status[0] != Status.RUNNING
-    return tile, history
-
-
-def _went(study: Any, trial: int, repeat: int) -> int:
-    """How far a lane of a trial went, also where another one ended the trial."""
-    seen = np.isfinite(study.lanes[study.metric][trial, repeat])
-    return max(int(study.columns["steps"][trial]), int(max(study.evaluations[seen], default=0)))
+    return as_run(only, tile, settings, history)
 
 
 # ------------------------------------------------------------------------------ with full checks
 
 
-def _checked(stages: list, seed: int, fold: int | None, steps: int, diverged: bool) -> Run:
-    experiments = [(first, _of_fold(e, fold)) for first, e in stages]
+def _checked(stages: list[tuple[Any, int]], seed: int, status: str) -> Run:
+    """The same step by step. stages: experiments, and until which step each trained the state."""
     start, key = keys.weights(np.uint32(seed)), keys.order(np.uint32(seed))
-    state = _init(experiments[0][1], start)
-    losses = []
-    for t in range(steps):
-        experiment = [e for first, e in experiments if first <= t][-1]
-        new, told = _step(experiment, state, np.int32(t), key)
-        if not _finite(new):
-            raise _located(experiment, state, new, t, key)
-        state = new
-        losses.append(np.nan if told.loss is None else float(told.loss))
-    experiment = experiments[-1][1]
-    splits = experiment.splits
-    scores = {s: {k: float(x) for k, x in _score(experiment, state, s).items()} for s in splits}
-    history = {"step": np.arange(1, steps + 1), "training_loss": np.asarray(losses)}
-    status = "diverged" if diverged else "finished"
-    return Run(experiment, state, steps, status, "", history, scores, seed)
+    kind = type(stages[0][0])
+    state, step = jax.jit(kind.init)(stages[0][0], start), jax.jit(kind.step)
+    losses: list[float] = []
+    for experiment, end in stages:
+        for t in range(len(losses), end):
+            new, told = step(experiment, state, np.int32(t), key)
+            if not _finite(new):
+                raise _located(experiment, state, new, t, key)
+            state = new
+            losses.append(np.nan if told.loss is None else float(told.loss))
+    scores = {
+        split: {name: float(x) for name, x in experiment.score(state, split).items()}
+        for split in experiment.splits
+    }
+    history = {"step": np.arange(1, len(losses) + 1), "training_loss": np.asarray(losses)}
+    return Run(experiment, state, len(losses), status, "", history, scores, seed)
 
 
-@jax.jit
-def _init(experiment: Any, key: Any) -> Any:
-    return experiment.init(key)
-
-
-@jax.jit
-def _step(experiment: Any, state: Any, t: Any, key: Any) -> Any:
-    return experiment.step(state, t, key)
-
-
-@jax.jit
-def _finite(state: Any) -> Any:
-    return all_finite(state)
-
-
-def _score(experiment: Any, state: Any, split: str) -> Any:
-    return experiment.score(state, split)
+_finite = jax.jit(all_finite)
 
 
 def _located(experiment: Any, state: Any, new: Any, t: int, key: Any) -> FloatingPointError:

@@ -1,67 +1,116 @@
-"""What a sweep is asked for, made ready before anything is compiled."""
+"""What a sweep is asked for, checked and made ready before anything is compiled."""
 
+import math
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
-import jax
-
-from jaxopt_edu.engine.checks import check_run, evaluations, ranking_split, segment_length
+from jaxopt_edu.engine.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.search.schedulers import Scheduler, stops_of
-from jaxopt_edu.search.trials import Plan
-from jaxopt_edu.storage.named import describe
-
-__all__ = ["asked_of", "lane_steps_of", "repeats_of", "settings_of"]
-
-
-def asked_of(arguments: dict[str, Any], mode: Any, folds: Any) -> dict[str, Any]:
-    """The arguments of a sweep as a store keeps them; mode is the one that was found out."""
-    told = {name: describe(arguments[name]) for name in ("space", "rungs", "sampler")}
-    told |= {"mode": mode, "folds": describe(folds)}
-    told["batches"] = arguments["batches"] is not None
-    without = ("store", "progress", "mesh", "prefetch")
-    kept = {k: told.get(k, x) for k, x in arguments.items() if k not in without}
-    return kept | {"x64": bool(jax.enable_x64.value)}
+from jaxopt_edu.nn.scores import AUTO
+from jaxopt_edu.search.schedulers import NoRungs, Scheduler
+from jaxopt_edu.search.trials import TrialGroup, plan
+from jaxopt_edu.values.space import groups
 
 
-def repeats_of(seed: int, seeds: int, folds: Any) -> tuple[tuple[int, int | None], ...]:
-    """The (seed, fold) of each lane of a trial."""
-    count = len(folds) if isinstance(folds, list) else folds
-    which = range(count) if count else [None]
-    return tuple((seed + i, fold) for i in range(seeds) for fold in which)
+def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str], list[str]]:
+    """The scores, the first of which ranks, and the mode of each: min or max.
+
+    Errors: ValueError for a score that comes twice or whose direction nobody knows.
+    """
+    metrics = [metric] if isinstance(metric, str) else list(metric)
+    modes = [mode] * len(metrics) if isinstance(mode, str) else list(mode)
+    if len(modes) != len(metrics):
+        raise ValueError(f"mode = {mode!r}: wanted one for each metric of {metrics}")
+    for name in metrics:
+        if metrics.count(name) > 1:
+            raise ValueError(f"metric = {metric!r} names {name!r} twice")
+    given = isinstance(space, list | tuple) and not hasattr(space, "_fields")
+    experiments = list(space) if given else [group.experiment for group in groups(space)]
+    try:
+        return metrics, [mode_for(experiments, *pair) for pair in zip(metrics, modes, strict=True)]
+    except ValueError:
+        if AUTO in modes:  # an unknown metric is named as that
+            check_structures(plan(space, None, 0, "random").templates(), steps, metrics)
+        raise
 
 
-def settings_of(
-    templates: list[Any],
-    steps: int,
-    metrics: list[str],
-    mode: str,
-    tile: int | None,
-    eval_every: int | None,
-    diverge_above: float,
-    patience: int | None,
-    rungs: Scheduler | None,
-    folded: bool,
-) -> EvalPlan:
-    """What all structures have in common, an experiment of each of them checked."""
-    for template in templates:
-        lone = template.fold(0) if folded else template
-        if folded:
-            template.check()
+# ------------------------------------------------------------------------------ evaluations
+
+
+def on_fold(experiment: Any, fold: int | None) -> Any:
+    """An experiment as a lane trains it: on one of its folds, where it has folds."""
+    return experiment if fold is None else experiment.fold(fold)
+
+
+def check_structures(
+    experiments: Iterable[Any], steps: int, metrics: list[str], tile: int | None = None
+) -> tuple[str, ...]:
+    """The names of the scores, or the error that says what is wrong with an experiment."""
+    for experiment in experiments:
         for metric in metrics:
-            splits, names = check_run(lone, steps, metric, tile)
-    split = ranking_split(splits)
-    final = tuple(s for s in splits if s != "train" or s == split)  # training parts are large
-    every = max(segment_length(template, steps, eval_every) for template in templates)
-    stops = evaluations(every, steps, stops_of(rungs, steps))
+            _, names = check_run(experiment, steps, metric, tile)
+    return names
+
+
+def eval_plan(
+    experiment: Any, names: tuple[str, ...], stops: tuple[int, ...], metric: str, mode: str,
+    diverge_above: float, patience: int | None,
+) -> EvalPlan:  # fmt: skip
+    """What all structures have in common: scores of these names at these steps."""
+    split = ranking_split(experiment.splits)
+    final = tuple(s for s in experiment.splits if s != "train" or s == split)  # large
     sign = 1 if mode == "min" else -1
     return EvalPlan(
-        stops, split, final, names, diverge_above, metrics[0], sign, patience,
-        templates[0].why_done,
+        stops, split, final, names, diverge_above, metric, sign, patience, experiment.why_done
+    )
+
+
+def plan_of(study: Any, templates: Iterable[Any]) -> EvalPlan:
+    """The same for structures that are trained as they were in a study."""
+    experiments = [on_fold(template, 0 if study.folds else None) for template in templates]
+    return eval_plan(
+        experiments[0], check_structures(experiments, study.steps, [study.metric]),
+        tuple(study.evaluations.tolist()), study.metric, study.mode,
+        study.diverge_above, study.patience,
     )  # fmt: skip
 
 
-def lane_steps_of(planned: Plan, rungs: Scheduler | None, repeats: int, steps: int) -> int:
-    """How many steps of lanes to expect."""
+def check_named(batch: TrialGroup, doing: str) -> None:
+    """ValueError where a study that was loaded lacks what it takes to train a structure."""
+    batch.experiment(0)
+    for name, was in batch.unnamed.items():
+        raise ValueError(
+            f"{doing}: {name} was {was}, which the store could not name: load_study(directory, "
+            "space=...) with the space it was made of"
+        )
+
+
+# ------------------------------------------------------------------------------------ rungs
+
+
+def settled(rungs: Scheduler | None, steps: int, experiments: Iterable[Any]) -> Scheduler:
+    """The policy with its defaults filled in for these experiments.
+
+    Scores say more than noise after an epoch (`steps_per_epoch`); where there are no batches, after
+    a fortieth of all steps. Warns of a policy that judges earlier than the slowest experiment
+    wants, or never.
+    """
     if rungs is None:
-        return planned.total * steps * repeats
-    return sum(n * length for n, length in rungs.expected(planned.total, steps)) * repeats
+        return NoRungs()
+    epochs = (experiment.steps_per_epoch for experiment in experiments)
+    least = max(math.ceil(steps / 40) if epoch is None else epoch for epoch in epochs)
+    if hasattr(rungs, "settled"):
+        rungs = rungs.settled(steps, least)
+    first = min(rungs.stops(steps), default=None)
+    if first is None:
+        why = f"judges no trial: its first rung is not below steps = {steps}"
+        why += f" (an epoch has {least})" if least >= steps else ""
+    else:
+        why = (
+            f"judges at step {first}, where scores are mostly noise: wanted at least {least} "
+            "steps (an epoch, or a fortieth of all steps where there are no batches)"
+        )
+    if first is None or first < least:
+        warnings.warn(f"rungs: {rungs!r} {why}", stacklevel=4)
+    return rungs

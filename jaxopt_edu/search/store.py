@@ -13,7 +13,7 @@ results.npz names the stage, and those of the stage before are deleted after it 
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.data.streams import Position
 from jaxopt_edu.engine import checkpoint
 from jaxopt_edu.engine.checkpoint import LANES, lanes_path, read_tile, write_tile
-from jaxopt_edu.engine.stream import Position
 from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.search import rounds
 from jaxopt_edu.search.metadata import sweep_metadata as about_course
@@ -86,7 +86,7 @@ class Store:
         }
         told = {"about": text_array(about), **rounds.rows(driver, filed, driver.asked)}
         write_arrays(self.directory / RESULTS, told)
-        for path in (self.directory / LANES).glob("*"):
+        for path in (self.directory / LANES).glob("[0-9]*"):  # not what a process is writing now
             if not path.name.startswith(f"{driver.stage:05d}-"):
                 path.unlink(missing_ok=True)
         if finished:
@@ -102,45 +102,34 @@ class Store:
 
     # ------------------------------------------------------------------------------- the lanes
 
-    def keep_lanes(self, stage: int, i: int, tile: Tile, record: Record) -> None:
-        """Writes a tile unless that was done within the last second."""
-        if self._due((stage, i), tile):
-            self.write_lanes(stage, i, tile, record)
-
-    def keep_together(
-        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
+    def keep_lanes(
+        self, stage: int, tiles: dict[int, Tile], record: Record, position: Position | None = None
     ) -> None:
-        """Writes all tiles, which are at one step, unless that was done within the last second."""
-        tiles = list(tiles)
-        if self._due((stage, -1), tiles[0][1]):
-            self.write_together(stage, tiles, record, position)
+        """Writes tiles unless that was done within the last second.
 
-    def _due(self, what: tuple[int, int], tile: Tile) -> bool:
-        """Whether to write by the clock: not where other processes must do the same."""
-        if tile.spec.placement.mesh is not None and jax.process_count() > 1:
-            return False
-        last = self._written.get(what, self._opened)
-        due = time.perf_counter() - last > LANES_EVERY
-        if due:
-            self._written[what] = time.perf_counter()
-        return due
+        Not where other processes must do the same, as clocks differ.
+        """
+        what, now = (stage, min(tiles)), time.perf_counter()
+        if tiles[min(tiles)].spec.placement.mesh is not None and jax.process_count() > 1:
+            return
+        if now - self._written.get(what, self._opened) > LANES_EVERY:
+            self._written[what] = now
+            self.write_lanes(stage, tiles, record, position)
 
     def write_lanes(
-        self, stage: int, i: int, tile: Tile, record: Record, position: Any = None, end: str = ""
+        self, stage: int, tiles: dict[int, Tile], record: Record, position: Position | None = None
     ) -> None:
-        """A tile as far as it went, what is known of its trials, and its place in a stream."""
-        path = lanes_path(self.directory, stage, i, end)
-        write_tile(path, tile, record.rows(tile), position)
+        """Tiles as far as they went, by their numbers, with what is known of their trials.
 
-    def write_together(
-        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
-    ) -> None:
-        """Tiles that read one stream: they must go on from one step, so those of the step before
-        are deleted after all are written."""
-        before = set(self._files(stage))
-        for i, tile in tiles:
-            self.write_lanes(stage, i, tile, record, position, f"-{position.batches:09d}")
-        for path in before - set(self._files(stage, position.batches)):
+        position: in the stream that they read. Those must go on from one step, so those of the
+            step before are deleted after all are written.
+        """
+        count = None if position is None else position.batches
+        before = [] if count is None else self._files(stage)
+        for i, tile in tiles.items():
+            path = lanes_path(self.directory, stage, i, "" if count is None else f"-{count:09d}")
+            write_tile(path, tile, record.rows(tile), position)
+        for path in set(before) - set(self._files(stage, count)):
             if jax.process_index() == 0:
                 path.unlink(missing_ok=True)
 
@@ -155,15 +144,14 @@ class Store:
         return max((f"-{end}" for end in ends if ends.count(end) == count), default="")
 
     def read_lanes(
-        self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, needed: bool
+        self, stage: int, tiles: dict[int, Tile], record: Record, needed: bool
     ) -> Position:
         """Sets tiles to where they were; where they are not needed, those that are there.
 
         Returns where the stream is to go on.
         """
-        read, position, tiles = [], Position(), list(tiles)
-        end = self._last(stage, len(tiles))
-        for i, tile in tiles:
+        read, position, end = [], Position(), self._last(stage, len(tiles))
+        for i, tile in tiles.items():
             path = lanes_path(self.directory, stage, i, end)
             if needed or path.exists():
                 rows, position = read_tile(path, tile)

@@ -1,37 +1,29 @@
 """Sweeping: many trainings with different hyperparameters, one program per structure."""
 
-import contextlib
+import functools
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxopt_edu.data.folds import as_folds
-from jaxopt_edu.engine import collectives
-from jaxopt_edu.engine.checks import check_options, check_space
+from jaxopt_edu.engine.checks import check_options, check_space, evaluations, segment_length
 from jaxopt_edu.engine.options import check_mesh, check_stream
-from jaxopt_edu.engine.peers import watched
-from jaxopt_edu.engine.progress import Progress
-from jaxopt_edu.engine.telemetry import Compilations
-from jaxopt_edu.search.criteria import objectives
 from jaxopt_edu.search.driver import SweepDriver
-from jaxopt_edu.search.fields import study_fields
-from jaxopt_edu.search.growth import Growth, extend
-from jaxopt_edu.search.metadata import sweep_metadata
 from jaxopt_edu.search.ranking import check_rule
 from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.resuming import complete, unfinished, with_more_trials
 from jaxopt_edu.search.schedulers import Scheduler
-from jaxopt_edu.search.settling import settled
-from jaxopt_edu.search.setup import asked_of, lane_steps_of, repeats_of, settings_of
-from jaxopt_edu.search.store import Store, opened, read_results, restore_record, stored_columns
+from jaxopt_edu.search.setup import check_structures, eval_plan, objectives, on_fold, settled
 from jaxopt_edu.search.study import Study, SweepInterrupted
-from jaxopt_edu.search.trials import Plan, TrialGroup, plan
+from jaxopt_edu.search.trials import plan
+from jaxopt_edu.storage.named import describe
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed
+
+RUN_ONLY = ("store", "progress", "mesh", "prefetch")  # arguments that change no result
 
 
 def sweep(
@@ -117,22 +109,18 @@ def sweep(
     arguments = dict(locals())
     check_count("seeds", seeds)
     seed = check_seed(seed, SEEDS - seeds, "seed" if seeds == 1 else "the first seed")
-    check_options(
-        rungs=rungs, folds=folds, store=store, tile=tile, eval_every=eval_every,
-        diverge_above=diverge_above, progress=progress, metric=metric, tol=tol, patience=patience,
-        accumulate=accumulate, prefetch=prefetch,
-    )  # fmt: skip
+    check_options(**arguments)
     check_space(space)
     folds = None if folds is None else as_folds(folds)
     check_rule(rank_by)
     if patience is not None:
         rank_by = "last"  # the score of the state that a trial comes to
     metrics, modes = objectives(space, metric, mode, steps)
-    asked = asked_of(arguments, modes[0] if isinstance(metric, str) else modes, folds)
-    repeats = repeats_of(seed, seeds, folds)
-    writes = jax.process_index() == 0
+    count = len(folds) if isinstance(folds, list) else folds
+    folded = range(count) if count else [None]
+    repeats = tuple((seed + i, fold) for i in range(seeds) for fold in folded)
 
-    def start(most: int | None) -> SweepDriver:
+    def start() -> SweepDriver:
         planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
         planned.as_trained(folds, accumulate, tol)
         templates = planned.templates()  # made anew at each call, folds and all
@@ -140,128 +128,34 @@ def sweep(
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:
                 check_stream(batches, template)
-        judged = settled(rungs, steps, templates)
-        settings = settings_of(
-            templates, steps, metrics, modes[0], tile, eval_every, diverge_above, patience, judged,
-            folds is not None,
-        )  # fmt: skip
+            if folds is not None:
+                template.check()  # all folds
+        policy = settled(rungs, steps, templates)
+        lone = [on_fold(template, repeats[0][1]) for template in templates]
+        names = check_structures(lone, steps, metrics, tile)
+        every = max(segment_length(one, steps, eval_every) for one in templates)
+        stops = evaluations(every, steps, policy.stops(steps))
+        settings = eval_plan(lone[0], names, stops, metrics[0], modes[0], diverge_above, patience)
         record = Record(planned.total, len(repeats), settings, rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
-        expected = lane_steps_of(planned, judged, len(repeats), steps)
-        bar = Progress(expected, progress if writes else False)
         return SweepDriver(
-            planned, settings, record, judged, repeats, record.objectives, seed, tile, None, bar,
-            most, Placement.on(mesh), batches, prefetch,
+            planned, settings, record, policy, repeats, progress, tile, Placement.on(mesh),
+            batches, prefetch,
         )  # fmt: skip
 
-    values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
-    driver = start(None)  # what is wrong with the arguments is said before a store is made
+    driver = start()  # what is wrong with the arguments is said before a store is made
     given = driver.plan.asking is None
-    asked["trials"] = driver.plan.total if given else 64 if trials is None else trials
-    grows = Growth(sampler, rungs, given)
-    if store is not None and (before := grows.unfinished(Path(store), asked["trials"])):
-        driver.bar.close()
+    values = {"space": space, "rungs": rungs, "folds": folds, "sampler": sampler}
+    told: dict[str, Any] = {name: describe(x) for name, x in values.items()}
+    told |= {"batches": batches is not None, "mode": modes[0] if isinstance(metric, str) else modes}
+    told["trials"] = driver.plan.total if given else 64 if trials is None else trials
+    asked = {name: x for name, x in (arguments | told).items() if name not in RUN_ONLY}
+    asked["x64"] = bool(jax.enable_x64.value)
+    grows = None if given else functools.partial(with_more_trials, sampler, rungs)
+    if store is not None and grows and (before := unfinished(Path(store), asked, grows)):
         sweep(**arguments | {"trials": before, "folds": folds})
-    with Compilations() as compiled, contextlib.ExitStack() as stack:
-        files = stack.enter_context(opened(store, asked, values, grows))
-        with watched(lambda: _where(driver, store)):
-            collectives.barrier("sweep")
-            driver, interrupted = _run(driver, start, files, compiled)
-            if not interrupted:
-                collectives.barrier("sweep")  # what one process has written is there for all
-    study = _study(space, driver, interrupted)
-    if interrupted:
+    study = Study(space=space, **complete(start, driver, store, asked, values, grows))
+    if study.info["interrupted"]:
         raise SweepInterrupted(study)
     return study
-
-
-def _study(space: Any, driver: SweepDriver, interrupted: bool) -> Study:
-    """The study of a sweep that is over."""
-    told = sweep_metadata(driver)
-    told["info"]["interrupted"] = interrupted
-    batches = [driver.batches[place] for place in sorted(driver.batches)]
-    return Study(space=space, **study_fields(batches, driver.record, told))
-
-
-def _restore(driver: SweepDriver, files: Store) -> bool:
-    """Restores the driver from its run directory; whether the sweep was finished."""
-    found = read_results(files.directory)
-    if found is None:
-        return False
-    about, arrays = found
-    if about["stops"] != list(driver.settings.stops):
-        raise ValueError(
-            f"store = {files.directory} was begun with other rungs or evaluations, by another "
-            "version: finish it with that one, or give the same first= and eval_every="
-        )
-    if about["trials"] < driver.plan.total:
-        extend(driver, about, arrays)
-        return False
-    restore_record(driver.record, about, arrays)
-    driver.stage = about["stage"]
-    driver.widths = {int(place): width for place, width in about["widths"].items()}
-    driver.batches = {
-        batch.place: batch
-        for place in about["structures"]
-        for batch in [_stored_batch(driver.plan, int(place), stored_columns(place, arrays))]
-    }
-    if not about["finished"]:
-        driver.record.unfinish()
-    else:
-        driver.asked = sum(len(batch.trials) for batch in driver.batches.values())
-    return bool(about["finished"])
-
-
-def _stored_batch(planned: Plan, place: int, columns: dict[str, np.ndarray]) -> TrialGroup:
-    """A structure of the plan with the trials and numbers of a store."""
-    trials = columns.pop("")
-    return planned.structure(place, trials, columns)
-
-
-def _run(
-    driver: SweepDriver,
-    start: Callable[[int | None], SweepDriver],
-    files: Store | None,
-    compiled: Compilations,
-) -> tuple[SweepDriver, bool]:
-    """Runs a driver to its end; (it, whether Ctrl-C ended it early).
-
-    Where memory does not suffice it starts anew with tiles half as wide: results depend on the
-    width, so no lane may have gone a part of its way at another.
-    """
-    while True:
-        driver.store, driver.compiled, bar = files, compiled, driver.bar
-        finished = files is not None and _restore(driver, files)
-        try:
-            if not finished:
-                driver.run()
-                driver.save(finished=True)
-            return driver, False
-        except KeyboardInterrupt:
-            driver.stop()
-            if not any(name.startswith("final/") for name in driver.record.arrays):
-                raise KeyboardInterrupt("sweep interrupted before its first evaluation") from None
-            return driver, True
-        except jax.errors.JaxRuntimeError as error:
-            widest = max(driver.widths.values())
-            if "RESOURCE_EXHAUSTED" not in str(error) or widest == 1 or collectives.processes() > 1:
-                raise
-            print(
-                f"out of memory with {widest} lanes in a tile: now {widest // 2}", file=sys.stderr
-            )
-            driver = start(widest // 2)
-            if files is not None:
-                files.clear()
-        finally:
-            bar.close()
-
-
-def _where(driver: SweepDriver, store: Any) -> str:
-    """Where a job was when it lost a process, and what to do."""
-    again = "start all processes again"
-    if store is None:
-        again += ": without store= they begin anew"
-    else:
-        again += f": from {store} they go on where they were"
-    return f"in stage {driver.stage + 1} of the sweep; {again}"

@@ -1,0 +1,188 @@
+"""Running a sweep to its end from where a store holds it, with more trials than it had too."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_edu.engine import collectives
+from jaxopt_edu.engine.peers import watched
+from jaxopt_edu.engine.telemetry import Compilations
+from jaxopt_edu.search.driver import SweepDriver
+from jaxopt_edu.search.fields import study_fields
+from jaxopt_edu.search.metadata import sweep_metadata
+from jaxopt_edu.search.rounds import NEW
+from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
+from jaxopt_edu.search.store import ASKED, opened, read_results, restore_record, stored_columns
+from jaxopt_edu.search.trials import TrialGroup
+
+
+def complete(
+    start: Callable[[], SweepDriver],
+    driver: SweepDriver,
+    store: str | os.PathLike[str] | None,
+    asked: dict[str, Any],
+    values: dict[str, Any],
+    grows: Callable | None = None,
+) -> dict[str, Any]:
+    """Runs a driver, which start() makes anew, to its end; the fields of the study that it gives.
+
+    asked, values, grows: see `store.opened`. The study's info says whether Ctrl-C ended it early.
+    Where memory does not suffice it starts anew with tiles half as wide: results depend on the
+    width, so no lane may have gone a part of its way at another.
+    """
+    with (
+        Compilations() as compiled,
+        opened(store, asked, values, grows) as files,
+        watched(lambda: _where(driver, store)),
+    ):
+        collectives.barrier("sweep")
+        while True:
+            driver.store, driver.compiled = files, compiled
+            try:
+                if files is None or not _restore(driver, files.directory):
+                    driver.run()
+                break
+            except jax.errors.JaxRuntimeError as error:
+                widest = max(driver.widths.values(), default=1)
+                helps = widest > 1 and collectives.processes() == 1
+                if not helps or "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                half = widest // 2
+                print(f"out of memory with {widest} lanes in a tile: now {half}", file=sys.stderr)
+                before, driver = driver, start()
+                driver.widths = {place: min(width, half) for place, width in before.widths.items()}
+                if files is not None:
+                    files.clear()
+        if not driver.interrupted:
+            collectives.barrier("sweep")  # what one process has written is there for all
+    told = sweep_metadata(driver)
+    told["info"]["interrupted"] = driver.interrupted
+    batches = [driver.batches[place] for place in sorted(driver.batches)]
+    return study_fields(batches, driver.record, told)
+
+
+def _restore(driver: SweepDriver, directory: Path) -> bool:
+    """Takes over what a store holds; whether the sweep was finished."""
+    found = read_results(directory)
+    if found is None:
+        return False
+    about, arrays = found
+    if about["stops"] != list(driver.settings.stops):
+        raise ValueError(
+            f"store = {directory} was begun with other rungs or evaluations, by another "
+            "version: finish it with that one, or give the same first= and eval_every="
+        )
+    if about["trials"] < driver.plan.total:
+        about, arrays = _grown(driver.plan, about, arrays)
+    restore_record(driver.record, about, arrays)
+    driver.stage = about["stage"]
+    driver.widths = {int(place): width for place, width in about["widths"].items()}
+    for structure in driver.plan.structures:
+        columns = stored_columns(str(structure.place), arrays)
+        if columns:  # it has trials so far
+            kept = replace(structure, trials=columns.pop(""), columns=columns)
+            driver.batches[structure.place] = kept
+    if about["finished"]:
+        driver.asked = sum(len(batch.trials) for batch in driver.batches.values())
+    else:
+        driver.record.unfinish()
+    return bool(about["finished"])
+
+
+def _where(driver: SweepDriver, store: Any) -> str:
+    """Where a job was when it lost a process, and what to do."""
+    how = "without store= they begin anew"
+    if store is not None:
+        how = f"from {store} they go on where they were"
+    return f"in stage {driver.stage + 1} of the sweep; start all processes again: {how}"
+
+
+# ------------------------------------------------------------------------------ more trials
+
+
+def with_more_trials(
+    sampler: Any, rungs: Any, there: dict[str, Any], here: dict[str, Any]
+) -> dict[str, Any]:
+    """What a store was asked for, with as many trials as are asked for now.
+
+    Errors: ValueError that says why it cannot go on.
+    """
+    old, new = there.get("trials"), here["trials"]
+    if old in (None, new):
+        return there
+    sampler = as_sampler(sampler)
+    if new < old:
+        why = "a sweep goes on with more trials only; load_study shows those it has"
+    elif rungs is not None:
+        why = "rungs have compared and stopped trials among those it had"
+    elif isinstance(sampler, LatinHypercube):
+        why = "each point of a latin_hypercube depends on how many there are"
+    elif not isinstance(sampler, Random | Sobol | Grid):
+        why = "the sampler has learned from the trials it had"
+    else:
+        return there | {"trials": new}
+    raise ValueError(f"trials was {old}, now {new}: {why}")
+
+
+def unfinished(directory: Path, asked: dict[str, Any], grows: Callable) -> int | None:
+    """The trials that a store was asked for, if it may go on with more and has not done all.
+
+    Those are to be done first, in the tiles that they were in.
+    """
+    if not (directory / ASKED.file).exists():
+        return None
+    there = ASKED.read(directory)
+    try:
+        if grows(there, asked) is there:
+            return None
+    except ValueError:  # to be said when it is opened
+        return None
+    about, _ = read_results(directory) or ({"finished": False}, {})
+    done = about["finished"] and about["trials"] == there["trials"]
+    return None if done else there["trials"]
+
+
+def _grown(
+    plan: Any, about: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a store of fewer trials says and holds, as one of all those of a plan.
+
+    Trials of random samplers and of Sobol's keep their numbers; those of a grid are found by their
+    values, and points that the larger grid does not have are left out.
+    """
+    batches = plan.ask(0)
+    plan.asking.restart()
+    pairs = [pair for batch in batches for pair in _same(batch, arrays)]
+    old, new = np.array(pairs, int).reshape(-1, 2).T
+    found = {"segments": arrays["segments"]}
+    for name, x in arrays.items():
+        if name.startswith("record/"):
+            found[name] = np.full((plan.total, *x.shape[1:]), NEW[x.dtype.kind], x.dtype)
+            found[name][new] = x[old]
+    found["record/packed"] = ~np.isin(np.arange(plan.total), new)
+    for batch in batches:
+        columns = {"": batch.trials} | batch.columns
+        found |= {f"column/{batch.place}/{name}": x for name, x in columns.items()}
+    return about | {"stage": 0, "finished": False}, found
+
+
+def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:
+    """The trials of a structure in the store, and which of the batch they are now."""
+    columns = stored_columns(str(batch.place), arrays)
+    before = _numbers(columns, columns.get("", np.zeros(0, int)))
+    now = _numbers(batch.columns, batch.trials)
+    places = {numbers: trial for trial, numbers in now.items()}
+    found = {i: i if now.get(i) == x else places.get(x) for i, x in before.items()}
+    return [(old, new) for old, new in found.items() if new is not None]
+
+
+def _numbers(columns: dict[str, np.ndarray], trials: np.ndarray) -> dict[int, tuple]:
+    """The numbers of each trial, by the names of the columns in order."""
+    numbers = zip(*(columns[name].tolist() for name in sorted(columns) if name), strict=True)
+    return dict(zip(trials.tolist(), list(numbers) or [()] * len(trials), strict=True))
