@@ -12,11 +12,6 @@ from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.optim.transforms.clipping import shrinking
 from jaxopt_edu.values import tree
 
-__all__ = [
-    "add_noise", "clip_each", "clipped_gradients", "clipped_sum", "noisy_gradient",
-    "values_and_clipped",
-]  # fmt: skip
-
 Loss = Callable[[Any, Any], Array]
 
 
@@ -50,30 +45,24 @@ def clipped_gradients(
     >>> jo.privacy.clipped_gradients(loss, jnp.array(0.0), batch, max_norm=1.0)
     Array([-0.5, -1. ], dtype=float32)
     """
-    return values_and_clipped(loss, params, batch, max_norm, mask, microbatch)[1]
-
-
-def values_and_clipped(
-    loss: Loss,
-    params: Any,
-    batch: Any,
-    max_norm: Scalar,
-    mask: Any = None,
-    microbatch: int | None = None,
-) -> tuple[Array, Any]:
-    """The losses of the examples (0 for absent ones) and their `clipped_gradients`."""
-    n = examples(batch, mask)
-    check_loss(loss, params, batch)
+    n = _examples(loss, params, batch, mask)
     mask = jnp.ones(n, bool) if mask is None else jnp.asarray(mask, bool)
 
     def one(row):
         example, present = row
-        value, g = jax.value_and_grad(loss)(params, example)
-        return jnp.where(present, value, 0), _clip(tree.conjugate(g), max_norm, present)
+        return value_and_clipped(loss, params, example, max_norm, present)[1]
 
     if microbatch is None:
         return jax.vmap(one)((batch, mask))
     return lax.map(one, (batch, mask), batch_size=microbatch)
+
+
+def value_and_clipped(
+    loss: Loss, params: Any, example: Any, max_norm: Scalar, present: Array
+) -> tuple[Array, Any]:
+    """The loss of one example and its clipped gradient; zeros where it is absent."""
+    value, g = jax.value_and_grad(loss)(params, example)
+    return jnp.where(present, value, 0), _clip(tree.conjugate(g), max_norm, present)
 
 
 def clipped_sum(loss: Loss, params: Any, batch: Any, *, max_norm: Scalar, mask: Any = None) -> Any:
@@ -118,8 +107,15 @@ def noisy_gradient(
     Array(-0.75, dtype=float32)
     """
     total = clipped_sum(loss, params, batch, max_norm=max_norm, mask=mask)
-    noisy = add_noise(key, total, noise_multiplier * max_norm)
-    return tree.map(lambda g, p: (g / expected_batch).astype(jnp.result_type(p)), noisy, params)
+    return noisy_mean(key, total, noise_multiplier * max_norm, expected_batch, params)
+
+
+def noisy_mean(
+    key: Array, total: Any, deviation: Scalar | None, expected: Scalar, like: Any
+) -> Any:
+    """(total + deviation N(0, I)) / expected, in the dtypes of `like`."""
+    noisy = total if deviation is None else add_noise(key, total, deviation)
+    return tree.map(lambda x, p: (x / expected).astype(jnp.result_type(p)), noisy, like)
 
 
 def add_noise(key: Array, total: Any, deviation: Scalar) -> Any:
@@ -148,22 +144,15 @@ def _clip(g: Any, max_norm: Scalar, present: Array) -> Any:
     return tree.map(lambda x: jnp.where(present & jnp.isfinite(size), factor * x, 0), g)
 
 
-# --------------------------------------------------------------------------------------- checks
-
-
-def examples(batch: Any, mask: Any = None) -> int:
-    """How many examples a batch holds; ValueError where its parts do not agree."""
+def _examples(loss: Loss, params: Any, batch: Any, mask: Any) -> int:
+    """How many there are; ValueError where parts do not agree, TypeError for a loss that is none"""
     shapes = [jnp.shape(x) for x in jax.tree.leaves((batch, mask))]
     if not shapes or () in shapes or len({shape[0] for shape in shapes}) > 1:
         raise ValueError(
             f"batch and mask have shapes {shapes}: wanted a first axis of one length, the examples"
         )
-    return shapes[0][0]
-
-
-def check_loss(loss: Loss, params: Any, batch: Any) -> None:
-    """TypeError unless loss makes one number of one example."""
     example = jax.eval_shape(lambda batch: tree.map(lambda x: jnp.asarray(x)[0], batch), batch)
     out = jax.eval_shape(loss, params, example)
     if getattr(out, "shape", None) != ():
         raise TypeError(f"loss gives {out} for one example: wanted a single number")
+    return shapes[0][0]

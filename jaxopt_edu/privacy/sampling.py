@@ -1,8 +1,8 @@
-"""Poisson subsampling with fixed shapes: each record is drawn or not, on its own."""
+"""Poisson subsampling with fixed shapes: each record or client is drawn or not, on its own."""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,10 @@ from jax import Array, lax, random
 from jax.custom_derivatives import SymbolicZero
 
 from jaxopt_edu.optim.transform import Scalar
-from jaxopt_edu.values import tree
-
-__all__ = ["chunk_size", "poisson_sample", "sum_over"]
+from jaxopt_edu.privacy.accounting import epsilon
+from jaxopt_edu.train import Estimator, Objective
+from jaxopt_edu.train.placement import split_rows
+from jaxopt_edu.values import keys, tree
 
 
 def poisson_sample(
@@ -102,6 +103,60 @@ def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Array, size: int, mo
     return as_many(count, *traced.consts)
 
 
-def chunk_size(expected: int, n: int) -> int:
-    """A chunk that nearly every draw fits into: the expected size and four deviations, up to n."""
-    return min(n, expected + int(4 * (expected * (1 - expected / n)) ** 0.5 + 1))
+class Drawn(NamedTuple):
+    """Numbers of units, of which the first `count` were drawn."""
+
+    units: Array
+    count: Any
+
+
+class Drawing(Estimator):
+    """Base of the estimators that draw the units of a step themselves: records, or clients.
+
+    Of n units, m are drawn at a step; None: all of them. With a max_norm each is drawn on its own,
+    with probability m / n, as the price `epsilon` supposes; without one m are, each once.
+    """
+
+    max_norm: Any
+    noise_multiplier: Any
+    private_draw = True
+
+    def _units(self, training: Any) -> tuple[int, Any, int | None]:
+        """How many units there may be, n (which on a fold may be traced and less), and m."""
+        raise NotImplementedError
+
+    def draw(self, training, t, key):
+        size, n, m = self._units(training)
+        key = keys.private(key, t).draw  # the same as that of `keys.federated`
+        if m in (None, size):
+            return Drawn(jnp.arange(size), n)
+        if self.max_norm is None:
+            return Drawn(random.permutation(key, size)[:m], m)
+        return Drawn(*poisson_sample(key, size, m / n, n))
+
+    def prepared(self, training, batch, t, key):
+        return batch
+
+    def _sum(self, f: Objective, of: Callable[[Array, Array], Any], at_a_time: int | None) -> Any:
+        """The sum of of(units, present), a tree of sums over some units, over those that are drawn.
+
+        at_a_time: how many are taken side by side; None: what nearly every draw fits into, which
+        is the expected number and four deviations.
+        """
+        (units, count), (size, _, m) = f.batch, self._units(f.training)
+        usual = len(units)
+        if m is not None and self.max_norm is not None:
+            usual = min(size, m + int(4 * (m * (1 - m / size)) ** 0.5 + 1))
+        return sum_over(lambda *some: of(*split_rows(some)), units, count, at_a_time or usual)
+
+    def sample_rate(self, training: Any) -> float:
+        """The probability with which a unit is drawn at a step."""
+        _, n, m = self._units(training)
+        return 1.0 if m is None else m / n
+
+    def epsilon(self, training: Any, steps: int, delta: float, accountant: str) -> float:
+        """What so many steps spend: see `jo.privacy.epsilon`."""
+        return epsilon(
+            noise_multiplier=float(self.noise_multiplier), sample_rate=self.sample_rate(training),
+            steps=steps, delta=delta, accountant=accountant,
+        )  # fmt: skip
