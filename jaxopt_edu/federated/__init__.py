@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from jaxopt_edu.federated.averaging import Federated
+from jaxopt_edu.federated.averaging import Federated, fed_avg
 from jaxopt_edu.federated.clients import Clients, dirichlet_split
-from jaxopt_edu.federated.recipes import fed_avg
 from jaxopt_edu.federated.secure import SecureSum, masked_updates, secure_sum
 from jaxopt_edu.values.deprecated import renamed_attributes
 

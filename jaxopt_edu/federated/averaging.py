@@ -9,13 +9,13 @@ import numpy as np
 from jax import Array, lax, random
 
 from jaxopt_edu.federated.clients import Clients
+from jaxopt_edu.optim.optimizers import sgd
 from jaxopt_edu.optim.regularizers import Regularizer
-from jaxopt_edu.privacy import clip_each
-from jaxopt_edu.privacy.gradients import noisy_mean
-from jaxopt_edu.privacy.sampling import Drawing
-from jaxopt_edu.train import Batch, Estimate, Objective, Plain, TrainingState
+from jaxopt_edu.privacy.mechanism import clip_each, noisy_mean
+from jaxopt_edu.privacy.training import Drawing
+from jaxopt_edu.train import Batch, Estimate, Objective, Plain, Training, TrainingState
 from jaxopt_edu.train.calling import mixes_rows
-from jaxopt_edu.train.ingredients import check_optimizer, optimizer_named
+from jaxopt_edu.train.ingredients import check_optimizer, is_optax, optimizer_named, refuse_optax
 from jaxopt_edu.values import keys, tree
 from jaxopt_edu.values.pytrees import check as check_fields
 from jaxopt_edu.values.pytrees import number, pytree, show, static
@@ -215,9 +215,9 @@ class Near(Regularizer):
     center: Any
 
     def penalty(self, params):
+        own = 0.0 if self.regularizer is None else self.regularizer.penalty(params)
         away = tree.sub(params, self.center)
-        pull = self.mu / 2 * tree.dot(away, away).real
-        return pull if self.regularizer is None else self.regularizer.penalty(params) + pull
+        return own + self.mu / 2 * tree.dot(away, away).real
 
 
 def _moved(params: Any, start: Any) -> Any:
@@ -230,3 +230,49 @@ def _moved(params: Any, start: Any) -> Any:
 def _share(weight: Array, update: Any) -> Any:
     """weight times update; nothing where the weight is 0, even if the update is NaN."""
     return tree.map(lambda x: jnp.where(weight > 0, weight * x, 0), update)
+
+
+SERVER = sgd(1.0)
+
+
+def fed_avg(
+    model: Any,
+    loss: Any,
+    data: Any,
+    clients: Clients,
+    optimizer: Any,
+    server: Any = SERVER,
+    regularizer: Any = None,
+    epochs: int = 1,
+    batch_size: int | None = None,
+    clients_per_round: int | None = None,
+    mu: Any = None,
+    max_norm: Any = None,
+    noise_multiplier: Any = None,
+    secure: Any = None,
+    at_a_time: int | None = None,
+    metrics: Any = None,
+) -> Training:
+    """A `Training` by the optimizer `server` whose estimator is `Federated(clients, optimizer)`.
+
+    The clients' numbers are named estimator.local.*, the server's optimizer.*.
+
+    >>> import jaxopt_edu as jo
+    >>> digits = jo.data.load("digits")
+    >>> experiment = jo.federated.fed_avg(
+    ...     model=jo.models.Linear(64, 10),
+    ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+    ...     data=digits, clients=jo.federated.dirichlet_split(digits.train.y, 50, alpha=0.5),
+    ...     optimizer=jo.sgd(0.1), batch_size=10,
+    ... )
+    >>> jo.hyperparameters(experiment)
+    {'optimizer.learning_rate': 1.0, 'estimator.local.learning_rate': 0.1}
+    """
+    for name, given in (("server", server), ("optimizer", optimizer)):
+        if is_optax(given):
+            raise refuse_optax(name)
+    estimator = Federated(
+        clients, optimizer, epochs, batch_size, clients_per_round, mu, max_norm, noise_multiplier,
+        secure, at_a_time,
+    )  # fmt: skip
+    return Training(model, loss, server, data, regularizer, metrics=metrics, estimator=estimator)

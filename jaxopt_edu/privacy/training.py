@@ -1,17 +1,80 @@
 """A training whose parameters say little about any one record: DP-SGD, DP-Adam, DP-anything."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import random
+from jax import Array, random
 
-from jaxopt_edu.privacy.gradients import noisy_mean, value_and_clipped
-from jaxopt_edu.privacy.sampling import Drawing
-from jaxopt_edu.train import Estimate, Training
+from jaxopt_edu.privacy import mechanism
+from jaxopt_edu.privacy.accounting import epsilon
+from jaxopt_edu.train import Estimate, Estimator, Objective, Training
 from jaxopt_edu.train.calling import mixes_rows
+from jaxopt_edu.train.placement import split_rows
 from jaxopt_edu.values import keys, tree
 from jaxopt_edu.values.pytrees import number, pytree, show, static
+
+
+class Drawn(NamedTuple):
+    """Numbers of units, of which the first `count` were drawn."""
+
+    units: Array
+    count: Any
+
+
+class Drawing(Estimator):
+    """Base of the estimators that draw the units of a step themselves: records, or clients.
+
+    Of n units, m are drawn at a step; None: all of them. With a max_norm each is drawn on its own,
+    with probability m / n, as the price `epsilon` supposes; without one m are, each once.
+    """
+
+    max_norm: Any
+    noise_multiplier: Any
+    private_draw = True
+
+    def _units(self, training: Any) -> tuple[int, Any, int | None]:
+        """How many units there may be, n (which on a fold may be traced and less), and m."""
+        raise NotImplementedError
+
+    def draw(self, training, t, key):
+        size, n, m = self._units(training)
+        key = keys.private(key, t).draw  # the same as that of `keys.federated`
+        if m in (None, size):
+            return Drawn(jnp.arange(size), n)
+        if self.max_norm is None:
+            return Drawn(random.permutation(key, size)[:m], m)
+        return Drawn(*mechanism.poisson_sample(key, size, m / n, n))
+
+    def prepared(self, training, batch, t, key):
+        return batch
+
+    def _sum(self, f: Objective, of: Callable[[Array, Array], Any], at_a_time: int | None) -> Any:
+        """The sum of of(units, present), a tree of sums over some units, over those that are drawn.
+
+        at_a_time: how many are taken side by side; None: what nearly every draw fits into, which
+        is the expected number and four deviations.
+        """
+        (units, count), (size, _, m) = f.batch, self._units(f.training)
+        usual = len(units)
+        if m is not None and self.max_norm is not None:
+            usual = min(size, m + int(4 * (m * (1 - m / size)) ** 0.5 + 1))
+        return mechanism.sum_over(
+            lambda *some: of(*split_rows(some)), units, count, at_a_time or usual
+        )
+
+    def sample_rate(self, training: Any) -> float:
+        """The probability with which a unit is drawn at a step."""
+        _, n, m = self._units(training)
+        return 1.0 if m is None else m / n
+
+    def epsilon(self, training: Any, steps: int, delta: float, accountant: str) -> float:
+        """What so many steps spend: see `jo.privacy.epsilon`."""
+        return epsilon(
+            noise_multiplier=float(self.noise_multiplier), sample_rate=self.sample_rate(training),
+            steps=steps, delta=delta, accountant=accountant,
+        )  # fmt: skip
 
 
 @pytree
@@ -66,14 +129,14 @@ class Private(Drawing):
             return jnp.mean(training.loss(prediction, y))
 
         def sums(rows, present):
-            each = jax.vmap(value_and_clipped, (None, None, 0, None, 0))
+            each = jax.vmap(mechanism.value_and_clipped, (None, None, 0, None, 0))
             found = each(loss, params, rows, self.max_norm, present)
             return tree.map(lambda x: jnp.sum(x, axis=0), found)
 
         loss_sum, total = self._sum(f, sums, self.microbatch)
         deviation = self.noise_multiplier * self.max_norm
         expected = training.batch_size or train.examples
-        g = noisy_mean(random_keys.noise, total, deviation, expected, params)
+        g = mechanism.noisy_mean(random_keys.noise, total, deviation, expected, params)
         if training.regularizer is not None:
             penalty = jax.grad(lambda p: jnp.asarray(training.penalty(p), float))
             slope = tree.conjugate(penalty(params))
