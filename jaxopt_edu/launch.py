@@ -24,8 +24,6 @@ import jax
 
 from jaxopt_edu.engine.peers import PeerLost
 
-__all__ = ["run_processes", "main"]
-
 HEARTBEAT = 10  # seconds without a sign of life after which a process is taken for dead
 GRACE = 20.0  # seconds the others have to end by themselves when one has failed
 LATE = 124  # exit code of a job that took longer than it may
@@ -34,6 +32,7 @@ LOST = 75  # exit code of a process that lost another one: try again
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code is that of the first process that failed, or 0."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser("python -m jaxopt_edu.launch", description=__doc__)
     parser.add_argument("-n", type=int, default=1, help="processes (1)")
     parser.add_argument("--devices", type=int, help="virtual CPU devices of each process (1)")
@@ -50,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--devices are virtual CPU devices: not with --platform {given.platform}")
     if not given.script.is_file():
         parser.error(f"there is no script {given.script}")
-    if given.join:
-        return _join(given)
-    return run_processes(given)
+    return _join(given) if given.join else _run(given, arguments)
 
 
 # --------------------------------------------------------------------------- one of the processes
@@ -109,13 +106,13 @@ def _end_with_launcher() -> None:
 # -------------------------------------------------------------------------------- all of them
 
 
-def run_processes(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Starts the processes, passes on what they print, and ends them all when one fails."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with contextlib.ExitStack() as stack:
-        children = [stack.enter_context(_start(given, port, i)) for i in range(given.n)]
+        children = [stack.enter_context(_start(f"{port}:{i}", arguments)) for i in range(given.n)]
         printers = [
             threading.Thread(target=_print, args=(i, child.stdout), daemon=True)
             for i, child in enumerate(children)
@@ -131,13 +128,10 @@ def run_processes(given: argparse.Namespace) -> int:
                 thread.join(timeout=1)
 
 
-def _start(given: argparse.Namespace, port: int, i: int) -> subprocess.Popen:
-    options = ["-n", str(given.n), "--platform", given.platform, "--join", f"{port}:{i}"]
-    if given.devices:
-        options += ["--devices", str(given.devices)]
-    command = [sys.executable, "-m", "jaxopt_edu.launch", *options, str(given.script)]
+def _start(place: str, arguments: Sequence[str]) -> subprocess.Popen:
+    """The process of this place in the job, with the arguments of the launcher."""
     return subprocess.Popen(
-        [*command, *given.arguments],
+        [sys.executable, "-m", "jaxopt_edu.launch", "--join", place, *arguments],
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -154,14 +148,10 @@ def _print(i: int, lines: Any) -> None:
 
 def _wait(children: list[subprocess.Popen], grace: float, deadline: float) -> int:
     """Waits for the end of all; the code of the first that failed, or 0."""
-    failed = 0
-    waiting = dict(enumerate(children))
+    failed, waiting = 0, dict(enumerate(children))
     while waiting and time.monotonic() < deadline:
-        for i, child in list(waiting.items()):
-            code = child.poll()
-            if code is None:
-                continue
-            del waiting[i]
+        for i in [i for i, child in waiting.items() if child.poll() is not None]:
+            code = waiting.pop(i).returncode
             if code and not failed:
                 failed = code if code > 0 else 128 - code
                 deadline = min(deadline, time.monotonic() + grace)

@@ -16,7 +16,7 @@ from children import ROOT, TOLD
 import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives, peers, segments
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.engine.workers import Workers, worker_devices
+from jaxopt_edu.engine.workers import Workers, worker_devices, workers_of
 from jaxopt_edu.search import sweeping as running
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.train.placement import Placement
@@ -88,7 +88,10 @@ def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
 
 
 def test_a_lone_tile_stays_on_one_device():
-    assert len(Workers(print, Placement(), most=1)._threads) == 1
+    with Workers(lambda job, worker: job.append(worker), Placement(), most=1) as workers:
+        assert not workers._threads
+        workers.put([])
+        assert workers.get() == [workers_of(Placement())[0]]
     assert len(Workers(print, Placement())._threads) == len(worker_devices())
 
 

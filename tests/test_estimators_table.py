@@ -18,7 +18,7 @@ import pytest
 from children import ROOT, TOLD
 
 import jaxopt_edu as jo
-from jaxopt_edu.engine.checkpoint import Store
+from jaxopt_edu.engine import fitting
 from jaxopt_edu.launch import main as launch
 from jaxopt_edu.train import Estimator
 from jaxopt_edu.values.names import with_parts
@@ -165,13 +165,13 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("name", table.ESTIMATORS)
 def test_stopped_it_goes_on(name, tmp_path, monkeypatch):
-    def write_or_stop(self, tile, *rest):
-        write(self, tile, *rest)
+    def write_or_stop(path, tile, *rest):
+        write(path, tile, *rest)
         if tile.t == 3 * table.EVERY:
             raise Stopped
 
-    write = Store.write
-    monkeypatch.setattr(Store, "write", write_or_stop)
+    write = fitting.write_tile
+    monkeypatch.setattr(fitting, "write_tile", write_or_stop)
     with pytest.raises(Stopped):
         table.fit(name, store=tmp_path)
     monkeypatch.undo()

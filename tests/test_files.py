@@ -105,9 +105,11 @@ def test_a_disk_that_takes_nothing_is_said_and_keeps_what_was_there(
 
 def test_what_a_killed_process_left_is_cleared(tmp_path):
     jo.fit(EXPERIMENT, 2, store=tmp_path)
-    (tmp_path / f".checkpoint.npz.1-1{files.PART}").write_bytes(b"half")
+    lanes = tmp_path / "lanes"
+    (lanes / f".00000-00000.npz.1-1{files.PART}").write_bytes(b"half")
     jo.fit(EXPERIMENT, 2, store=tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoint.npz", "fit.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "fit.json", "lanes"]
+    assert [p.name for p in lanes.iterdir()] == ["00000-00000.npz"]
 
 
 def test_a_store_that_cannot_be_written_is_an_error_that_names_it(tmp_path, monkeypatch):

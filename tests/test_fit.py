@@ -82,6 +82,27 @@ def test_tol_stops_at_the_first_gradient_below_it_and_says_so():
     assert before.status == "finished"
 
 
+def test_a_store_keeps_both_curves(tmp_path):
+    experiment = jo.Training(
+        model=jo.models.Linear(1), loss=jo.losses.squared_error, optimizer=jo.sgd(0.05),
+        data=jo.data.load("linear"), batch_size=8,
+    )  # fmt: skip
+    given = {"eval_every": 5, "train_curve": True}
+    jo.fit(experiment, 10, store=tmp_path, **given)
+    resumed, whole = (
+        jo.fit(experiment, 20, store=tmp_path, **given),
+        jo.fit(experiment, 20, **given),
+    )
+    for found, wanted in (
+        (resumed.history, whole.history),
+        (resumed.train_history, whole.train_history),
+    ):
+        assert found.keys() == wanted.keys() and "loss" in found
+        assert all(len(wanted[name]) == 4 for name in wanted)
+        for name, x in wanted.items():
+            np.testing.assert_array_equal(found[name], x)
+
+
 def test_patience_returns_the_best_state():
     data = jo.data.load("wine", seed=0)
     experiment = jo.Training(

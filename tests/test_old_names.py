@@ -8,8 +8,8 @@ import pickle
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.train.old_names import MOVED
 from jaxopt_edu.values.names import name_of_today, with_parts
+from jaxopt_edu.values.old_names import MOVED
 
 PARTS = {
     "model": jo.models.Linear(4, 3),

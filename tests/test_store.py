@@ -122,7 +122,7 @@ def test_a_foreign_directory_a_file_and_a_second_writer_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"thesis.tex is a file"):
         sweeps.run("plain", tmp_path / "thesis.tex", steps=20)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
-    with opened(tmp_path / "store", {"steps": 1}, True), pytest.raises(BlockingIOError) as error:
+    with opened(tmp_path / "store", {"steps": 1}, {}), pytest.raises(BlockingIOError) as error:
         sweeps.run("plain", tmp_path / "store", steps=20)
     assert f"in use by process {os.getpid()}" in str(error.value)
     with pytest.raises(ValueError, match="holds no sweep"):

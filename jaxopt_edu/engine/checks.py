@@ -232,10 +232,12 @@ def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
 
 
 def check_options(**given: Any) -> None:
-    """ValueError or TypeError that names the first option which is not what it is to be."""
-    for name, value in given.items():
-        what, fine = OPTIONS[name]
-        if not fine(value):
+    """ValueError or TypeError that names the first option which is not what it is to be.
+
+    given: all arguments of a call; what is none of these options is checked elsewhere.
+    """
+    for name, (what, fine) in OPTIONS.items():
+        if name in given and not fine(value := given[name]):
             kind = (
                 TypeError if name in ("progress", "train_curve", "store", "rungs") else ValueError
             )

@@ -2,37 +2,31 @@
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxopt_edu.engine import collectives
-from jaxopt_edu.engine.checkpoint import Store, go_on, opened
-from jaxopt_edu.engine.checks import (
-    check_numbers,
-    check_options,
-    check_run,
-    check_space,
-    evaluations,
-    mode_for,
-    ranking_split,
-    segment_length,
-)
+from jaxopt_edu.engine.checkpoint import LANES, lanes_path, opened, read_tile, write_tile
+from jaxopt_edu.engine.continuation import go_on, grows
 from jaxopt_edu.engine.history import History, Run
-from jaxopt_edu.engine.options import changed, check_mesh, check_stream
+from jaxopt_edu.engine.options import plan_fit
 from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import first_state, run_tiles, score_tile, scores_on
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.stream import Position, Stream
-from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram, numbers_of
+from jaxopt_edu.engine.tiles import EvalPlan, Tile, lone_tile
+from jaxopt_edu.storage.disk import Manifest
 from jaxopt_edu.storage.files import to_json
-from jaxopt_edu.storage.identity import fingerprints
+from jaxopt_edu.storage.identity import Fingerprint, fingerprints
 from jaxopt_edu.storage.named import describe
-from jaxopt_edu.train.placement import Placement
-from jaxopt_edu.values.pytrees import check_seed
+
+ASKED = Manifest("fit", "fit.json", 4, others=(LANES,))
+TRAIN = "train/"  # before the names of what is known of the training part
 
 
 def fit(
@@ -93,161 +87,136 @@ def fit(
     >>> jo.fit(experiment, steps=1000, tol=1e-5).status
     'converged'
     """
-    seed = check_seed(seed)
-    check_options(
-        tol=tol, patience=patience, eval_every=eval_every, train_curve=train_curve, tile=tile,
-        diverge_above=diverge_above, progress=progress, accumulate=accumulate, prefetch=prefetch,
-        store=store,
-    )  # fmt: skip
-    check_space(experiment, "fit")
-    check_numbers(experiment, "fit")
-    running = changed(experiment, accumulate, tol)
-    check_mesh(mesh, experiment, needed=store is not None or batches is not None)
-    if batches is not None:
-        check_stream(batches, running)
-    splits, names = check_run(running, steps, metric, tile)
-    mode = mode_for([running], metric, mode, needed=patience is not None)
-    if train_curve and "train" not in splits:
-        raise ValueError(f"train_curve: there is no split train, only {', '.join(splits)}")
-    stops = evaluations(segment_length(running, steps, eval_every), steps)
-    settings = EvalPlan(
-        stops, ranking_split(splits), splits, names, diverge_above, metric,
-        1 if mode == "min" else -1, patience, running.why_done,
-    )  # fmt: skip
-    structure = TileProgram(
-        running, tile, placement=Placement.on(mesh), patient=patience is not None
-    )
-    [only] = structure.tiles(numbers_of(running), np.zeros(1, int), seed=seed)
-    driver = FitDriver(
-        only, settings, Progress(steps, progress if jax.process_index() == 0 else False)
-    )
-    if store is None and batches is None:
-        driver.run(train_curve=train_curve)
-    else:
-        asked = _asked(running, settings, seed, batches)
-        driver.run_stored(running, asked, store, batches, prefetch, train_curve)
-    return driver.as_run(experiment)
-
-
-def _asked(experiment: Any, settings: EvalPlan, seed: int, batches: Any) -> dict[str, Any]:
-    """Everything that determines the result, as JSON.
-
-    The mesh is left out: it changes results by rounding only.
-    """
-    return {
-        "experiment": describe(experiment),
-        "steps": settings.steps,
-        "seed": int(seed),
-        "patience": settings.patience,
-        "metric": settings.metric,
-        "mode": "min" if settings.sign == 1 else "max",
-        "evaluations": list(settings.stops),
-        "diverge_above": settings.diverge_above,
-        "batches": batches is not None,
-        "float": str(jax.numpy.result_type(float)),
-    }
+    running, plan = plan_fit(**locals())
+    only = lone_tile(running, plan, seed, tile, mesh)
+    bar = Progress(steps, progress if jax.process_index() == 0 else False)
+    driver = FitDriver(only, plan, bar, train_curve)
+    with driver.prepared(running, store, batches, prefetch):
+        driver.run()
+    return as_run(experiment, only, plan, driver.history, driver.train, driver.interrupted)
 
 
 class FitDriver:
-    """A training on its way: its tile, its history, and whether Ctrl-C has ended it."""
+    """A training on its way: its tile, its history, where it is written and read from."""
 
-    def __init__(self, tile: Tile, settings: EvalPlan, bar: Progress):
-        self.tile, self.settings, self.bar = tile, settings, bar
-        self.history = History()
-        self.train: dict[str, list[float]] = {}
+    def __init__(self, tile: Tile, plan: EvalPlan, bar: Progress, train_curve: bool):
+        self.tile, self.plan, self.bar, self.train_curve = tile, plan, bar, train_curve
+        self.history, self.train = History(), History()
         self.interrupted = False
+        self.feed: Prefetcher | None = None
+        self.directory: Path | None = None
+        self.saved = 0  # the step of the last checkpoint
 
-    def run(
-        self, train_curve: bool = False, feed: Prefetcher | None = None, files: Store | None = None
-    ) -> None:
+    def run(self) -> None:
         """Runs (or resumes) the fit."""
         self.bar.say("compiling one structure")
-        first = self.tile.t
         try:
-            for tile in run_tiles([self.tile], self.settings, most=1, feed=feed):
-                self.history.note_tile(tile)
-                if train_curve:
-                    for name, x in scores_on(tile, ("train",))["train"].items():
-                        self.train.setdefault(name, []).append(float(x[0]))
-                if files is not None:
-                    files.write(tile, self.history, feed.position if feed else Position())
-                self.bar.advance(tile.t - first, self.history.last)
-                first = tile.t
+            for tile in run_tiles([self.tile], self.plan, most=1, feed=self.feed):
+                self._note(tile)
+                self.bar.advance(tile.segments[-1].steps, self.history.last)
                 tile.stopped = tile.status[0] != Status.RUNNING
         except KeyboardInterrupt:
             if collectives.processes() > 1:
                 raise
+            if self.tile.lanes is None:
+                raise KeyboardInterrupt("fit interrupted before its first evaluation") from None
             self.interrupted = True
         finally:
             self.bar.close()
 
-    def run_stored(
-        self, experiment: Any, asked: dict, store: Any, batches: Any, ahead: int, train_curve: bool
-    ) -> None:
-        """The same with a store, or a stream of batches."""
-        identity = fingerprints({"experiment": experiment})
+    def _note(self, tile: Tile) -> None:
+        """Files an evaluation."""
+        self.history.note_tile(tile)
+        if self.train_curve:
+            scores = scores_on(tile, ("train",))["train"]
+            self.train.note(tile.t, {name: float(x[0]) for name, x in scores.items()})
+        if self.directory is not None:
+            rows = {f"{TRAIN}{name}": x for name, x in self.train.columns().items()}
+            position = self.feed.position if self.feed else None
+            write_tile(lanes_path(self.directory), tile, rows | self.history.columns(), position)
+            self.saved = tile.t
+
+    @contextlib.contextmanager
+    def prepared(self, experiment: Any, store: Any, batches: Any, prefetch: int) -> Iterator[None]:
+        """With its store and its stream of batches, where there are such, and as it was left."""
+        if store is None and batches is None:
+            yield
+            return
+        asked, identity = self._asked(experiment, batches)
+        with opened(ASKED, store, asked, identity, grows) as self.directory:
+            position = self._resume()
+            collectives.check_same("the step at which the store goes on", self.tile.t)
+            with watched(self._where), contextlib.ExitStack() as stack:
+                if batches is not None and not self.tile.finished(self.plan.steps):
+                    placement, stops = self.tile.spec.placement, self.plan.stops
+                    self.feed = stack.enter_context(
+                        Prefetcher(
+                            Stream(batches), placement, [experiment], stops, prefetch, position
+                        )
+                    )
+                yield
+
+    def _asked(self, experiment: Any, batches: Any) -> tuple[dict[str, Any], Fingerprint]:
+        """Everything that determines the result, as JSON, and what functions and data are.
+
+        The mesh is left out: it changes results by rounding only.
+        """
+        plan, identity = self.plan, fingerprints({"experiment": experiment})
+        asked = {
+            "steps": plan.steps, "seed": self.tile.seed, "patience": plan.patience,
+            "metric": plan.metric, "mode": plan.mode, "evaluations": list(plan.stops),
+            "diverge_above": plan.diverge_above, "batches": batches is not None,
+            "float": str(jax.numpy.result_type(float)),
+        }  # fmt: skip
         if collectives.processes() > 1:
-            told = {name: x for name, x in asked.items() if name != "experiment"}
-            text = (identity.digest + to_json(told, sort_keys=True)).encode()
+            text = (identity.digest + to_json(asked, sort_keys=True)).encode()
             number = int(hashlib.sha256(text).hexdigest()[:15], 16)
             collectives.check_same("what jo.fit is asked for", number)
-        source = None if batches is None else Stream(batches)
-        with opened(store, asked, identity) as files:
-            position = Position()
-            if files is not None:
-                position = files.read(self.tile, self.history, source is not None)
-                go_on(self.tile, self.history, self.settings)
-                self.tile.stopped = any(self.tile.status != Status.RUNNING)
-            collectives.check_same("the step at which the store goes on", self.tile.t)
-            with (
-                watched(lambda: self._where(files)),
-                self._feed(experiment, source, ahead, position) as feed,
-            ):
-                self.run(train_curve, feed, files)
+        return {"experiment": describe(experiment), **asked}, identity
 
-    def _feed(self, experiment: Any, source: Stream | None, ahead: int, position: Position) -> Any:
-        """The stream where the training is to go on, while entered; None without a stream."""
-        if source is None or self.tile.finished(self.settings.steps):
-            return contextlib.nullcontext()
-        placement, stops = self.tile.spec.placement, self.settings.stops
-        return Prefetcher(source, placement, [experiment], stops, ahead, position)
+    def _resume(self) -> Position:
+        """Puts the training where its checkpoint has it, if there is one; its place in a stream."""
+        path = self.directory and lanes_path(self.directory)
+        if path is None or not path.exists():
+            return Position()
+        rows, position = read_tile(path, self.tile)
+        train = {n.removeprefix(TRAIN): rows.pop(n) for n in list(rows) if n.startswith(TRAIN)}
+        self.history, self.train = History(rows), History(train)
+        go_on(self.tile, (self.history, self.train), self.plan)
+        self.saved, self.tile.stopped = self.tile.t, self.tile.status[0] != Status.RUNNING
+        return position
 
-    def _where(self, files: Store | None) -> str:
+    def _where(self) -> str:
         """Where a job was when it ended, and what to do."""
         again = "start all processes again"
-        if files is None:
+        if self.directory is None:
             again += ": without store= they begin anew"
         else:
-            again += f": from {files.directory} they go on at step {files.saved}"
-        return f"after step {self.tile.t} of {self.settings.steps}; {again}"
-
-    def as_run(self, experiment: Any) -> Run:
-        """What it has come to."""
-        train = {name: np.asarray(x) for name, x in self.train.items()}
-        return as_run(experiment, self.tile, self.settings, self.history, self.interrupted, train)
+            again += f": from {self.directory} they go on at step {self.saved}"
+        return f"after step {self.tile.t} of {self.plan.steps}; {again}"
 
 
 def as_run(
     experiment: Any,
     tile: Tile,
-    settings: EvalPlan,
+    plan: EvalPlan,
     history: History,
+    train: History | None = None,
     interrupted: bool = False,
-    train: dict[str, np.ndarray] | None = None,
 ) -> Run:
     """What the only trial of a tile has come to."""
-    if tile.lanes is None:
-        raise KeyboardInterrupt("fit interrupted before its first evaluation")
     if not tile.final:  # the last segment scored its own state
-        score_tile(tile, settings)
+        score_tile(tile, plan)
     scores = {
         split: {name: float(x[0]) for name, x in named.items()}
         for split, named in tile.final.items()
     }
-    status = Status(int(tile.status[0]) if len(tile.status) else 0)
+    status = Status(int(tile.status[0]))
     if status == Status.RUNNING:
         status = Status.INTERRUPTED if interrupted else Status.FINISHED
+    train_history = {} if train is None else train.columns()
+    train_history.pop("step", None)
     return Run(
-        experiment, first_state(tile), int(tile.steps[0]), status.word, settings.reason(status),
-        history.columns(settings.names), scores, tile.seed, train or {},
+        experiment, first_state(tile), int(tile.steps[0]), status.word, plan.reason(status),
+        history.columns(), scores, tile.seed, train_history,
     )  # fmt: skip

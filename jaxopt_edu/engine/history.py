@@ -1,5 +1,6 @@
 """Evaluation history, and the result of `fit`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.data.dataset import counted
+from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.storage.model_file import write_model
 from jaxopt_edu.storage.saved import SavedModel, check_prepared, predicting, trained
 from jaxopt_edu.train.calling import call_model
@@ -16,30 +18,36 @@ from jaxopt_edu.values.pytrees import nearest
 PARTS = ("train", "validation", "test")
 
 
-@dataclass
 class History:
-    """The evaluations of a run: steps, and for each a row of named scores."""
+    """The evaluations of a run: the steps, and a list of each score by name."""
 
-    steps: list[int] = field(default_factory=list)
-    rows: list[dict[str, float]] = field(default_factory=list)
+    def __init__(self, columns: dict[str, Any] | None = None):
+        self.scores = {name: np.asarray(x).tolist() for name, x in (columns or {}).items()}
+        self.steps = self.scores.pop("step", [])
 
     def note(self, t: int, scores: dict[str, float]) -> None:
         """Adds an evaluation."""
         self.steps.append(t)
-        self.rows.append(scores)
+        for name, x in scores.items():
+            self.scores.setdefault(name, []).append(x)
 
-    def note_tile(self, tile: Any) -> None:
+    def note_tile(self, tile: Tile) -> None:
         """Adds the last evaluation of a tile of one trial: of a lane that has ended, of its end."""
         self.note(int(tile.steps[0]), {name: float(x[0, -1]) for name, x in tile.scores.items()})
 
+    def keep(self, which: Callable[[int], bool]) -> None:
+        """Forgets the evaluations but those at some steps."""
+        kept = [k for k, t in enumerate(self.steps) if which(t)]
+        self.steps = [self.steps[k] for k in kept]
+        self.scores = {name: [x[k] for k in kept] for name, x in self.scores.items()}
+
     def last(self) -> dict[str, str]:
         """The last scores, as text."""
-        return {name: f"{x:.4f}" for name, x in self.rows[-1].items()}
+        return {name: f"{x[-1]:.4f}" for name, x in self.scores.items()}
 
-    def columns(self, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """ "step" and these scores, an entry for each evaluation."""
-        scores = {name: np.asarray([row[name] for row in self.rows]) for name in names}
-        return {"step": np.asarray(self.steps)} | scores
+    def columns(self) -> dict[str, np.ndarray]:
+        """ "step" and the scores, an entry for each evaluation."""
+        return {name: np.asarray(x) for name, x in {"step": self.steps, **self.scores}.items()}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,64 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from jaxopt_edu.engine.checks import (
+    check_numbers,
+    check_options,
+    check_run,
+    check_space,
+    evaluations,
+    mode_for,
+    ranking_split,
+    segment_length,
+)
+from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.optim.priors import Prior
 from jaxopt_edu.train import InParts, Training
 from jaxopt_edu.values.pytrees import show
 
-__all__ = ["changed", "check_mesh", "check_stream"]
+__all__ = ["changed", "check_mesh", "check_stream", "plan_fit"]
+
+
+def plan_fit(
+    experiment: Any,
+    steps: int,
+    *,
+    metric: str,
+    mode: str,
+    tol: float | None,
+    patience: int | None,
+    eval_every: int | None,
+    train_curve: bool,
+    diverge_above: float,
+    mesh: Any,
+    accumulate: int,
+    batches: Any,
+    **others: Any,
+) -> tuple[Any, EvalPlan]:
+    """The experiment as `fit` runs it with these arguments, all of them, and its evaluations.
+
+    Errors: ValueError or TypeError that names the argument which is not what it is to be.
+    """
+    check_options(
+        tol=tol, patience=patience, eval_every=eval_every, train_curve=train_curve,
+        diverge_above=diverge_above, accumulate=accumulate, **others,
+    )  # fmt: skip
+    check_space(experiment, "fit")
+    check_numbers(experiment, "fit")
+    running = changed(experiment, accumulate, tol)
+    check_mesh(mesh, experiment, needed=others["store"] is not None or batches is not None)
+    if batches is not None:
+        check_stream(batches, running)
+    splits, names = check_run(running, steps, metric, None)
+    if train_curve and "train" not in splits:
+        raise ValueError(f"train_curve: there is no split train, only {', '.join(splits)}")
+    mode = mode_for([running], metric, mode, needed=patience is not None)
+    stops = evaluations(segment_length(running, steps, eval_every), steps)
+    sign = 1 if mode == "min" else -1
+    return running, EvalPlan(
+        stops, ranking_split(splits), splits, names, diverge_above, metric, sign, patience,
+        running.why_done,
+    )  # fmt: skip
 
 
 def changed(experiment: Any, accumulate: int, tol: float | None) -> Any:

@@ -79,7 +79,7 @@ class Prefetcher:
                 while not self._closed.is_set():
                     self._put((*self._read(), None))
             except BaseException as error:
-                error.add_note(f"in batches= of jo.fit, after {self._source.count} batches")
+                error.add_note(f"in batches=, after {self._source.count} batches")
                 self._put((None, None, error))
 
     def _put(self, item: tuple) -> None:

@@ -13,6 +13,7 @@ from jaxopt_edu.engine.lane import StopRule
 from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, named_numbers, take_apart
 from jaxopt_edu.engine.status import Status, diverged
 from jaxopt_edu.train.placement import Placement
+from jaxopt_edu.values.pytrees import check_seed
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class EvalPlan:
     @property
     def steps(self) -> int:
         return self.stops[-1]
+
+    @property
+    def mode(self) -> str:
+        """Whether less or more of the metric is better."""
+        return "min" if self.sign == 1 else "max"
 
     def next_stops(self, t: int, until: int, most: int) -> tuple[int, ...]:
         """The stops after step t, as far as `until`: at least one, at most so many."""
@@ -69,6 +75,11 @@ class Segment(NamedTuple):
     structure: int
     useful: int  # steps of lanes while they ran
 
+    @classmethod
+    def of(cls, row: list[float]) -> "Segment":
+        """Of a row of numbers, as an array holds it."""
+        return cls(int(row[0]), row[1], row[2], *map(int, row[3:]))
+
 
 @dataclass
 class Tile:
@@ -90,11 +101,14 @@ class Tile:
     # on the host, for its trials only, after its last segment:
     stops: tuple[int, ...] = ()  # the steps at which it was scored
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (trials, stops)
-    status: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
-    ended: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    status: np.ndarray = field(init=False)
+    ended: np.ndarray = field(init=False)
     final: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)  # split -> scores
     segments: list[Segment] = field(default_factory=list)
     n_recorded: int = 0  # how many of them are in the record
+
+    def __post_init__(self) -> None:
+        self.status, self.ended = np.zeros((2, len(self.trials)), int)
 
     @property
     def spec(self) -> ProgramSpec:
@@ -177,6 +191,14 @@ class TileProgram:
             mine = trials[first : first + self.spec.width]
             out.append(Tile(self, [x[lanes] for x in numbers], mine, **which))
         return out
+
+
+def lone_tile(experiment: Any, plan: EvalPlan, seed: int, width: int = 1, mesh: Any = None) -> Tile:
+    """A tile of one experiment, which stands in for the lanes beside it."""
+    placement, patient = Placement.on(mesh), plan.patience is not None
+    program = TileProgram(experiment, width, placement=placement, patient=patient)
+    [tile] = program.tiles(numbers_of(experiment), np.zeros(1, int), seed=check_seed(seed))
+    return tile
 
 
 def padded(lanes: np.ndarray, width: int) -> np.ndarray:

@@ -56,7 +56,8 @@ class Interrupts:
 class Workers:
     """Threads that run task(job, worker) on what is put in, one for each core or accelerator.
 
-    most: no more of them than this, the first ones: a lone tile stays on one device.
+    most: no more of them than this, the first ones: a lone tile stays on one device, and is worked
+    on in the thread that calls `get`.
 
     While entered in the main thread, Ctrl-C is heard by the next `get`, between two segments and
     not in the middle of something; a second one interrupts at once.
@@ -70,11 +71,13 @@ class Workers:
         self._task = task
         self._stop = threading.Event()
         self._interrupts = Interrupts()
+        workers = workers_of(placement)[:most]
+        self._lone = workers[0] if most == 1 else None  # nothing to do meanwhile
         # JAX keeps both settings for each thread
         settings = (jax.enable_x64.value, jax.default_matmul_precision.value)
         self._threads = [
             threading.Thread(target=self._run, args=(worker, *settings), daemon=True)
-            for worker in workers_of(placement)[:most]
+            for worker in ([] if self._lone else workers)
         ]
 
     def __enter__(self) -> "Workers":
@@ -100,6 +103,11 @@ class Workers:
         while True:
             if self._interrupts.heard:
                 raise KeyboardInterrupt
+            if self._lone is not None:
+                job = self._todo.get()
+                with jax.default_device(self._lone.device):
+                    self._task(job, self._lone)
+                return job
             try:
                 job, error = self._done.get(timeout=0.2)
             except queue.Empty:

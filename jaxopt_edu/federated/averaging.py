@@ -71,7 +71,7 @@ class Federated(Drawing):
     secure: Any = None
     at_a_time: int | None = static(default=None, least=1)
 
-    was = "FedAvg"  # the class of 0.1: see `train.old_names`
+    was = "FedAvg"  # the class of 0.1: see `values.old_names`
     folds = False
 
     def __post_init__(self):

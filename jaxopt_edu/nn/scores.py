@@ -36,20 +36,20 @@ def mode_of(metric: Any) -> str | None:
     """
     if isinstance(metric, str):
         return mode_of_name(metric)
-    inner = _inner(metric)
-    name = getattr(inner, "__name__", "")
-    ours = any(getattr(chapter, name, None) is inner for chapter in (losses, metrics))
+    found = inner(metric)
+    name = getattr(found, "__name__", "")
+    ours = any(getattr(chapter, name, None) is found for chapter in (losses, metrics))
     return mode_of_name(name) if ours else None
 
 
-def _inner(metric: Any) -> Any:
+def inner(metric: Any) -> Any:
     """The function within partial, with_numbers, class_weighted and jax.jit."""
     if isinstance(metric, functools.partial):
-        return _inner(metric.func)
+        return inner(metric.func)
     if isinstance(metric, losses.WithNumbers | losses.ClassWeighted):
-        return _inner(metric.loss)
+        return inner(metric.loss)
     if type(metric).__name__ == "PjitFunction":
-        return _inner(metric.__wrapped__)
+        return inner(metric.__wrapped__)
     return metric
 
 
@@ -130,8 +130,10 @@ def name_of(metric: Any) -> str:
     >>> name_of(functools.partial(jo.metrics.f1_score, average="macro"))
     'f1_score'
     """
-    inner = metric if isinstance(metric, str) else _inner(metric)
-    return inner if isinstance(inner, str) else getattr(inner, "__name__", type(inner).__name__)
+    if isinstance(metric, str):
+        return metric
+    found = inner(metric)
+    return getattr(found, "__name__", type(found).__name__)
 
 
 def _arguments(metric: Any) -> str:

@@ -110,7 +110,7 @@ class Private(Drawing):
     noise_multiplier: Any = number(0)
     microbatch: int | None = static(default=None, least=1)
 
-    was = "PrivateTraining"  # the class of 0.1: see `train.old_names`
+    was = "PrivateTraining"  # the class of 0.1: see `values.old_names`
 
     def _units(self, training):
         train = training.data.train

@@ -4,10 +4,8 @@ The best of many noisy scores is partly luck. New initial weights and a new orde
 not know of it: their mean is what such a training gives, and it decides between the best.
 """
 
-import contextlib
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +83,7 @@ def confirm(
     values = {"space": study.space}
     if anew and store is not None and writes:
         _clear(Path(store), asked, values)
-    with Compilations() as compiled, _held(store, asked, values, writes) as files:
+    with Compilations() as compiled, opened(store, asked, values) as files:
         driver.compiled, driver.store = compiled, files
         collectives.barrier("confirm")
         try:
@@ -256,15 +254,3 @@ def _clear(directory: Path, asked: dict[str, Any], values: dict[str, Any]) -> No
         read_results(directory)
     except ValueError:
         shutil.rmtree(directory)
-
-
-@contextlib.contextmanager
-def _held(
-    store: Any, asked: dict[str, Any], values: dict[str, Any], writes: bool
-) -> Iterator[Store | None]:
-    """The store of a confirmation, where there is to be one."""
-    if store is None:
-        yield None
-        return
-    with opened(store, asked, writes, values) as files:
-        yield files

@@ -21,10 +21,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_edu.engine.lane_arrays import from_arrays, to_arrays
-from jaxopt_edu.engine.status import Status
+from jaxopt_edu.engine import checkpoint
+from jaxopt_edu.engine.checkpoint import LANES, lanes_path, read_tile, write_tile
 from jaxopt_edu.engine.stream import Position
-from jaxopt_edu.engine.tiles import Segment, Tile
+from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.search import rounds
 from jaxopt_edu.search.metadata import sweep_metadata as about_course
 from jaxopt_edu.search.older import newer_asked, newer_identity, newer_results
@@ -43,9 +43,8 @@ from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 
 FORMAT, OLDER = 5, (1, 2, 3, 4)  # of sweep.json and results.npz
-LANES_FORMAT = 3
 LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
-RESULTS, LANES = "results.npz", "lanes"
+RESULTS = "results.npz"
 
 
 ASKED = Manifest(
@@ -130,17 +129,8 @@ class Store:
         self, stage: int, i: int, tile: Tile, record: Record, position: Any = None, end: str = ""
     ) -> None:
         """A tile as far as it went, what is known of its trials, and its place in a stream."""
-        rows = {f"rows/{name}": x for name, x in record.rows(tile).items()}
-        lanes = {}
-        if tile.lanes is not None:
-            lanes = to_arrays(tile.lanes, tile.spec.placement, len(tile.trials))
-        segments = np.array([tuple(s) for s in tile.segments], float)
-        (self.directory / LANES).mkdir(exist_ok=True)
-        path = self.directory / LANES / f"{stage:05d}-{i:05d}{end}.npz"
-        told = {"format": np.array(LANES_FORMAT), "t": np.array(tile.t), "segments": segments}
-        stream = {"stream": text_array(position)}
-        if jax.process_index() == 0 or tile.spec.placement.mesh is None:
-            write_arrays(path, {**told, **stream, **rows, **lanes})
+        path = lanes_path(self.directory, stage, i, end)
+        write_tile(path, tile, record.rows(tile), position)
 
     def write_together(
         self, stage: int, tiles: Iterable[tuple[int, Tile]], record: Record, position: Position
@@ -174,21 +164,11 @@ class Store:
         read, position, tiles = [], Position(), list(tiles)
         end = self._last(stage, len(tiles))
         for i, tile in tiles:
-            path = self.directory / LANES / f"{stage:05d}-{i:05d}{end}.npz"
-            if not needed and not path.exists():
-                continue
-            found = read_arrays(path)
-            check_format(path, int(found.get("format", 1)), (LANES_FORMAT,))
-            with readable(path):
-                rows = {n.removeprefix("rows/"): x for n, x in found.items() if n[:5] == "rows/"}
-                tile.segments = [_segment(s) for s in found["segments"]]
-                position = Position(*(from_text_array(found["stream"]) or position))
+            path = lanes_path(self.directory, stage, i, end)
+            if needed or path.exists():
+                rows, position = read_tile(path, tile)
                 record.put_rows(tile, rows)
-                tile.t, tile.status = int(found["t"]), rows["status"]
-                tile.ended = np.where(rows["status"] == Status.RUNNING, 0, rows["steps"])
-                if any(name.startswith("lanes") for name in found):
-                    tile.lanes = from_arrays(found, tile.program.lanes, tile.width)
-            read.append(tile)
+                read.append(tile)
         record.put_segments(read)
         return position
 
@@ -198,38 +178,27 @@ def _about(batch: Any) -> dict[str, Any]:
     return {"labels": batch.labels, "template": describe(batch.template)}
 
 
-def _segment(row: np.ndarray) -> Segment:
-    times = ("start", "end")
-    named = zip(Segment._fields, row.tolist(), strict=True)
-    return Segment(**{name: x if name in times else int(x) for name, x in named})
-
-
 # ------------------------------------------------------------------------------- opening
 
 
 @contextlib.contextmanager
 def opened(
-    directory: str | os.PathLike,
+    directory: str | os.PathLike | None,
     asked: dict[str, Any],
-    write: bool,
-    values: dict[str, Any] | None = None,
+    values: dict[str, Any],
     grows: Any = None,
-) -> Iterator[Store]:
-    """The store of a sweep with these arguments, new or as it was left.
+) -> Iterator[Store | None]:
+    """The store of a sweep with these arguments, new or as it was left; None for None.
 
     values: the arguments that are told apart by what they are (`fingerprint`), by their names;
         others by what they were asked for. grows: see `Manifest.check`.
     Errors: ValueError where the directory holds something else, or a sweep with other arguments;
         BlockingIOError where another process is writing it.
     """
-    directory = Path(directory)
-    if not write:
-        yield Store(directory)
-        return
-    with ASKED.opened(directory, asked, fingerprints(values or {}), grows):
-        clean(directory / LANES)
-        clean(directory / rounds.ROUNDS)
-        yield Store(directory)
+    with checkpoint.opened(ASKED, directory, asked, fingerprints(values), grows) as found:
+        if found is not None and jax.process_index() == 0:
+            clean(found / rounds.ROUNDS)
+        yield None if found is None else Store(found)
 
 
 def read_asked(directory: Path) -> dict[str, Any]:

@@ -164,9 +164,7 @@ def sweep(
         driver.bar.close()
         sweep(**arguments | {"trials": before, "folds": folds})
     with Compilations() as compiled, contextlib.ExitStack() as stack:
-        files = None
-        if store is not None:
-            files = stack.enter_context(opened(store, asked, writes, values, grows))
+        files = stack.enter_context(opened(store, asked, values, grows))
         with watched(lambda: _where(driver, store)):
             collectives.barrier("sweep")
             driver, interrupted = _run(driver, start, files, compiled)

@@ -6,9 +6,9 @@ study.json     1, 2: no word NaN
 sweep.json     1, 2, 3: says what functions and data were (`fingerprint`); 5: as best.json 3
 results.npz    1, 2 (of its sweep.json), 3; 4: with earlier rounds in files of their own; 5: as
                sweep.json, and `status` is what was called `reasons`
-lanes/*.npz    1 (without a number), 2; 3: leaves by their place in the state
+lanes/*.npz    1 (without a number), 2; 3: leaves by their place in the state; of a fit too
 fit.json       1, 2, 3: as sweep.json; 4: as sweep.json 5
-checkpoint.npz 1, 2, 3: of its fit.json; 4: leaves by their place in the state
+checkpoint.npz 1, 2, 3: of its fit.json; since then a fit has lanes/
 Earlier ones of best.json, study.json, sweep.json and results.npz are read; a sweep or a training
 is gone on with in the format of this version only.
 trials.csv, pictures and pages have none: nothing reads them.
@@ -18,7 +18,7 @@ from typing import Any
 
 from jaxopt_edu.storage.disk import check_format
 from jaxopt_edu.storage.named import inner
-from jaxopt_edu.train.old_names import MOVED
+from jaxopt_edu.values.old_names import MOVED
 
 __all__ = [
     "EXPERIMENT", "STUDY", "check_format", "name_in_file", "newer_experiment", "newer_name",

@@ -29,8 +29,8 @@ from jaxopt_edu.storage.archive import (
 from jaxopt_edu.storage.named import describe, rebuild, unnamed
 from jaxopt_edu.storage.saved import SavedModel
 from jaxopt_edu.train.calling import call_model, structure
+from jaxopt_edu.train.checking import check_measures
 from jaxopt_edu.train.ingredients import check_a_loss, check_metrics, check_model, resolve_parts
-from jaxopt_edu.train.measures import check_measures
 from jaxopt_edu.values.environment import versions
 from jaxopt_edu.values.pytrees import show
 

@@ -7,8 +7,6 @@ from jax import Array, random
 
 from jaxopt_edu.nn.models.mixing import mixes_examples
 
-__all__ = ["call_model", "init_model", "is_stateful", "mixes_rows", "structure"]
-
 
 def is_stateful(model: Any) -> bool:
     """Whether a model has a state beside its params, such as BatchNorm's statistics."""

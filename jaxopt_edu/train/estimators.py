@@ -16,8 +16,6 @@ from jaxopt_edu.train.objective import Batch, Estimate, Objective
 from jaxopt_edu.values import tree
 from jaxopt_edu.values.pytrees import number, pytree, show, static
 
-__all__ = ["Estimator", "InParts", "Plain", "Sharpness"]
-
 
 class Estimator:
     """Base of the estimators.

@@ -4,8 +4,6 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-__all__ = ["Experiment", "Step"]
-
 
 class Step(NamedTuple):
     """What a step tells the engine, beside the new state.

@@ -9,8 +9,9 @@ import jax
 from jaxopt_edu.data import Data, Folds
 from jaxopt_edu.nn import losses, metrics
 from jaxopt_edu.optim import optimizers
+from jaxopt_edu.train.estimators import Estimator
+from jaxopt_edu.values.messages import nearest, short, show
 from jaxopt_edu.values.names import recipes
-from jaxopt_edu.values.pytrees import nearest, show
 from jaxopt_edu.values.space import OneOf
 
 OPTIMIZERS: dict[str, Callable] = recipes(optimizers)
@@ -28,6 +29,10 @@ RATES = {
     "signum": (1e-5, 1e-2),
 }
 ADAM_RATES = (1e-4, 1e-1)
+_A_METRIC = (
+    "is a metric: wanted a loss, which gives one number for each example, such as "
+    "softmax_cross_entropy_with_integer_labels or squared_error"
+)
 
 
 # ---------------------------------------------------------------------------------- by name
@@ -35,63 +40,44 @@ ADAM_RATES = (1e-4, 1e-1)
 
 def optimizer_named(name: str, learning_rate: Any = None) -> Any:
     """The optimizer of this name, by default at the middle, in logarithms, of its rates."""
-    if name not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
+    make = _named("optimizer", name, OPTIMIZERS)
     low, high = RATES.get(name, ADAM_RATES)
-    rate = (low * high) ** 0.5 if learning_rate is None else learning_rate
-    return OPTIMIZERS[name](learning_rate=rate)
+    return make(learning_rate=(low * high) ** 0.5 if learning_rate is None else learning_rate)
 
 
-def loss_named(name: str) -> Callable:
-    """The loss of this name."""
+def _loss_named(name: str) -> Callable:
     if name in METRICS:
         raise ValueError(f"loss = {name!r} {_A_METRIC}")
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r}; {nearest(name, LOSSES)}")
-    return LOSSES[name]
+    return _named("loss", name, LOSSES)
 
 
-_A_METRIC = (
-    "is a metric: wanted a loss, which gives one number for each example, such as "
-    "softmax_cross_entropy_with_integer_labels or squared_error"
-)
-
-
-def metric_named(name: str) -> Callable:
-    """The metric of this name."""
-    if name not in METRICS:
-        raise ValueError(f"unknown metric {name!r}; {nearest(name, METRICS)}")
-    return METRICS[name]
-
-
-MAKERS = {"optimizer": optimizer_named, "loss": loss_named}
+def _named(what: str, name: str, known: dict[str, Callable]) -> Callable:
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; {nearest(name, known)}")
+    return known[name]
 
 
 def resolve_parts(training: Any) -> None:
     """Puts what they name in the place of strings; one metric becomes a tuple of one."""
-    for field, maker in MAKERS.items():
-        given = getattr(training, field, None)
-        found = _resolved(given, maker)
-        if found is not given:
-            object.__setattr__(training, field, found)
-    given = training.metrics
-    if isinstance(given, str) or callable(given):
-        given = (given,)
-    if isinstance(given, Iterable) and any(isinstance(f, str) for f in given):
-        given = tuple(_resolved(f, metric_named) for f in given)
-    if given is not training.metrics:
-        object.__setattr__(training, "metrics", given)
+    metrics = training.metrics
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = (metrics,)
+    if isinstance(metrics, Iterable) and any(isinstance(f, str) for f in metrics):
+        metrics = tuple(_named("metric", f, METRICS) if isinstance(f, str) else f for f in metrics)
+    found = {
+        "optimizer": _resolved(getattr(training, "optimizer", None), optimizer_named),
+        "loss": _resolved(training.loss, _loss_named),
+        "metrics": metrics,
+    }
+    for field, part in found.items():
+        object.__setattr__(training, field, part)
 
 
 def _resolved(given: Any, maker: Callable) -> Any:
     """What a string names, also among alternatives; anything else as it is."""
-    if isinstance(given, str):
-        return maker(given)
-    if isinstance(given, OneOf):
-        found = tuple(_resolved(one, maker) for one in given.alternatives)
-        same = all(x is y for x, y in zip(found, given.alternatives, strict=True))
-        return given if same else changed(given, alternatives=found)
-    return given
+    if isinstance(given, OneOf) and any(isinstance(x, str) for x in given.alternatives):
+        return changed(given, alternatives=tuple(_resolved(x, maker) for x in given.alternatives))
+    return maker(given) if isinstance(given, str) else given
 
 
 # --------------------------------------------------------------------------- what is no part
@@ -110,42 +96,52 @@ def refuse_optax(name: str) -> TypeError:
     )
 
 
+PARTS = {  # by field: what it is, and what was wanted where it is not
+    "data": (
+        lambda x: isinstance(x, Data | Folds),
+        "a jo.data.Data, such as jo.data.from_arrays(x, y) or jo.data.load('digits')",
+    ),
+    "loss": (callable, "a function of predictions and labels, or the name of one in jo.losses"),
+    "metrics": (lambda x: isinstance(x, tuple | list | None), "a tuple of functions"),
+    "regularizer": (
+        lambda x: x is None or hasattr(x, "penalty") or hasattr(x, "among"),
+        "one, such as jo.L2(1e-4)",
+    ),
+    "augment": (lambda x: x is None or callable(x), "(key, x, y) -> x, y, as jo.augment.noise"),
+    "estimator": (lambda x: isinstance(x, Estimator), "one, such as jo.Plain()"),
+}
+
+
 def check_parts(training: Any) -> None:
     """TypeError or ValueError that names the part of a training that is none."""
-    if not isinstance(training.data, Data | Folds):
-        raise TypeError(
-            f"data = {_short(training.data)}: wanted a jo.data.Data, such as "
-            "jo.data.from_arrays(x, y) or jo.data.load('digits')"
-        )
+    _check_part("data", training.data)
     check_optimizer("optimizer", training.optimizer)
     check_a_loss(training.loss)
     check_metrics(training.metrics)
-    regularizer = training.regularizer
-    if regularizer is not None and not (
-        hasattr(regularizer, "penalty") or hasattr(regularizer, "among")
-    ):
-        raise TypeError(f"regularizer = {_short(regularizer)}: wanted one, such as jo.L2(1e-4)")
+    for name in ("regularizer", "augment", "estimator"):
+        _check_part(name, getattr(training, name))
     check_model(training.model)
+
+
+def _check_part(name: str, given: Any) -> None:
+    fine, wanted = PARTS[name]
+    if not fine(given):
+        raise TypeError(f"{name} = {short(given)}: wanted {wanted}")
 
 
 def check_a_loss(loss: Any) -> None:
     """TypeError unless it is a function, and no metric."""
     if any(loss is metric for metric in METRICS.values()):
         raise TypeError(f"loss = {show(loss)} {_A_METRIC}")
-    if not callable(loss):
-        raise TypeError(
-            f"loss = {_short(loss)}: wanted a function of predictions and labels, or the "
-            "name of one in jo.losses"
-        )
+    _check_part("loss", loss)
 
 
 def check_metrics(metrics: Any) -> None:
     """TypeError unless they are functions, or None."""
-    if not isinstance(metrics, tuple | list | None):
-        raise TypeError(f"metrics = {_short(metrics)}: wanted a tuple of functions")
+    _check_part("metrics", metrics)
     for metric in metrics or ():
         if not callable(metric):
-            raise TypeError(f"metrics: {_short(metric)}: wanted functions, or names in jo.metrics")
+            raise TypeError(f"metrics: {short(metric)}: wanted functions, or names in jo.metrics")
 
 
 def check_optimizer(name: str, optimizer: Any) -> None:
@@ -156,7 +152,7 @@ def check_optimizer(name: str, optimizer: Any) -> None:
         call = f"jo.{optimizer.__name__}(1e-3)"
         raise TypeError(f"{name} = {show(optimizer)} makes optimizers: wanted one, {call}")
     if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
-        raise TypeError(f"{name} = {_short(optimizer)}: wanted an optimizer, such as jo.adam(1e-3)")
+        raise TypeError(f"{name} = {short(optimizer)}: wanted an optimizer, such as jo.adam(1e-3)")
 
 
 ADAPTERS = {
@@ -173,18 +169,17 @@ _SUCH_AS = (
 def check_model(model: Any) -> None:
     """TypeError unless it has init(key) and apply(params, x, key=None)."""
     if isinstance(model, type):
-        raise TypeError(f"model = {_short(model)} is a class: wanted a model, {_SUCH_AS}")
-    bases = [(c.__module__.partition(".")[0], c.__name__) for c in type(model).__mro__]
-    library = next((name for name, kind in bases if name in ADAPTERS and kind == "Module"), None)
+        raise TypeError(f"model = {short(model)} is a class: wanted a model, {_SUCH_AS}")
+    library = next((name for name in ADAPTERS if (name, "Module") in _bases(model)), None)
     if library == "flax" or (library and not hasattr(model, "apply")):
         raise TypeError(
-            f"model = {_short(model)} is a module of {library}: wanted a model, such as "
+            f"model = {short(model)} is a module of {library}: wanted a model, such as "
             f"{ADAPTERS[library]}, as docs/experiments.md has them"
         )
     for method in ("init", "apply"):
         if not callable(getattr(model, method, None)):
             raise TypeError(
-                f"model = {_short(model)} has no {method}: wanted init(key) and "
+                f"model = {short(model)} has no {method}: wanted init(key) and "
                 "apply(params, x, key=None), as in docs/experiments.md"
             )
 
@@ -192,8 +187,8 @@ def check_model(model: Any) -> None:
 def check_params(params: Any) -> None:
     """ValueError where a model of another library hands over more than its parameters."""
     others = set(params) - {"params"} if isinstance(params, dict) and "params" in params else set()
-    for _, x in jax.tree_util.tree_leaves_with_path(params, is_leaf=_is_variable):
-        if _is_variable(x) and not any(c.__name__ == "Param" for c in type(x).__mro__):
+    for x in jax.tree.leaves(params, is_leaf=_is_variable):
+        if _is_variable(x) and ("flax", "Param") not in _bases(x):
             others.add(type(x).__name__)
     if others:
         raise ValueError(
@@ -204,12 +199,9 @@ def check_params(params: Any) -> None:
 
 
 def _is_variable(x: Any) -> bool:
-    return hasattr(type(x), "__mro__") and any(
-        c.__name__ == "Variable" and c.__module__.startswith("flax.nnx") for c in type(x).__mro__
-    )
+    return ("flax", "Variable") in _bases(x)
 
 
-def _short(x: Any) -> str:
-    """One line of at most 60 characters."""
-    text = show(x)
-    return text if len(text) <= 60 else f"{text[:50]}... ({type(x).__name__})"
+def _bases(x: Any) -> list[tuple[str, str]]:
+    """The classes of a value, as (library, name)."""
+    return [(c.__module__.partition(".")[0], c.__name__) for c in type(x).__mro__]

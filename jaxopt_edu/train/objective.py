@@ -1,8 +1,7 @@
 """What a step descends on: the mean loss of a batch and the penalty, with their gradient."""
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +11,6 @@ from jaxopt_edu.data.augment import losses_of
 from jaxopt_edu.nn.shapes import weighted_mean
 from jaxopt_edu.train.placement import shares, split_rows
 from jaxopt_edu.values import tree
-
-__all__ = ["Batch", "Estimate", "Objective", "mean_loss"]
 
 
 class Batch(NamedTuple):
@@ -69,27 +66,15 @@ class Estimate(NamedTuple):
     seen: Array | None = None
 
 
-class Trained(Protocol):
-    """What an objective asks of the training whose it is."""
-
-    @property
-    def model(self) -> Any: ...
-    @property
-    def loss(self) -> Any: ...
-    @property
-    def stateful(self) -> bool: ...
-    def penalty(self, params: Any) -> Any: ...
-    def predict(self, params: Any, model_state: Any, x: Any, key: Any = None) -> Any: ...
-
-
 @dataclass(frozen=True, eq=False)
 class Objective:
     """f(p) = mean loss of a batch + penalty(p), where a step begins.
 
-    t, key: of the step. dropout_key: of the masks of this batch.
+    training: whose model, loss and penalty these are. t, key: of the step. dropout_key: of the
+        masks of this batch.
     """
 
-    training: Trained
+    training: Any
     model_state: Any
     batch: Any
     t: Array
@@ -118,7 +103,7 @@ class Objective:
 
     def on(self, **changes: Any) -> "Objective":
         """The objective of another batch, model state or key."""
-        return dataclasses.replace(self, **changes)
+        return replace(self, **changes)
 
 
 def mean_loss(losses: Array, weights: Array | None) -> Array:

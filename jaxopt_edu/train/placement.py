@@ -6,7 +6,6 @@ partitioner puts sums over the devices where a step needs them. A step is traced
 """
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,6 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_edu.values import tree
-
-__all__ = ["Placement", "shares", "split_rows"]
 
 
 def shares() -> int:
@@ -60,14 +57,11 @@ class Placement:
 
     # ---------------------------------------------------------------------------- inside jit
 
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> contextlib.AbstractContextManager[Any]:
         """While a step is traced: `split_rows` and `shares` know the mesh."""
         if self.mesh is None:
-            yield
-            return
-        with jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh):
-            yield
+            return contextlib.nullcontext()
+        return jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh)
 
     def settled(self, state: Any, shared: tuple[str, ...] = ()) -> Any:
         """A state whose leaves live where they belong; shared: its fields that devices split."""
@@ -83,31 +77,26 @@ class Placement:
 
     def shardings(self, state: Any, shared: tuple[str, ...] = ()) -> Any:
         """The sharding of each leaf of a state."""
-        homes = tree.map(lambda x: self.everywhere, state)
-        parts = {name: tree.map(self.by_largest, getattr(state, name)) for name in shared}
+        homes = tree.map(lambda x: self._split(), state)
+        parts = {name: tree.map(self._by_largest, getattr(state, name)) for name in shared}
         return homes._replace(**parts) if parts else homes
 
-    @property
-    def everywhere(self) -> Any:
-        """All of an array on every device."""
-        return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
-
-    @property
-    def by_rows(self) -> Any:
-        """A share of the rows on each device."""
-        if self.mesh is None:
-            return None
-        return NamedSharding(self.mesh, PartitionSpec(self.mesh.axis_names))
-
-    def by_largest(self, x: Any) -> Any:
-        """A share of the largest axis that can be split evenly; all of it where none can."""
+    def _split(self, axis: int | None = None) -> NamedSharding:
+        """A share of this axis of an array on each device; None: all of it on every device."""
         assert self.mesh is not None
-        axes = [i for i, size in enumerate(x.shape) if size and size % self.mesh.size == 0]
-        if not axes:
-            return self.everywhere
-        axis = max(axes, key=lambda i: x.shape[i])
-        spec = PartitionSpec(*[None] * axis, self.mesh.axis_names)
-        return NamedSharding(self.mesh, spec)
+        axes = () if axis is None else (*[None] * axis, self.mesh.axis_names)
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    def _by_largest(self, x: Any) -> NamedSharding:
+        """A share of the largest axis that can be split evenly; all of it where none can."""
+        devices = self._split().mesh.size
+        axes = [i for i, size in enumerate(x.shape) if size and size % devices == 0]
+        return self._split(max(axes, key=lambda i: x.shape[i], default=None))
+
+    @property
+    def by_rows(self) -> NamedSharding:
+        """A share of the rows on each device of the mesh."""
+        return self._split(0)
 
     def placed(self, lanes: Any, shared: tuple[str, ...], device: Any) -> Any:
         """The lanes of a tile, from wherever they are, on a device or on those of the mesh.
@@ -117,32 +106,29 @@ class Placement:
         if self.mesh is None:
             return jax.device_put(lanes, device)
         one = tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), lanes)
-        homes = tree.map(lambda x: self.everywhere, one)
-        homes = homes._replace(state=self.shardings(one.state, shared))
+        homes = self.shardings(one)._replace(state=self.shardings(one.state, shared))
         if one.best is not None:
             state = self.shardings(one.best.state, shared)
             homes = homes._replace(best=homes.best._replace(state=state))
         return jax.tree.map(_put_lanes, lanes, homes)
 
-    def put(self, x: Any, device: Any = None) -> Any:
+    def put(self, x: Any, device: Any) -> Any:
         """The arrays of a tree on a device, or on every one of the mesh."""
-        return jax.device_put(x, device) if self.mesh is None else tree.map(self._put, x)
-
-    def _put(self, x: Any) -> Any:
-        if not np.ndim(x):
-            return x
-        x = np.asarray(x)
-        x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
-        return jax.make_array_from_callback(x.shape, self.everywhere, lambda index: x[index])
+        if self.mesh is None:
+            return jax.device_put(x, device)
+        return tree.map(lambda leaf: _put(leaf, self._split()) if np.ndim(leaf) else leaf, x)
 
 
 def _put_lanes(x: Any, home: NamedSharding) -> Any:
-    """Lanes, each of which has this home; every process has all of x."""
-    spec = NamedSharding(home.mesh, PartitionSpec(None, *home.spec))
+    """Lanes, each of which has this home."""
     if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-        data = np.asarray(jax.random.key_data(x))
-        whole = NamedSharding(home.mesh, PartitionSpec())
-        put = jax.make_array_from_callback(data.shape, whole, lambda index: data[index])
-        return jax.random.wrap_key_data(put, impl=jax.random.key_impl(x))
+        data = _put(jax.random.key_data(x), NamedSharding(home.mesh, PartitionSpec()))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    return _put(x, NamedSharding(home.mesh, PartitionSpec(None, *home.spec)))
+
+
+def _put(x: Any, home: NamedSharding) -> jax.Array:
+    """An array, all of which every process has, where it belongs."""
     x = np.asarray(x)
-    return jax.make_array_from_callback(x.shape, spec, lambda index: x[index])
+    x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
+    return jax.make_array_from_callback(x.shape, home, lambda index: x[index])

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -10,6 +10,7 @@ from jax import Array
 from jaxopt_edu.data.batches import balanced_indices, batch_indices
 from jaxopt_edu.data.folds import Folds, k_fold
 from jaxopt_edu.nn import metrics, scores
+from jaxopt_edu.nn.targets import predicts_numbers
 from jaxopt_edu.optim.extra_args import eval_params
 from jaxopt_edu.optim.priors import among
 from jaxopt_edu.optim.step_sizes import residual, step_lengths
@@ -20,14 +21,10 @@ from jaxopt_edu.train.estimators import Plain
 from jaxopt_edu.train.experiment import Experiment, Step
 from jaxopt_edu.train.ingredients import resolve_parts
 from jaxopt_edu.train.objective import Batch, Objective, mean_loss
-from jaxopt_edu.train.old_names import NO_ARGUMENTS, new_name, old_attribute, refuse_gone_methods
-from jaxopt_edu.train.targets import predicts_numbers
-from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values import keys, pytrees, tree
 from jaxopt_edu.values.deprecated import gone_arguments
-from jaxopt_edu.values.pytrees import check as check_fields
+from jaxopt_edu.values.old_names import NO_ARGUMENTS, OldNames
 from jaxopt_edu.values.pytrees import number, pytree, show, static
-
-__all__ = ["Training", "TrainingState"]
 
 BASELINE = 256  # examples whose loss under the initial weights later losses are compared with
 
@@ -44,7 +41,7 @@ class TrainingState(NamedTuple):
 
 @gone_arguments(NO_ARGUMENTS)
 @pytree
-class Training(Experiment):
+class Training(OldNames, Experiment):
     """A model, a loss, an optimizer, a regularizer and data: a whole training as one value.
 
     Formula: p_0 = model.init(key); at step t, on the batch B_t,
@@ -107,21 +104,8 @@ class Training(Experiment):
     why_done = "the gradient norm fell to tol"
 
     def __post_init__(self):
-        check_fields(self)
+        pytrees.check(self)
         resolve_parts(self)
-
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        refuse_gone_methods(cls)
-
-    def new_name(self, name: str) -> str:
-        """The name of today of a part that has had another one: see `jo.replace`."""
-        return new_name(self, name)
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            return old_attribute(self, name)
 
     # ---------------------------------------------------------------------------- the step
 
@@ -220,30 +204,28 @@ class Training(Experiment):
         """The scores of a trained model."""
         x, y, weights = getattr(self.data, split).first()
         prediction, _ = self.predict(params, model_state, x)
-        named = {"loss": mean_loss(self.loss(prediction, y), weights)}
-        extra = () if weights is None else (weights,)
-        return named | {name: f(prediction, y, *extra) for name, f in self._named().items()}
+        loss = mean_loss(self.loss(prediction, y), weights)
+        given = (prediction, y) if weights is None else (prediction, y, weights)
+        return {"loss": loss} | {name: f(*given) for name, f in self._metrics().items()}
 
     @property
     def score_modes(self):
         """Whether less or more of each score is better; None of a metric that does not say."""
-        return {"loss": "min"} | {name: scores.mode_of(f) for name, f in self._named().items()}
+        return {"loss": "min"} | {name: scores.mode_of(f) for name, f in self._metrics().items()}
 
-    def _metrics(self) -> tuple[Callable, ...]:
+    def _metrics(self) -> dict[str, Callable]:
+        """The metrics by name; those of the task where none are given."""
         if self.metrics is not None:
-            return self.metrics
+            return scores.named(self.metrics)
         if self.data.task == "classification":
-            return (metrics.accuracy,)
-        return (metrics.r2_score,) if predicts_numbers(self.loss) else ()
-
-    def _named(self) -> dict[str, Callable]:
-        return scores.named(self._metrics())
+            return {"accuracy": metrics.accuracy}
+        return {"r2_score": metrics.r2_score} if predicts_numbers(self.loss) else {}
 
     @property
     def splits(self):
         """The non-empty parts of the data, in the order train, validation, test."""
-        names = ("train", "validation", "test")
-        return tuple(s for s in names if getattr(self._data, s).size)
+        data = self._one.data
+        return tuple(s for s in ("train", "validation", "test") if getattr(data, s).size)
 
     @property
     def min_eval_interval(self):
@@ -252,8 +234,9 @@ class Training(Experiment):
         An evaluation goes forward through all its examples, a step through a batch and back, which
         counts three times.
         """
-        examples = self._one.estimator.examples_per_step(self._one)
-        return -int(-10 * self._data.validation.size // (3 * examples))
+        one = self._one
+        examples = one.estimator.examples_per_step(one)
+        return -int(-10 * one.data.validation.size // (3 * examples))
 
     @property
     def steps_per_epoch(self):
@@ -305,11 +288,6 @@ class Training(Experiment):
 
     def fold(self, k):
         return dataclasses.replace(self, data=self.data.at(k))
-
-    @property
-    def _data(self) -> Any:
-        """The data, or those of a fold."""
-        return self.data.at(0) if isinstance(self.data, Folds) else self.data
 
     @property
     def _one(self) -> "Training":

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["nearest", "show"]
+__all__ = ["nearest", "short", "show"]
 
 
 def show(value: Any) -> str:
@@ -22,6 +22,12 @@ def show(value: Any) -> str:
     if isinstance(value, tuple) and type(value) is tuple:
         return f"({', '.join(map(show, value))}{',' if len(value) == 1 else ''})"
     return " ".join(repr(value).split())
+
+
+def short(value: Any) -> str:
+    """`show` in at most 60 characters, or the first 50 and the type."""
+    text = show(value)
+    return text if len(text) <= 60 else f"{text[:50]}... ({type(value).__name__})"
 
 
 def _is_dtype(kind: Any) -> bool:

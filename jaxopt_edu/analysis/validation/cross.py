@@ -12,8 +12,6 @@ from jaxopt_edu.search import Interval, Study, sweep
 from jaxopt_edu.values import notebook
 from jaxopt_edu.values.pytrees import nearest
 
-__all__ = ["CrossValidation", "cross_validate"]
-
 
 @dataclass(frozen=True)
 class CrossValidation:
@@ -31,20 +29,13 @@ class CrossValidation:
         return len(next(iter(self.scores.values())))
 
     def __repr__(self) -> str:
-        shown = []
-        for name in self.scores:
-            found = self.interval(name)
-            shown.append(f"{name} {found.mean:.4g} [{found.low:.4g}, {found.high:.4g}]")
+        found = ((name, *self.interval(name)) for name in self.scores)
+        shown = (f"{name} {mean:.4g} [{low:.4g}, {high:.4g}]" for name, mean, low, high in found)
         return f"CrossValidation({len(self)} folds: {', '.join(shown)})"
 
     def _repr_html_(self) -> str:
-        folds = [f"fold {k}" for k in range(len(self))]
-        rows = [
-            (name, found.mean, found.low, found.high, *self.scores[name].tolist())
-            for name in self.scores
-            for found in [self.interval(name)]
-        ]
-        head = ("score", "mean", "low", "high", *folds)
+        head = ("score", "mean", "low", "high", *(f"fold {k}" for k in range(len(self))))
+        rows = [(name, *self.interval(name), *x.tolist()) for name, x in self.scores.items()]
         return notebook.card(f"{len(self)} folds", notebook.table(head, rows))
 
     @property
@@ -109,12 +100,11 @@ def cross_validate(
     check_numbers(experiment, "cross_validate")
     if not hasattr(experiment, "folded"):
         raise TypeError(f"experiment: {type(experiment).__name__} has no method folded")
-    asked = as_folds(folds)
     mode = mode_for([experiment], metric, mode, needed=False)  # of one trial nothing is ranked
     study = sweep(
-        [experiment], steps=steps, seed=seed, folds=asked, metric=metric, mode=mode, tile=tile,
-        eval_every=steps if eval_every is None else eval_every, diverge_above=diverge_above,
-        progress=progress,
+        [experiment], steps=steps, seed=seed, folds=as_folds(folds), metric=metric, mode=mode,
+        eval_every=steps if eval_every is None else eval_every, tile=tile,
+        diverge_above=diverge_above, progress=progress,
     )  # fmt: skip
     split = f"{study.split}_"
     found = {k.removeprefix(split): x[0] for k, x in study.finals.items() if k.startswith(split)}

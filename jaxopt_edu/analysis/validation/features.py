@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_edu.analysis.explain.importance import permutation_importance
 from jaxopt_edu.data.dataset import counted
-from jaxopt_edu.engine.checks import check_numbers, check_run, evaluations
+from jaxopt_edu.engine.checks import check_numbers, check_run, ranking_split
 from jaxopt_edu.engine.history import Run
 from jaxopt_edu.engine.segments import run_tiles
 from jaxopt_edu.engine.status import Status, diverged
@@ -20,14 +20,12 @@ from jaxopt_edu.engine.tiles import EvalPlan, TileProgram, numbers_of
 from jaxopt_edu.engine.widths import tile_width
 from jaxopt_edu.nn.models import Linear
 from jaxopt_edu.nn.scores import resolve_mode
-from jaxopt_edu.nn.shapes import weighted_mean
 from jaxopt_edu.optim.optimizers import SGD
 from jaxopt_edu.optim.regularizers import L1, proximal
+from jaxopt_edu.optim.step_sizes import residual
+from jaxopt_edu.train.objective import mean_loss
 from jaxopt_edu.values import tree
 from jaxopt_edu.values.pytrees import check_seed, nearest
-
-__all__ = ["FeatureRanking", "L1Path", "l1_path", "rank_features"]
-
 
 # -------------------------------------------------------------------------------- by an L1 path
 
@@ -105,17 +103,14 @@ def l1_path(
     penalties, seed = _check_path(experiment, penalties), check_seed(seed)
     space = dataclasses.replace(experiment, regularizer=proximal(L1(1.0)))
     splits, names = check_run(space, steps, "loss", tile)
-    split = "validation" if "validation" in splits else "train"
-    settings = EvalPlan(evaluations(steps, steps), split, (split,), names, diverge_above=np.inf)
-    n = len(penalties)
+    split, n = ranking_split(splits), len(penalties)
     numbers = numbers_of(space, n, {"regularizer.weight": penalties})
-    structure = TileProgram(space, tile or tile_width(space, [(1, n, steps)]))
-    tiles = structure.tiles(numbers, np.arange(n), seed=seed)
-    for _ in run_tiles(tiles, settings):
+    program = TileProgram(space, tile or tile_width(space, [(1, n, steps)]))
+    tiles = program.tiles(numbers, np.arange(n), seed=seed)
+    for _ in run_tiles(tiles, EvalPlan((steps,), split, (split,), names, diverge_above=np.inf)):
         pass
     status = np.concatenate([one.status for one in tiles])
-    if diverged(status).any():
-        i = int(np.argmax(diverged(status)))
+    for i in np.flatnonzero(diverged(status)):
         raise ArithmeticError(
             f"at penalty {penalties[i]} the training diverged ({Status(status[i]).reason}): "
             "lower the learning rate"
@@ -132,15 +127,14 @@ def _residuals(experiment: Any, params: Any, penalties: Any) -> Any:
     """How far each model is from the minimum of mean loss + penalty, on all training examples."""
     x, y, weights = experiment.data.train.first()
 
-    def residual(params, penalty):
+    def largest(params, penalty):
         def loss(params):
-            return weighted_mean(experiment.loss(experiment.model.apply(params, x), y), weights)
+            return mean_loss(experiment.loss(experiment.model.apply(params, x), y), weights)
 
-        moved = L1(penalty).prox(tree.sub(params, jax.grad(loss)(params)), 1.0)
-        away = tree.leaves(tree.sub(params, moved))
-        return jnp.max(jnp.stack([jnp.max(jnp.abs(d)) for d in away]))
+        away = residual(proximal(L1(penalty)), params, jax.grad(loss)(params))
+        return jnp.max(jnp.stack([jnp.max(jnp.abs(d)) for d in tree.leaves(away)]))
 
-    return jax.vmap(residual)(params, penalties)
+    return jax.vmap(largest)(params, penalties)
 
 
 def _check_path(experiment: Any, penalties: ArrayLike) -> np.ndarray:

@@ -12,8 +12,6 @@ from jax.typing import ArrayLike
 from jaxopt_edu.analysis.explain.inputs import examples
 from jaxopt_edu.nn.shapes import array
 
-__all__ = ["RidgeLeaveOneOut", "ridge_leave_one_out"]
-
 
 class RidgeLeaveOneOut(NamedTuple):
     """What `ridge_leave_one_out` found out, for each penalty.
