@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax, random
 
 from jaxopt_edu.federated.clients import Clients
@@ -16,8 +15,7 @@ from jaxopt_edu.privacy.training import Drawing
 from jaxopt_edu.train import Batch, Estimate, Objective, Plain, Training, TrainingState
 from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.train.ingredients import check_optimizer, is_optax, optimizer_named, refuse_optax
-from jaxopt_edu.values import keys, tree
-from jaxopt_edu.values.pytrees import check as check_fields
+from jaxopt_edu.values import keys, pytrees, tree
 from jaxopt_edu.values.pytrees import number, pytree, show, static
 
 
@@ -75,7 +73,7 @@ class Federated(Drawing):
     folds = False
 
     def __post_init__(self):
-        check_fields(self)
+        pytrees.check(self)
         if isinstance(self.local, str):
             object.__setattr__(self, "local", optimizer_named(self.local))
 
@@ -158,7 +156,7 @@ class Federated(Drawing):
         return end.params, end.model_state, loss
 
     def examples_per_step(self, training):
-        return self.sample_rate(training) * self.epochs * int(np.size(self.clients.rows))
+        return self.sample_rate(training) * self.epochs * self.clients.rows.size
 
     def epsilon(self, training: Any, rounds: int, delta: float, accountant: str) -> float:
         """What so many rounds of DP-FedAvg spend, a client being a record: `jo.privacy.epsilon`."""
@@ -171,7 +169,7 @@ class Federated(Drawing):
             raise TypeError("fed_avg: wanted data = Data without folds, and clients = Clients")
         check_optimizer("local", self.local)
         n, m = len(self.clients), self.clients_per_round
-        last, examples = int(np.max(self.clients.rows)), training.data.train.size
+        last, examples = self.clients.rows.max(), training.data.train.size
         if last >= examples:
             raise ValueError(f"clients: row {last} of {examples} training examples")
         if m is not None and not 1 <= m <= n:
@@ -196,9 +194,8 @@ class Federated(Drawing):
                 "model: it has a state, which clients would hand over as it is: not with max_norm "
                 "or secure"
             )
-        sizes = np.asarray(self.clients.sizes)
-        width = self.batch_size or int(np.max(sizes))
-        if (sizes % width).any() and mixes_rows(training):
+        width = self.batch_size or self.clients.sizes.max()
+        if (self.clients.sizes % width).any() and mixes_rows(training):
             raise ValueError(
                 f"model = {show(training.model)} mixes examples, as BatchNorm does, and some "
                 f"clients have batches of fewer than {width} examples, whose padding would be "
@@ -236,23 +233,12 @@ SERVER = sgd(1.0)
 
 
 def fed_avg(
-    model: Any,
-    loss: Any,
-    data: Any,
-    clients: Clients,
-    optimizer: Any,
-    server: Any = SERVER,
-    regularizer: Any = None,
-    epochs: int = 1,
-    batch_size: int | None = None,
-    clients_per_round: int | None = None,
-    mu: Any = None,
-    max_norm: Any = None,
-    noise_multiplier: Any = None,
-    secure: Any = None,
-    at_a_time: int | None = None,
+    model: Any, loss: Any, data: Any, clients: Clients, optimizer: Any, server: Any = SERVER,
+    regularizer: Any = None, epochs: int = 1, batch_size: int | None = None,
+    clients_per_round: int | None = None, mu: Any = None, max_norm: Any = None,
+    noise_multiplier: Any = None, secure: Any = None, at_a_time: int | None = None,
     metrics: Any = None,
-) -> Training:
+) -> Training:  # fmt: skip
     """A `Training` by the optimizer `server` whose estimator is `Federated(clients, optimizer)`.
 
     The clients' numbers are named estimator.local.*, the server's optimizer.*.

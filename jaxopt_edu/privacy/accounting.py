@@ -22,14 +22,9 @@ MOST = 345  # of the logarithm of a noise multiplier, whose square must be a num
 
 
 def epsilon(
-    *,
-    noise_multiplier: float,
-    sample_rate: float,
-    steps: int,
-    delta: float,
-    accountant: str = "rdp",
-    orders: Any = ORDERS,
-) -> float:
+    *, noise_multiplier: float, sample_rate: float, steps: int, delta: float,
+    accountant: str = "rdp", orders: Any = ORDERS,
+) -> float:  # fmt: skip
     """The epsilon that so many steps of the Poisson-subsampled Gaussian mechanism spend.
 
     Formula (rdp): with r_a = steps * `rdp` at the order a,

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.storage.files import write_bytes
+from jaxopt_edu.values import tree
 
 MAGIC, VERSION = b"JOEDU", 1
 SALT, NONCE = 16, 12
@@ -106,7 +107,7 @@ def save_params(path: Any, params: Any, passphrase: str, *, work: int = WORK) ->
     >>> jo.privacy.load_params(path, params, "correct horse")["w"]
     array([0., 1., 2.], dtype=float32)
     """
-    arrays = {name: np.asarray(x) for name, x in _named(params).items()}
+    arrays = {name: np.asarray(x) for name, x in tree.named(params).items()}
     table = json.dumps([[name, x.dtype.name, x.shape] for name, x in arrays.items()]).encode()
     parts = [len(table).to_bytes(8, "little"), table, *(x.tobytes() for x in arrays.values())]
     write_bytes(Path(path), encrypt(b"".join(parts), passphrase, work=work))
@@ -124,14 +125,8 @@ def load_params(path: Any, like: Any, passphrase: str) -> Any:
         flat = np.frombuffer(content, jnp.dtype(dtype), math.prod(shape), start)
         arrays[name] = flat.reshape(shape).copy()
         start += flat.nbytes
-    wanted = {name: np.shape(x) for name, x in _named(like).items()}
+    wanted = {name: np.shape(x) for name, x in tree.named(like).items()}
     found = {name: x.shape for name, x in arrays.items()}
     if wanted != found:
         raise ValueError(f"{path} holds arrays {found}: wanted {wanted}, those of `like`")
     return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
-
-
-def _named(params: Any) -> dict[str, Any]:
-    """The leaves by their place in the tree."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path): x for path, x in leaves}

@@ -115,14 +115,9 @@ def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Array, size: int, mo
 
 
 def clipped_gradients(
-    loss: Loss,
-    params: Any,
-    batch: Any,
-    *,
-    max_norm: Scalar,
-    mask: Any = None,
-    microbatch: int | None = None,
-) -> Any:
+    loss: Loss, params: Any, batch: Any, *,
+    max_norm: Scalar, mask: Any = None, microbatch: int | None = None,
+) -> Any:  # fmt: skip
     """The gradient of every example of a batch, each shrunk to a largest Euclidean norm.
 
     Formula: g_i min(1, max_norm / |g_i|), g_i = gradient of loss(params, batch_i), where |g_i| is
@@ -178,16 +173,9 @@ def clipped_sum(loss: Loss, params: Any, batch: Any, *, max_norm: Scalar, mask: 
 
 
 def noisy_gradient(
-    key: Array,
-    loss: Loss,
-    params: Any,
-    batch: Any,
-    *,
-    max_norm: Scalar,
-    noise_multiplier: Scalar,
-    expected_batch: Scalar,
-    mask: Any = None,
-) -> Any:
+    key: Array, loss: Loss, params: Any, batch: Any, *,
+    max_norm: Scalar, noise_multiplier: Scalar, expected_batch: Scalar, mask: Any = None,
+) -> Any:  # fmt: skip
     """The private estimate of the mean gradient, to be handed to any optimizer: DP-SGD, DP-Adam...
 
     Formula: (sum_i clip(g_i) + noise_multiplier max_norm N(0, I)) / expected_batch

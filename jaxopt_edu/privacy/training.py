@@ -117,7 +117,7 @@ class Private(Drawing):
         return train.size, train.examples, training.batch_size
 
     def estimate(self, f, params):
-        training, train, model_state = f.training, f.training.data.train, f.model_state
+        training, train = f.training, f.training.data.train
         random_keys = keys.private(f.key, f.t)
 
         def loss(params, row):
@@ -125,7 +125,7 @@ class Private(Drawing):
             if training.augment is not None:
                 x, y = training.augment(random.fold_in(random_keys.augment, row), x, y)
             key = random.fold_in(random_keys.dropout, row)
-            prediction, _ = training.predict(params, model_state, x, key)
+            prediction, _ = training.predict(params, f.model_state, x, key)
             return jnp.mean(training.loss(prediction, y))
 
         def sums(rows, present):
@@ -141,7 +141,8 @@ class Private(Drawing):
             penalty = jax.grad(lambda p: jnp.asarray(training.penalty(p), float))
             slope = tree.conjugate(penalty(params))
             g = tree.map(lambda g, r: (g + r).astype(g.dtype), g, slope)
-        if training.stateful:  # it must not depend on the examples
+        model_state = f.model_state
+        if training.stateful:  # the next must not depend on the examples
             x = tree.map(lambda leaf: jnp.zeros((1, *leaf.shape[1:]), leaf.dtype), train.x)
             _, model_state = training.predict(params, model_state, x, random_keys.dropout)
         mean = loss_sum / jnp.maximum(f.batch.count, 1)
@@ -164,19 +165,10 @@ class Private(Drawing):
 
 
 def PrivateTraining(
-    model: Any,
-    loss: Any,
-    optimizer: Any,
-    data: Any,
-    regularizer: Any = None,
-    batch_size: int | None = None,
-    metrics: Any = None,
-    *,
-    max_norm: Any,
-    noise_multiplier: Any,
-    microbatch: int | None = None,
-    **more: Any,
-) -> Training:
+    model: Any, loss: Any, optimizer: Any, data: Any, regularizer: Any = None,
+    batch_size: int | None = None, metrics: Any = None,
+    *, max_norm: Any, noise_multiplier: Any, microbatch: int | None = None, **more: Any,
+) -> Training:  # fmt: skip
     """A `Training` whose estimator is `Private(max_norm, noise_multiplier, microbatch)`.
 
     >>> import jaxopt_edu as jo
