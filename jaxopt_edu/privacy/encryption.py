@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.storage.files import write_bytes
-from jaxopt_edu.values import tree
+from jaxopt_edu.values.names import leaves_by_place
 
 MAGIC, VERSION = b"JOEDU", 1
 SALT, NONCE = 16, 12
@@ -107,7 +107,7 @@ def save_params(path: Any, params: Any, passphrase: str, *, work: int = WORK) ->
     >>> jo.privacy.load_params(path, params, "correct horse")["w"]
     array([0., 1., 2.], dtype=float32)
     """
-    arrays = {name: np.asarray(x) for name, x in tree.named(params).items()}
+    arrays = {name: np.asarray(x) for name, x in leaves_by_place(params).items()}
     table = json.dumps([[name, x.dtype.name, x.shape] for name, x in arrays.items()]).encode()
     parts = [len(table).to_bytes(8, "little"), table, *(x.tobytes() for x in arrays.values())]
     write_bytes(Path(path), encrypt(b"".join(parts), passphrase, work=work))
@@ -125,7 +125,7 @@ def load_params(path: Any, like: Any, passphrase: str) -> Any:
         flat = np.frombuffer(content, jnp.dtype(dtype), math.prod(shape), start)
         arrays[name] = flat.reshape(shape).copy()
         start += flat.nbytes
-    wanted = {name: np.shape(x) for name, x in tree.named(like).items()}
+    wanted = {name: np.shape(x) for name, x in leaves_by_place(like).items()}
     found = {name: x.shape for name, x in arrays.items()}
     if wanted != found:
         raise ValueError(f"{path} holds arrays {found}: wanted {wanted}, those of `like`")

@@ -10,11 +10,6 @@ map = jax.tree.map
 leaves = jax.tree.leaves
 
 
-def named(x: Any) -> dict[str, Any]:
-    """The leaves of x by their places, as `['w']`."""
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(x)}
-
-
 def add(x: Any, y: Any) -> Any:
     """x + y"""
     return map(jnp.add, x, y)

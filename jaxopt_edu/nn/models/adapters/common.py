@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_edu.values import tree
+from jaxopt_edu.values.names import leaves_by_place
 from jaxopt_edu.values.pytrees import StandIn, nearest, show
 
 PACKAGES = {"flax": "flax", "equinox": "equinox", "haiku": "dm-haiku"}
@@ -136,7 +137,7 @@ def flag(function: Callable, name: str, adapter: str) -> bool:
 
 def check_params(params: Any, instead: str) -> None:
     """TypeError where a parameter holds no floats: it could not be trained."""
-    for place, leaf in tree.named(params).items():
+    for place, leaf in leaves_by_place(params).items():
         if not tree.is_float(leaf):
             raise TypeError(
                 f"the parameter {place} holds {jnp.result_type(leaf)}, which no gradient reaches: "
@@ -149,7 +150,7 @@ def kept(old: Any, new: Any, adapter: str) -> Any:
 
     Errors: ValueError where it has another structure, other shapes, or other kinds of numbers.
     """
-    shapes = [{place: _told(x) for place, x in tree.named(s).items()} for s in (old, new)]
+    shapes = [{place: _told(x) for place, x in leaves_by_place(s).items()} for s in (old, new)]
     for place in sorted(shapes[0] | shapes[1]):
         was, now = (found.get(place, "nothing") for found in shapes)
         if was != now:

@@ -16,7 +16,7 @@ from jaxopt_edu.nn.models.adapters.common import (
     read_example,
 )
 from jaxopt_edu.nn.models.adapters.outlines import Outline, outline, remembered
-from jaxopt_edu.values import tree
+from jaxopt_edu.values.names import leaves_by_place
 from jaxopt_edu.values.pytrees import check, pytree, show, static
 
 __all__ = ["NNX"]
@@ -79,7 +79,7 @@ class NNX:
         prediction = module(x)
         nnx.pop(module, nnx.Intermediate)
         after = nnx.state(module)
-        other = tree.named(after).keys() ^ tree.named(arrays).keys()
+        other = leaves_by_place(after).keys() ^ leaves_by_place(arrays).keys()
         if other:
             raise ValueError(
                 f"jo.models.NNX: a training pass of {show(self.make)} leaves arrays in other "
