@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.optim.transforms.clipping import shrinking
+from jaxopt_edu.train.placement import split_rows
 from jaxopt_edu.values import tree
 
 Loss = Callable[[Any, Any], Array]
@@ -51,7 +52,8 @@ def sum_over(f: Callable[[Array, Array], Any], rows: Array, count: Scalar, size:
 
     Every chunk has the same shape; `present` is False for what only fills up the last one. There
     are as many chunks as the count wants, so no draw is too large, whatever the size of a chunk.
-    f returns a tree of sums: over no rows at all the result is zero.
+    f returns a tree of sums: over no rows at all the result is zero. The rows of a chunk are shared
+    by the devices of the mesh on which a training runs.
 
     >>> import jaxopt_edu as jo
     >>> f = lambda rows, present: jnp.sum(jnp.where(present, rows, 0))
@@ -61,7 +63,7 @@ def sum_over(f: Callable[[Array, Array], Any], rows: Array, count: Scalar, size:
 
     def chunk(i, count):
         place = i * size + jnp.arange(size, dtype=jnp.int32)
-        return f(rows[jnp.minimum(place, len(rows) - 1)], place < count)
+        return f(*split_rows((rows[jnp.minimum(place, len(rows) - 1)], place < count)))
 
     if isinstance(count, int):
         zero = tree.zeros_like(jax.eval_shape(chunk, 0, count))

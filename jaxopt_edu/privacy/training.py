@@ -1,7 +1,7 @@
 """A training whose parameters say little about any one record: DP-SGD, DP-Adam, DP-anything."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,23 +11,16 @@ from jaxopt_edu.privacy import mechanism
 from jaxopt_edu.privacy.accounting import epsilon
 from jaxopt_edu.train import Estimate, Estimator, Objective, Training
 from jaxopt_edu.train.calling import mixes_rows
-from jaxopt_edu.train.placement import split_rows
 from jaxopt_edu.values import keys, tree
 from jaxopt_edu.values.pytrees import number, pytree, show, static
-
-
-class Drawn(NamedTuple):
-    """Numbers of units, of which the first `count` were drawn."""
-
-    units: Array
-    count: Any
 
 
 class Drawing(Estimator):
     """Base of the estimators that draw the units of a step themselves: records, or clients.
 
     Of n units, m are drawn at a step; None: all of them. With a max_norm each is drawn on its own,
-    with probability m / n, as the price `epsilon` supposes; without one m are, each once.
+    with probability m / n, as the price `epsilon` supposes; without one m are, each once. A draw is
+    as that of `poisson_sample`: (their numbers, how many of the first of these were drawn).
     """
 
     max_norm: Any
@@ -42,10 +35,10 @@ class Drawing(Estimator):
         size, n, m = self._units(training)
         key = keys.private(key, t).draw  # the same as that of `keys.federated`
         if m in (None, size):
-            return Drawn(jnp.arange(size), n)
+            return jnp.arange(size), n
         if self.max_norm is None:
-            return Drawn(random.permutation(key, size)[:m], m)
-        return Drawn(*mechanism.poisson_sample(key, size, m / n, n))
+            return random.permutation(key, size)[:m], m
+        return mechanism.poisson_sample(key, size, m / n, n)
 
     def prepared(self, training, batch, t, key):
         return batch
@@ -60,9 +53,7 @@ class Drawing(Estimator):
         usual = len(units)
         if m is not None and self.max_norm is not None:
             usual = min(size, m + int(4 * (m * (1 - m / size)) ** 0.5 + 1))
-        return mechanism.sum_over(
-            lambda *some: of(*split_rows(some)), units, count, at_a_time or usual
-        )
+        return mechanism.sum_over(of, units, count, at_a_time or usual)
 
     def sample_rate(self, training: Any) -> float:
         """The probability with which a unit is drawn at a step."""
@@ -117,7 +108,7 @@ class Private(Drawing):
         return train.size, train.examples, training.batch_size
 
     def estimate(self, f, params):
-        training, train = f.training, f.training.data.train
+        training, train, (_, count) = f.training, f.training.data.train, f.batch
         random_keys = keys.private(f.key, f.t)
 
         def loss(params, row):
@@ -145,8 +136,8 @@ class Private(Drawing):
         if training.stateful:  # the next must not depend on the examples
             x = tree.map(lambda leaf: jnp.zeros((1, *leaf.shape[1:]), leaf.dtype), train.x)
             _, model_state = training.predict(params, model_state, x, random_keys.dropout)
-        mean = loss_sum / jnp.maximum(f.batch.count, 1)
-        return Estimate(mean, mean, g, model_state, seen=jnp.asarray(f.batch.count) > 0)
+        mean = loss_sum / jnp.maximum(count, 1)
+        return Estimate(mean, mean, g, model_state, seen=jnp.asarray(count) > 0)
 
     def check(self, training):
         if training.balanced:
