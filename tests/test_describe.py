@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.search.export import as_csv, check_directory, new_directory
+from jaxopt_edu.cli.directories import check_directory, new_directory
+from jaxopt_edu.search.export import as_csv
 from jaxopt_edu.storage.files import write_text
 from jaxopt_edu.storage.named import describe, rebuild, unnamed
 

@@ -98,16 +98,16 @@ def test_a_lone_tile_stays_on_one_device():
 def test_columns_have_one_order_whoever_came_first_with_them():
     study = jobs.sweep("plain")
     settings = EvalPlan((10, 200), "validation", ("validation", "test"), ("b", "loss"))
-    first = Record(3, 1, settings, "loss", "min")
-    other = Record(3, 1, settings, "loss", "min")
+    first = Record(3, 1, settings)
+    other = Record(3, 1, settings)
     for name in ("b", "loss"):
         first._array(f"curve/{name}", 2)
     for name in ("test_b", "test_loss", "validation_loss", "validation_b"):
         first._array(f"final/{name}")
-    other.merge(lambda x: x)
+    other.share([], 3)
     wanted = ["validation_loss", "validation_b", "test_loss", "test_b"]
-    assert list(first.finals(3)) == list(other.finals(3)) == wanted
-    assert list(first.lanes(3)) == list(other.lanes(3)) == ["b", "loss"]
+    for known in (first.results(), other.results()):
+        assert list(known.finals) == wanted and list(known.lanes) == ["b", "loss"]
     assert list(study.columns)[-7:-3] == [
         "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"
     ]  # fmt: skip

@@ -169,7 +169,7 @@ def test_a_training_of_more_steps_goes_on_to_the_same_run(steps, more, tmp_path)
 )
 def test_a_training_that_cannot_go_on_says_why(steps, more, again, why, tmp_path):
     jo.fit(EXPERIMENT, steps[0], store=tmp_path, **more)
-    kept = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    kept = {p: p.read_bytes() for p in tmp_path.rglob("*.*")}
     with pytest.raises(ValueError, match=why):
         jo.fit(EXPERIMENT, steps[1], store=tmp_path, **more | again)
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == kept
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.*")} == kept

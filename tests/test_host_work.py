@@ -354,9 +354,7 @@ def test_equal_values_have_the_label_of_the_first(places):
 def record(n, evaluations=4, moves=()):
     draw = np.random.default_rng(0)
     stops = tuple(range(1, evaluations + 1))
-    made = Record(
-        n, 2, EvalPlan(stops, "validation", ("validation",), ("loss",)), "loss", "min", "tail"
-    )
+    made = Record(n, 2, EvalPlan(stops, "validation", ("validation",), ("loss",)), "tail")
     made.arrays["curve/loss"] = draw.random((n, 2, evaluations))
     made.arrays["final/validation_loss"] = draw.random((n, 2))
     made.arrays["steps"][:] = draw.integers(1, evaluations + 1, (n, 2))
@@ -391,20 +389,20 @@ def test_what_is_known_of_some_trials_is_a_part_of_what_is_known_of_all():
     moves = [(2, Exploit(1, 3, {}, {})), (3, Exploit(0, 1, {}, {})), (1, Exploit(9, 8, {}, {}))]
     made = record(12, moves=moves)  # of two rounds, 0 to 5 and 6 to 11
     for of in ("lanes", "finals", "ranked", "means", "ends"):
-        whole = getattr(made, of)(12)
-        for first, count in ((0, 6), (6, 12)):
-            for name, x in getattr(made, of)(count, first).items():
-                np.testing.assert_array_equal(x, whole[name][first:count])
+        whole = getattr(made.results(), of)
+        for first, end in ((0, 6), (6, 12)):
+            for name, x in getattr(made.results(first, end), of).items():
+                np.testing.assert_array_equal(x, whole[name][first:end])
 
 
 def test_fates_are_those_of_the_ends():
     made = record(40)
     made.arrays["going"][::3] = False
-    dead, stopped = made.fates(30)
-    status = made.ends(30)["status"]
-    assert 0 < dead.sum() < 30 > stopped.sum() > 0
-    np.testing.assert_array_equal(dead, status == "diverged")
-    np.testing.assert_array_equal(stopped, status == "stopped")
+    known = made.results(0, 30)
+    status = known.ends["status"]
+    assert 0 < known.dead.sum() < 30 > known.stopped.sum() > 0
+    np.testing.assert_array_equal(known.dead, status == "diverged")
+    np.testing.assert_array_equal(known.stopped, status == "stopped")
 
 
 class Hashed(float):

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli.predictions import as_csv, read_csv
+from jaxopt_edu.cli.predictions import read_csv
 from jaxopt_edu.cli.program import main
 from jaxopt_edu.data.columns import Columns
+from jaxopt_edu.storage.files import csv_text
 
 N = 40
 FRAME = pd.DataFrame(
@@ -143,7 +144,7 @@ def test_cells_are_what_the_training_part_had(tmp_path):
     found = read_csv(path, columns)
     assert found["a"].tolist() == ["01", None, "2"]
     np.testing.assert_array_equal(found["b"], [1000, np.nan, 1])
-    assert as_csv(["x"], [['a "b"'], [1.5]]) == 'x\n"a ""b"""\n1.5\n'
+    assert csv_text(["x"], [['a "b"'], [1.5]]) == 'x\n"a ""b"""\n1.5\n'
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])

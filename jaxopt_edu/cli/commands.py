@@ -7,7 +7,8 @@ from typing import Any
 from jaxopt_edu import data
 from jaxopt_edu.analysis import functions
 from jaxopt_edu.analysis.races import race
-from jaxopt_edu.cli.options import check_picture, names_of, undone
+from jaxopt_edu.cli.directories import beside, check_directory, new_directory, take_place, undone
+from jaxopt_edu.cli.options import check_picture, names_of
 from jaxopt_edu.cli.predictions import check_out, keep
 from jaxopt_edu.cli.presets import MODELS, build, rungs_of, sampler_of
 from jaxopt_edu.cli.study_summary import cell, leaderboard, summary, table, told
@@ -15,14 +16,7 @@ from jaxopt_edu.engine.fitting import fit
 from jaxopt_edu.optim import schedules
 from jaxopt_edu.search import Study, SweepInterrupted, load_study, save_study, sweep
 from jaxopt_edu.search.confirmation import affordable, confirm
-from jaxopt_edu.search.export import (
-    CONFIRM,
-    beside,
-    check_directory,
-    load_confirmed,
-    new_directory,
-    take_place,
-)
+from jaxopt_edu.search.export import CONFIRM, load_confirmed
 from jaxopt_edu.search.study import no_best
 from jaxopt_edu.storage.files import write_text
 from jaxopt_edu.train.ingredients import LOSSES, OPTIMIZERS

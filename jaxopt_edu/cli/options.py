@@ -1,10 +1,7 @@
 """The options of a command, looked at before anything is done; and its answers, as strict JSON."""
 
-import contextlib
 import json
 import math
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,24 +74,6 @@ def _check_parents(name: str, path: Path) -> None:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-@contextlib.contextmanager
-def undone(*made: Path) -> Iterator[None]:
-    """Takes back, after an error, directories that were made for what was to come.
-
-    Of those that hold nothing, and of hidden ones, which stand in for the one they were to replace.
-    """
-    try:
-        yield
-    except Exception:
-        for path in made:
-            if path.name.startswith(".") and path.is_dir():
-                shutil.rmtree(path)
-            for empty in (path, path.parent):
-                with contextlib.suppress(OSError):
-                    empty.rmdir()
-        raise
 
 
 def line_of_json(answer: Any) -> str:

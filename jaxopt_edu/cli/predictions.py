@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.cli.directories import beside, check_directory, take_place
 from jaxopt_edu.data.columns import Columns
 from jaxopt_edu.engine.history import Run
-from jaxopt_edu.search.export import beside, check_directory, take_place
-from jaxopt_edu.storage.files import write_json, write_text
+from jaxopt_edu.storage.files import csv_text, write_json, write_text
 from jaxopt_edu.storage.model_file import load_model
 from jaxopt_edu.storage.saved import SavedModel
 from jaxopt_edu.values.kinds import STRINGS
@@ -42,13 +41,13 @@ def run_predict(options: Any) -> tuple[Any, int]:
     model = load_model(path / MODEL if path.is_dir() else path)
     header, rows = answers(model, read_csv(options.rows, model.columns), options.proba)
     if out is not None:
-        write_text(out, as_csv(header, rows))
+        write_text(out, csv_text(header, rows))
     if options.json:
         told = {"rows": len(rows), "columns": header}
         return told | ({"out": str(out)} if out is not None else {"values": rows}), 0
     if out is not None:
         return f"{len(rows)} rows: {out}", 0
-    return as_csv(header, rows).removesuffix("\n"), 0
+    return csv_text(header, rows).removesuffix("\n"), 0
 
 
 def answers(model: SavedModel, rows: Any, proba: bool) -> tuple[list[str], list[list]]:
@@ -152,12 +151,3 @@ def _number(cell: str) -> float | None:
         return float(word) if "_" not in word else None
     except ValueError:
         return None
-
-
-def as_csv(header: list[str], rows: list[list]) -> str:
-    """A table as CSV, quoted where it must be."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.search import Interval, Study
-from jaxopt_edu.search.export import confirmed_scores, winner_of
+from jaxopt_edu.search.export import fresh_scores, winner_of
 from jaxopt_edu.search.study import no_best
 from jaxopt_edu.values.names import short_names
 
@@ -66,8 +66,7 @@ def best_of(study: Study, confirmed: Study | None) -> dict[str, Any]:
     if confirmed is not None:
         again = {
             "trials": len(confirmed),
-            "seeds": list(dict.fromkeys(seed for seed, _ in confirmed.repeats)),
-            "scores": confirmed_scores(confirmed, confirmed.best_trial),
+            **fresh_scores(confirmed),
             "seconds": confirmed.info["seconds"],
             "lane_steps": confirmed.info["useful_lane_steps"],
         }
@@ -94,7 +93,7 @@ def told(study: Study, confirmed: Study | None) -> dict[str, Any]:
     best = winner_of(study, confirmed)
     named |= {"best trial": best, **study.hyperparameters(best), **study.scores(best)}
     if confirmed is not None:
-        scores = confirmed_scores(confirmed, confirmed.best_trial)
+        scores = fresh_scores(confirmed)["scores"]
         named |= {f"{name}, fresh seeds": x["mean"] for name, x in scores.items()}
     return named
 

@@ -1,5 +1,6 @@
 """Intervals of means over the seeds and folds of a trial."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,8 +8,6 @@ from numpy import ndarray
 from scipy.special import stdtrit
 
 from jaxopt_edu.data.folds import Folds
-
-__all__ = ["Interval", "effective_folds", "interval", "intervals"]
 
 
 class Interval(NamedTuple):
@@ -46,6 +45,11 @@ def intervals(
     overlap = 0 if folds is None else 1 / (folds - 1)
     half = stdtrit(n - 1, (1 + level) / 2) * values.std(-1, ddof=1) * np.sqrt(1 / n + overlap)
     return mean, mean - half, mean + half
+
+
+def fold_count(repeats: Sequence[tuple[int, int | None]]) -> int | None:
+    """How many folds there are among the (seed, fold) of the lanes of a trial; None without."""
+    return len({fold for _, fold in repeats if fold is not None}) or None
 
 
 def effective_folds(experiment: Any, folds: int | None) -> float | None:

@@ -214,7 +214,7 @@ def _course(
     settings = EvalPlan(
         stops, study.split, splits, names, above, study.metric, sign, study.patience, lone.why_done
     )
-    record = Record(len(of), len(repeats), settings, study.metric, study.mode, study.rank_by)
+    record = Record(len(of), len(repeats), settings, study.rank_by)
     stages = tuple(
         (step, i, numbers)
         for i, trial in enumerate(of.tolist())

@@ -162,17 +162,16 @@ class SweepDriver:
 
     def _tell(self, batches: list[TrialGroup]) -> None:
         if self.plan.asking is not None:
-            mine = self.asked, self.asked - sum(len(batch.trials) for batch in batches)
-            lanes = self.record.lanes(*mine)[self.record.metric].mean(1)
-            ends, means = self.record.ends(*mine), self.record.means(*mine)
-            ranked = {k: x.mean(1) for k, x in self.record.ranked(*mine).items()}
-            scores = np.stack([s * ranked[f"rank_{k}"] for k, s in self.objectives], 1)
+            first = self.asked - sum(len(batch.trials) for batch in batches)
+            mine = self.record.results(first, self.asked)
+            means, ends = mine.means, mine.ends
+            scores = np.stack([s * means[f"rank_{k}"] for k, s in self.objectives], 1)
             self.plan.tell(
                 scores[:, 0] if len(self.objectives) == 1 else scores,
                 steps=np.asarray(self.settings.stops),
-                curves=self.record.sign * lanes,
+                curves=self.record.sign * mine.lanes[self.record.metric].mean(1),
                 states=ends["status"],
-                attributes=ranked | means | {k: ends[k] for k in ("steps", "reason")},
+                attributes=means | {k: ends[k] for k in ("steps", "reason")},
             )
 
     def _open(self, batches: list[TrialGroup], start: int) -> None:

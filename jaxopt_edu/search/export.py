@@ -1,9 +1,5 @@
 """A study as files, each written whole or not at all."""
 
-import csv
-import io
-import os
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,29 +7,20 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.search.loading import load_study
-from jaxopt_edu.search.rounds import ROUNDS
 from jaxopt_edu.search.store import RESULTS
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.storage.descriptions import put
-from jaxopt_edu.storage.files import strict, write_json, write_text
+from jaxopt_edu.storage.files import csv_text, strict, write_json, write_text
 from jaxopt_edu.storage.formats import EXPERIMENT, STUDY
 from jaxopt_edu.storage.named import describe, unnamed
 from jaxopt_edu.values.pytrees import show
 
 CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
-OURS = {
-    "trials.csv", "best.json", "confirm.csv", "study.json", "curves.png", "landscape.png",
-    "report.html", "sweep.json", RESULTS, "lanes", ROUNDS, CONFIRM, ".lock", "model.jo", "fit.json",
-    "checkpoint.npz",
-}  # fmt: skip
+TOLD = ("steps", "seed", "metric", "mode", "rank_by", "split", "tiles")  # in study.json
 
 
 def save_study(
-    study: Study,
-    directory: str | Path,
-    *,
-    arguments: Any = None,
-    confirmed: Study | None = None,
+    study: Study, directory: str | Path, *, arguments: Any = None, confirmed: Study | None = None
 ) -> None:
     """Writes the table, the best experiment and the circumstances of a study into a directory.
 
@@ -50,18 +37,21 @@ def save_study(
         raise TypeError(f"study = {show(study)[:60]}: wanted a Study, as jo.sweep gives it")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    if confirmed is not None and not confirmed.scored:
+        confirmed = None
     write_text(directory / "trials.csv", as_csv(study))
-    _write_best(study, directory, confirmed)
-    if confirmed is not None and confirmed.scored:
-        write_text(directory / "confirm.csv", as_csv(confirmed))
-    else:
+    _write_best(study, directory / "best.json", confirmed)
+    if confirmed is None:
         (directory / "confirm.csv").unlink(missing_ok=True)
-    write_json(directory / "study.json", strict(study_json(study, arguments)))
+    else:
+        write_text(directory / "confirm.csv", as_csv(confirmed))
+    told = {name: getattr(study, name) for name in TOLD}
+    about = {"format": STUDY, "arguments": arguments or told, **told, **study.info}
+    write_json(directory / "study.json", strict(about))
 
 
-def _write_best(study: Study, directory: Path, confirmed: Study | None) -> None:
+def _write_best(study: Study, path: Path, confirmed: Study | None) -> None:
     """best.json, where there is a best trial and its experiment is known."""
-    path = directory / "best.json"
     if not study.scored:  # one of an earlier sweep must not stay
         path.unlink(missing_ok=True)
         return
@@ -74,20 +64,13 @@ def _write_best(study: Study, directory: Path, confirmed: Study | None) -> None:
 
 def as_csv(study: Study) -> str:
     """The table, one row a trial in the order of their numbers; empty cells for no value."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["trial", *study.columns])
-    columns = [_cells(x) for x in study.columns.values()]
-    writer.writerows(zip(range(len(study)), *columns, strict=True))
-    return out.getvalue()
+    columns = {"trial": np.arange(len(study))} | study.columns
+    return csv_text(columns, zip(*map(_cells, columns.values()), strict=True))
 
 
 def _cells(column: np.ndarray) -> list:
     """Python values, None where there is none: csv leaves such cells empty."""
-    cells = column.astype(object)
-    if column.dtype.kind == "f":
-        cells[np.isnan(column)] = None
-    return cells.tolist()
+    return [x if x == x else None for x in column.tolist()]
 
 
 def load_confirmed(study: Study, directory: str | Path) -> Study | None:
@@ -104,112 +87,39 @@ def load_confirmed(study: Study, directory: str | Path) -> Study | None:
 
 
 def winner_of(study: Study, confirmed: Study | None) -> int:
-    """The best trial of a study: the one that the confirmation found, where there is one."""
-    if confirmed is None or not confirmed.scored:
+    """The best trial of a study: the one that its confirmation found, where there is one."""
+    if confirmed is None:
         return study.best_trial
     return int(confirmed.columns["of"][confirmed.best_trial])
 
 
-def confirmed_scores(confirmed: Study, trial: int) -> dict[str, dict[str, float | None]]:
-    """Mean and interval over the fresh seeds of each score of a trial of a confirmation."""
-    found = {name: confirmed.interval(trial, name)._asdict() for name in confirmed.finals}
-    return {
-        name: {k: x if x == x else None for k, x in bounds.items()}
-        for name, bounds in found.items()
-    }
+def fresh_scores(confirmed: Study) -> dict[str, Any]:
+    """The fresh seeds of a confirmation; mean and interval over them of each score of its best."""
+    best = {n: confirmed.interval(confirmed.best_trial, n)._asdict() for n in confirmed.finals}
+    scores = {n: {k: x if x == x else None for k, x in of.items()} for n, of in best.items()}
+    return {"seeds": list(dict.fromkeys(seed for seed, _ in confirmed.repeats)), "scores": scores}
 
 
 def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
     """What it takes to make the best trial again, and its scores."""
     trial = winner_of(study, confirmed)
-    again = None
-    if confirmed is not None and confirmed.scored:
-        again = {
-            "seeds": list(dict.fromkeys(seed for seed, _ in confirmed.repeats)),
-            "scores": confirmed_scores(confirmed, confirmed.best_trial),
-        }
-    description = describe(study.best if again is None or confirmed is None else confirmed.best)
-    for place, was in study.batches[study.place(trial)[0]].unnamed.items():
-        description = put(description, place, {"unnamed": was})
-    for place, was in unnamed(description).items():
+    place, _ = study.place(trial)
+    description = describe(study.best if confirmed is None else confirmed.best)
+    for part, was in study.batches[place].unnamed.items():
+        description = put(description, part, {"unnamed": was})
+    for part, was in unnamed(description).items():
         warnings.warn(
-            f"best.json cannot name {place} = {was}: give it to load_experiment again, {place}=...",
-            stacklevel=3,
+            f"best.json cannot name {part} = {was}: give it to load_experiment again, {part}=...",
+            stacklevel=4,
         )
     return {
         "format": EXPERIMENT,
         "trial": trial,
         "hyperparameters": study.hyperparameters(trial),
         "scores": study.scores(trial),
-        "confirmed": again,
+        "confirmed": None if confirmed is None else fresh_scores(confirmed),
         "seed": study.seed,
         "steps": study.steps,
-        "tile": study.tiles[study.place(trial)[0]],
+        "tile": study.tiles[place],
         "experiment": description,
     }
-
-
-def study_json(study: Study, arguments: Any = None) -> dict[str, Any]:
-    """The circumstances of a study."""
-    asked = {
-        "steps": study.steps,
-        "seed": study.seed,
-        "metric": study.metric,
-        "mode": study.mode,
-        "rank_by": study.rank_by,
-        "split": study.split,
-        "tiles": list(study.tiles),
-    }
-    return {"format": STUDY, "arguments": arguments or asked, **asked, **study.info}
-
-
-def new_directory(parent: str | Path, name: str) -> Path:
-    """A new directory parent/name-1, or -2, ...: the first that does not exist."""
-    parent = Path(parent)
-    parent.mkdir(parents=True, exist_ok=True)
-    taken = [
-        int(p.name[len(name) + 1 :])
-        for p in parent.glob(f"{name}-*")
-        if p.name[len(name) + 1 :].isdigit()
-    ]
-    number = max(taken, default=0) + 1
-    while True:
-        try:
-            (parent / f"{name}-{number}").mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        return parent / f"{name}-{number}"
-
-
-def beside(directory: Path) -> Path:
-    """A new directory that is to take the place of this one, or this one where it is not there."""
-    return (
-        new_directory(directory.parent, f".{directory.name}") if directory.exists() else directory
-    )
-
-
-def take_place(new: Path, old: Path) -> None:
-    """Puts a directory into the place of another, which is deleted."""
-    aside = new.with_name(f"{new.name}-old")
-    os.rename(old, aside)
-    os.rename(new, old)
-    shutil.rmtree(aside)
-
-
-def check_directory(path: str | Path, overwrite: bool, name: str) -> None:
-    """ValueError where a directory is a file, or holds something to be kept.
-
-    name: the argument by which the user gave it.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{name} {path} is a file: wanted a directory")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise ValueError(f"{name} {path} holds something already; --overwrite replaces it")
-    foreign = [p.name for p in path.iterdir() if p.name not in OURS] if path.is_dir() else []
-    if foreign:
-        raise ValueError(
-            f"--overwrite: {path} holds {foreign[0]!r}, which is none of our files: delete it, or "
-            "give another directory"
-        )

@@ -6,28 +6,20 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from jaxopt_edu.data.folds import as_folds
+import numpy as np
+
 from jaxopt_edu.engine.tiles import EvalPlan
+from jaxopt_edu.search import store
 from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.store import (
-    read_asked,
-    read_identity,
-    read_results,
-    restore_record,
-    stored_columns,
-)
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
 from jaxopt_edu.storage.identity import fingerprint
-from jaxopt_edu.storage.named import rebuild, unnamed
+from jaxopt_edu.storage.named import only_named, rebuild, unnamed
 
-__all__ = ["load_study"]
-
-
-def as_study(space: Any, batches: list[TrialGroup], record: Record, about: dict[str, Any]) -> Study:
-    """The study of a record; about is what `about.about` says."""
-    return Study(space=space, **study_fields(batches, record, about))
+USUAL: dict[str, Any] = {  # what stores mean that do not say it, as they are older
+    "rank_by": "last", "patience": None, "streamed": False, "why_done": EvalPlan.why_done,
+}  # fmt: skip
 
 
 def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study:
@@ -43,108 +35,89 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     if not isinstance(directory, str | os.PathLike):
         raise TypeError(f"directory = {directory!r}: wanted the name of one")
     directory = Path(directory)
-    asked = read_asked(directory)
-    if space is not None:
-        _check_space(directory, space)
-    found = read_results(directory)
+    asked = store.read_asked(directory)
+    if space is not None and (differs := _differs(directory, space)) is not None:
+        raise ValueError(differs)
+    found = store.read_results(directory)
     if found is None or not any(name.startswith("record/final/") for name in found[1]):
         raise ValueError(f"the sweep in {directory} has no results yet")
-    about, arrays = found
-    stops, splits = tuple(about["stops"]), tuple(about["splits"])
-    patience, why_done = about.get("patience"), about.get("why_done", EvalPlan.why_done)
-    settings = EvalPlan(
-        stops, about["split"], splits, tuple(about["names"]), metric=about["metric"],
-        patience=patience, why_done=why_done,
-    )  # fmt: skip
-    lanes = len(about["repeats"])
-    rank_by = about.get("rank_by", "last")  # stores older than the rules know one only
-    record = Record(about["trials"], lanes, settings, about["metric"], about["mode"], rank_by)
-    record.objectives = [(k, s) for k, s in about.get("objectives", record.objectives)]
-    restore_record(record, about, arrays)
-    planned = None if space is None else _plan(space, asked)
-    batches = []
-    for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0])):
-        columns = stored_columns(place, arrays)
-        trials = columns.pop("")
-        if planned is not None:
-            at = _structure(planned, int(place), told["labels"])
-            made = planned.structure(at, trials, columns)
-            batches.append(dataclasses.replace(made, place=int(place)))
-            continue
-        template, missing = _named(told["template"])
-        batch = TrialGroup(
-            template, columns, told["labels"], trials, place=int(place), unnamed=missing
-        )
-        if hasattr(template, "unfolded"):
-            batch = dataclasses.replace(batch, unfolded=template.unfolded())
-        batches.append(batch)
-    about.setdefault("diverge_above", asked.get("diverge_above", 1e4))
-    about.setdefault("patience", None)
-    about.setdefault("streamed", False)
+    told, arrays = found
+    about = USUAL | {"diverge_above": asked.get("diverge_above", 1e4)} | told
     about["info"].setdefault("interrupted", not about["finished"])
+    planned = None if space is None else _plan(space, asked)
+    batches = [
+        _structure(int(place), told, store.stored_columns(place, arrays), planned)
+        for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0]))
+    ]
     if space is None:
         space, missing = _named(asked["space"])
-        if not missing:
-            _warn_of_edits(directory, space)
-    return as_study(space, batches, record, about)
+        differs = None if missing else _differs(directory, space)
+        if differs is not None:  # classes and functions of these names are others now
+            warnings.warn(
+                f"{differs}: training again, as rerun and confirm do, does not give its numbers",
+                stacklevel=2,
+            )
+    return Study(space=space, **study_fields(batches, _record(about, arrays), about))
 
 
-def _warn_of_edits(directory: Path, space: Any) -> None:
-    """Says that classes and functions found by their names are not those that made a store."""
-    try:
-        _check_space(directory, space)
-    except ValueError as error:
-        warnings.warn(
-            f"{error}: training again, as rerun and confirm do, does not give its numbers",
-            stacklevel=3,
-        )
+def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
+    """The record that a store holds."""
+    sign = 1 if about["mode"] == "min" else -1
+    settings = EvalPlan(
+        tuple(about["stops"]), about["split"], tuple(about["splits"]), tuple(about["names"]),
+        about["diverge_above"], about["metric"], sign, about["patience"], about["why_done"],
+    )  # fmt: skip
+    record = Record(about["trials"], len(about["repeats"]), settings, about["rank_by"])
+    record.objectives = [(name, sign) for name, sign in about.get("objectives", record.objectives)]
+    store.restore_record(record, about, arrays)
+    return record
 
 
-def _check_space(directory: Path, space: Any) -> None:
-    """ValueError where a store was made of another space; older stores do not say."""
+def _structure(
+    place: int, told: dict[str, Any], columns: dict[str, np.ndarray], planned: Plan | None
+) -> TrialGroup:
+    """The trials of a structure: of a space where one is given, else as the store names it."""
+    trials = columns.pop("")
+    if planned is not None:  # fields, and so structures, may have been in another order
+        same = [k for k, group in enumerate(planned.groups) if group.labels() == told["labels"]]
+        made = planned.structure(same[0] if len(same) == 1 else place, trials, columns)
+        return dataclasses.replace(made, place=place)
+    template, missing = _named(told["template"])
+    unfolded = template.unfolded() if hasattr(template, "unfolded") else None
+    return TrialGroup(
+        template, columns, told["labels"], trials, place=place, unfolded=unfolded, unnamed=missing
+    )
+
+
+def _differs(directory: Path, space: Any) -> str | None:
+    """How the space that a store was made of is another one; older stores do not say."""
     mine = fingerprint(space, "space")
-    stored = read_identity(directory, mine.parts)
-    if stored is not None and mine.other_python(stored):
+    stored = store.read_identity(directory, mine.parts)
+    if stored is None:
+        return None
+    if mine.other_python(stored):
         warnings.warn(
             f"store {directory} was written by Python {stored['python']}: whether its functions "
             "are those of this space is not known",
             stacklevel=3,
         )
-    elif stored is not None:
-        heads = ("space.", "space ", "space(")
-        parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
-        differs = mine.differs(stored | {"parts": parts}, versions=False)
-        if differs is not None:
-            raise ValueError(f"store {directory} is of another space: {differs}")
+        return None
+    heads = ("space.", "space ", "space(")
+    parts = {k: x for k, x in stored["parts"].items() if k == "space" or k.startswith(heads)}
+    differs = mine.differs(stored | {"parts": parts}, versions=False)
+    return differs and f"store {directory} is of another space: {differs}"
 
 
 def _plan(space: Any, asked: dict[str, Any]) -> Plan:
-    """The structures of a space, on folds where the sweep was."""
-    planned, folds = plan(space, None, 0, "random"), rebuild(asked.get("folds"))
-    folds = None if folds is None else as_folds(folds)
-    return planned.as_trained(folds, asked.get("accumulate", 1), asked.get("tol"))
-
-
-def _structure(planned: Plan, place: int, labels: dict[str, Any]) -> int:
-    """Which structure of a space is called so: fields, and so structures, were in another order."""
-    same = [k for k, group in enumerate(planned.groups) if group.labels() == labels]
-    return same[0] if len(same) == 1 else place
+    """The structures of a space as a sweep trained them: on folds, in parts, done at tol."""
+    folds, parts = rebuild(asked.get("folds")), asked.get("accumulate", 1)
+    return plan(space, None, 0, "random").as_trained(folds, parts, asked.get("tol"))
 
 
 def _named(description: Any) -> tuple[Any, dict[str, str]]:
-    """What a description names, None for what it cannot, and the places of that."""
+    """What a description names, with None for what it cannot name, and the places of that."""
     missing = unnamed(description)
     try:
-        return rebuild(_without(description) if missing else description), missing
+        return rebuild(only_named(description) if missing else description), missing
     except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
         return None, {"": f"the store names an experiment that cannot be made here: {error}"}
-
-
-def _without(description: Any) -> Any:
-    if isinstance(description, dict):
-        if "unnamed" in description and "class" not in description:
-            return None
-        return {key: _without(part) for key, part in description.items()}
-    return (
-        [_without(part) for part in description] if isinstance(description, list) else description
-    )

@@ -39,13 +39,13 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
 
 def _info(driver: Any) -> dict[str, Any]:
     """How it ran."""
-    timeline, (dead, stopped) = driver.record.timeline(), driver.record.fates(driver.asked)
+    timeline, known = driver.record.timeline(), driver.record.results(0, driver.asked)
     useful, workers = int(timeline["useful"].sum()), _workers(driver)
     running = float((timeline["end"] - timeline["start"]).sum()) / workers
     return {
         "trials": driver.asked,
-        "diverged": int(dead.sum()),
-        "stopped": int(stopped.sum()),
+        "diverged": int(known.dead.sum()),
+        "stopped": int(known.stopped.sum()),
         "seconds": time.perf_counter() - driver.record.began,
         "compile_seconds": driver.compiling,
         "compilations": driver.compiled.as_dict(),

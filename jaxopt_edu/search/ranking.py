@@ -20,11 +20,6 @@ def check_rule(rule: Any) -> None:
     resolve_among("rank_by", rule, RULES)
 
 
-def tail_length(evaluations: ndarray) -> ndarray:
-    """How many of so many evaluations are the tail: a fifth of them, at least one."""
-    return np.maximum(1, np.asarray(evaluations) // TAIL)
-
-
 def ranks(curves: ndarray, seen: ndarray, last: ndarray, rule: str, sign: int) -> ndarray:
     """The scores that rank, of curves (..., evaluations): (...).
 
@@ -40,15 +35,15 @@ def ranks(curves: ndarray, seen: ndarray, last: ndarray, rule: str, sign: int) -
     [3.0, 2.0, 1.0]
     """
     check_rule(rule)
-    place, count = np.arange(curves.shape[-1]), np.asarray(seen)[..., None]
     if rule == "last":
         return last
+    place, seen = np.arange(curves.shape[-1]), np.asarray(seen)[..., None]
     if rule == "tail":
-        length = tail_length(count)
-        tail = (place < count) & (place >= count - length)
-        mean = np.where(tail, curves, 0).sum(-1) / length[..., 0]
-        return np.where((length[..., 0] == 1) | (count[..., 0] == 0), last, mean)
-    known = (place < count) & np.isfinite(curves)
+        length = np.maximum(1, seen // TAIL)
+        tail = (place < seen) & (place >= seen - length)
+        mean = np.where(tail, curves, 0).sum(-1, keepdims=True) / length
+        return np.where(length == 1, last[..., None], mean)[..., 0]
+    known = (place < seen) & np.isfinite(curves)
     best = sign * np.where(known, sign * curves, np.inf).min(-1, initial=np.inf)
     return np.where(known.any(-1), best, last)
 

@@ -15,10 +15,6 @@ import numpy as np
 from jaxopt_edu.storage.disk import from_text_array, read_arrays, readable, text_array
 from jaxopt_edu.storage.files import write_arrays
 
-__all__ = [
-    "ROUNDS", "Filed", "all_there", "filed_of", "forget", "joined", "moves", "rows", "write_round",
-]  # fmt: skip
-
 ROUNDS = "rounds"  # the directory
 NEW = {"b": True, "i": 0, "f": np.nan}  # of trials yet to be, by the kind of an array: they go on
 
@@ -33,17 +29,15 @@ class Filed:
     moves: int = 0
 
 
-def rows(driver: Any, filed: Filed, end: int) -> dict[str, Any]:
+def rows(driver: Any, filed: Filed, end: int) -> dict[str, np.ndarray]:
     """What is known of the trials from those that are filed to before `end`, as arrays by name."""
-    record = driver.record
-    columns: dict[str, Any] = {}
+    record, told = driver.record, {}
     for k, batch in driver.batches.items():
         low, high = np.searchsorted(batch.trials, (filed.trials, end))
-        named = {"": batch.trials, **batch.columns}
-        columns |= {f"column/{k}/{name}": x[low:high] for name, x in named.items()}
-    arrays = {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
-    segments = {"segments": np.array(record.segments[filed.segments :], float)}
-    return columns | arrays | segments
+        for name, x in {"": batch.trials, **batch.columns}.items():
+            told[f"column/{k}/{name}"] = x[low:high]
+    told |= {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
+    return told | {"segments": np.array(record.segments[filed.segments :], float)}
 
 
 def moves(driver: Any, filed: Filed) -> list[list]:
@@ -65,28 +59,30 @@ def joined(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What results.npz says and holds, with the rounds that it names."""
     parts, moved = [], []
-    for i in range(filed_of(about).rounds):
-        parts.append(read_arrays(_path(directory, i)))
-        with readable(_path(directory, i)):
+    for path in _paths(directory, about):
+        parts.append(read_arrays(path))
+        with readable(path):
             moved += from_text_array(parts[-1].pop("moves"))
     parts.append(arrays)
     out = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         pieces = [part[name] for part in parts if name in part]
-        out[name] = np.concatenate([x for x in pieces if len(x)] or pieces)
         if name.startswith("record/"):
-            out[name] = _padded(name.removeprefix("record/"), parts, about["trials"])
+            out[name] = _padded(name, parts, about["trials"])
+        else:
+            out[name] = np.concatenate([x for x in pieces if len(x)] or pieces)
     return about | {"moves": moved + about["moves"]}, out
 
 
 def _padded(name: str, parts: list[dict[str, np.ndarray]], trials: int) -> np.ndarray:
     """An array over all trials, of what parts of them hold: also of those that are yet to be."""
-    lengths = [len(part["record/going"]) for part in parts]
-    like = next(part[f"record/{name}"] for part in parts if f"record/{name}" in part)
-    out = np.full((trials, *like.shape[1:]), NEW[like.dtype.kind], like.dtype)
-    for part, first, n in zip(parts, np.cumsum([0, *lengths[:-1]]), lengths, strict=True):
-        if f"record/{name}" in part:
-            out[first : first + n] = part[f"record/{name}"]
+    like = next(part[name] for part in parts if name in part)
+    out, first = np.full((trials, *like.shape[1:]), NEW[like.dtype.kind], like.dtype), 0
+    for part in parts:
+        end = first + len(part["record/going"])
+        if name in part:
+            out[first:end] = part[name]
+        first = end
     return out
 
 
@@ -97,13 +93,18 @@ def filed_of(about: dict[str, Any]) -> Filed:
 
 def all_there(directory: Path, about: dict[str, Any]) -> bool:
     """Whether the files of all rounds are there: not where the sweep is finished by now."""
-    return all(_path(directory, i).exists() for i in range(filed_of(about).rounds))
+    return all(path.exists() for path in _paths(directory, about))
 
 
 def forget(directory: Path) -> None:
     """Deletes the files of the rounds."""
     if (directory / ROUNDS).exists():
         shutil.rmtree(directory / ROUNDS)
+
+
+def _paths(directory: Path, about: dict[str, Any]) -> list[Path]:
+    """The files of the rounds that results.npz names."""
+    return [_path(directory, i) for i in range(filed_of(about).rounds)]
 
 
 def _path(directory: Path, i: int) -> Path:

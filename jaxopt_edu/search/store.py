@@ -27,7 +27,6 @@ from jaxopt_edu.engine.stream import Position
 from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.search import rounds
 from jaxopt_edu.search.metadata import sweep_metadata as about_course
-from jaxopt_edu.search.older import newer_asked, newer_identity, newer_results
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.schedulers import Exploit
 from jaxopt_edu.storage.disk import (
@@ -39,6 +38,7 @@ from jaxopt_edu.storage.disk import (
     text_array,
 )
 from jaxopt_edu.storage.files import clean, write_arrays
+from jaxopt_edu.storage.formats import newer_asked, newer_identity, newer_results
 from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 

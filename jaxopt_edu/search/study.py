@@ -11,8 +11,9 @@ import numpy as np
 from jaxopt_edu.engine.history import Run
 from jaxopt_edu.engine.status import COMPLETE, DIVERGED
 from jaxopt_edu.optim.schedules import join_schedules
-from jaxopt_edu.search.confidence import Interval, effective_folds, interval
+from jaxopt_edu.search.confidence import Interval, effective_folds, fold_count, interval
 from jaxopt_edu.search.confirmation import confirm
+from jaxopt_edu.search.fields import swept_names
 from jaxopt_edu.search.optuna_trials import to_optuna
 from jaxopt_edu.search.replay import rerun
 from jaxopt_edu.search.schedulers import Exploit
@@ -71,14 +72,13 @@ class Study:
         return len(self.columns["status"])
 
     def __repr__(self) -> str:
-        head = f"Study({len(self)} trials, {self.diverged} diverged, "
+        head = f"Study({len(self)} trials, {self.diverged} diverged,"
         if not self.scored:
-            return f"{head}none has a score)"
+            return f"{head} none has a score)"
         score = self.columns[self.ranks][self.best_trial]
         rule = "" if self.rank_by == "last" else f" ({self.rank_by})"
-        return (
-            f"{head}best {self.split} {self.metric}{rule} {score:.4g} at {self.hyperparameters()})"
-        )
+        best = f"best {self.split} {self.metric}{rule} {score:.4g}"
+        return f"{head} {best} at {self.hyperparameters()})"
 
     def _repr_html_(self) -> str:
         names = ("trial", *self.swept, *self.score_names, "status", "steps")
@@ -91,9 +91,7 @@ class Study:
     @property
     def swept(self) -> tuple[str, ...]:
         """The names of the choices and numbers that were sampled."""
-        names = dict.fromkeys(name for batch in self.batches for name in batch.labels)
-        names |= dict.fromkeys(name for batch in self.batches for name in batch.columns)
-        return tuple(names)
+        return swept_names(self.batches)
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -113,9 +111,14 @@ class Study:
         return name if name in self.columns else f"{self.split}_{self.metric}"
 
     @property
+    def _scores(self) -> np.ndarray:
+        """The scores by which trials are ranked; all NaN where nothing was evaluated."""
+        return self.columns.get(self.ranks, np.full(len(self), np.nan))
+
+    @property
     def scored(self) -> int:
         """How many trials have a score by which they are ranked."""
-        return int(np.isfinite(self.columns.get(self.ranks, np.nan)).sum())
+        return int(np.isfinite(self._scores).sum())
 
     @property
     def order(self) -> np.ndarray:
@@ -124,9 +127,7 @@ class Study:
         Trials that went further come first, as rungs judged them better; those without a score
         are last, and ties stay in order.
         """
-        unscored = np.full(len(self), np.nan)
-        scores = self.columns.get(self.ranks, unscored)
-        scores = scores * (1 if self.mode == "min" else -1)
+        scores = self._scores * (1 if self.mode == "min" else -1)
         lost = ~np.isfinite(scores)
         return np.lexsort((np.where(lost, 0, scores), -self.columns["steps"], lost))
 
@@ -147,13 +148,12 @@ class Study:
         Where it took over states of others, hyperparameters of its optimizer that differ between
         them are schedules.
         """
-        stages = self.lineage(self.best_trial)
-        changed = {}
+        stages, changed = self.lineage(self.best_trial), {}
+        boundaries = tuple(step for step, _ in stages[1:])
         for name in stages[0][1]:
-            values = [numbers[name] for _, numbers in stages]
+            values = tuple(numbers[name] for _, numbers in stages)
             if name.startswith("optimizer.") and len(set(values)) > 1:
-                boundaries = tuple(step for step, _ in stages[1:])
-                changed[name] = join_schedules(tuple(values), boundaries)
+                changed[name] = join_schedules(values, boundaries)
         return with_parts(self.experiment(self.best_trial), changed)
 
     @property
@@ -196,8 +196,7 @@ class Study:
 
         score: `<split>_<name>`, by default the one that ranks.
         """
-        values = self._finals(score)
-        return interval(values[trial], self._k, level)
+        return interval(self._finals(score)[trial], self._k, level)
 
     def paired(
         self, trial: int, other: int | None = None, score: str | None = None, level: float = 0.95
@@ -212,8 +211,7 @@ class Study:
         return interval(values[trial] - values[other], self._k, level)
 
     def _finals(self, score: str | None) -> np.ndarray:
-        own = self.ranks if self.ranks in self.finals else f"{self.split}_{self.metric}"
-        score = score or own
+        score = score or self.ranks
         resolve_among("score", score, self.finals)
         return self.finals[score]
 
@@ -258,8 +256,7 @@ class Study:
     @property
     def folds(self) -> int | None:
         """How many folds each trial was trained on; None without."""
-        folds = {fold for _, fold in self.repeats if fold is not None}
-        return len(folds) or None
+        return fold_count(self.repeats)
 
     @property
     def _k(self) -> float | None:

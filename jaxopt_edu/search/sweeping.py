@@ -19,8 +19,8 @@ from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.search.criteria import objectives
 from jaxopt_edu.search.driver import SweepDriver
+from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.growth import Growth, extend
-from jaxopt_edu.search.loading import as_study
 from jaxopt_edu.search.metadata import sweep_metadata
 from jaxopt_edu.search.ranking import check_rule
 from jaxopt_edu.search.result_arrays import Record
@@ -145,7 +145,7 @@ def sweep(
             templates, steps, metrics, modes[0], tile, eval_every, diverge_above, patience, judged,
             folds is not None,
         )  # fmt: skip
-        record = Record(planned.total, len(repeats), settings, metrics[0], modes[0], rank_by)
+        record = Record(planned.total, len(repeats), settings, rank_by)
         signs = [1 if one == "min" else -1 for one in modes]
         record.objectives = list(zip(metrics, signs, strict=True))
         expected = lane_steps_of(planned, judged, len(repeats), steps)
@@ -181,7 +181,7 @@ def _study(space: Any, driver: SweepDriver, interrupted: bool) -> Study:
     told = sweep_metadata(driver)
     told["info"]["interrupted"] = interrupted
     batches = [driver.batches[place] for place in sorted(driver.batches)]
-    return as_study(space, batches, driver.record, told)
+    return Study(space=space, **study_fields(batches, driver.record, told))
 
 
 def _restore(driver: SweepDriver, files: Store) -> bool:

@@ -6,11 +6,13 @@ the process's umask, as for any file.
 """
 
 import contextlib
+import csv
+import io
 import itertools
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -84,6 +86,15 @@ def clean(directory: Path) -> None:
     """Deletes what a process that was killed while it wrote has left."""
     for path in directory.glob(f".*{PART}"):
         path.unlink(missing_ok=True)
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV, quoted where it must be; None is an empty cell."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 # -------------------------------------------------------------------------------------- JSON

@@ -145,6 +145,17 @@ def unnamed(description: Any, place: str = "") -> dict[str, str]:
     return found
 
 
+def only_named(description: Any) -> Any:
+    """The description with None in the place of each part that it cannot name."""
+    if isinstance(description, list):
+        return [only_named(part) for part in description]
+    if not isinstance(description, dict):
+        return description
+    if "unnamed" in description and "class" not in description:
+        return None
+    return {key: only_named(part) for key, part in description.items()}
+
+
 def inner(description: dict) -> dict:
     """The parts of a description by their names in a place."""
     if "class" in description:

@@ -3,6 +3,7 @@
 Losses, metrics and augmentations are tried on shapes, so that errors name the part they are in.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -163,7 +164,7 @@ def _check_augment(augment: Any, x: Any, y: Any) -> None:
 def _tried(said: str, f: Callable, *given: Any, wanted: str = "") -> Any:
     """The shapes of what f gives; what f raises, with the name of the part in front."""
     try:
-        return jax.eval_shape(lambda *given: f(*given), *given)
+        return _called(f)(*given)
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
         told = (str(error).splitlines() or [type(error).__name__])[0]
@@ -174,6 +175,20 @@ def _tried(said: str, f: Callable, *given: Any, wanted: str = "") -> Any:
         shapes = " and ".join(f"{x.dtype}{list(x.shape)}" for x in given[-2:])
         way = f": wanted {wanted}" if wanted else ""
         raise kind(f"{said} does not run on {shapes}: {told}{way}") from error
+
+
+def _called(f: Callable) -> Callable:
+    """What gives the shapes of a call of f: remembered by JAX, where f can be told from others."""
+    try:
+        hash(f)
+    except TypeError:
+        return functools.partial(jax.eval_shape, lambda *given: f(*given))
+    return functools.partial(_call.eval_shape, f)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _call(f: Callable, *given: Any) -> Any:
+    return f(*given)
 
 
 def _shown(found: Any) -> str:
