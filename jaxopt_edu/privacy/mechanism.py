@@ -1,4 +1,4 @@
-"""The subsampled Gaussian mechanism in parts: units are drawn, clipped, added up, and drowned.
+"""The subsampled Gaussian mechanism in parts: units are drawn, clipped, added up, hidden by noise.
 
 A unit is a record or a client. Draws have fixed shapes; sums go by chunks; the noisy mean of
 clipped gradients hides any one of them.
@@ -234,7 +234,7 @@ def _clip(g: Any, max_norm: Scalar, present: Array) -> Any:
 
 
 def _examples(loss: Loss, params: Any, batch: Any, mask: Any) -> int:
-    """How many there are; ValueError where parts do not agree, TypeError for a loss that is none"""
+    """How many examples there are; ValueError or TypeError as `clipped_gradients` says."""
     shapes = [jnp.shape(x) for x in jax.tree.leaves((batch, mask))]
     if not shapes or () in shapes or len({shape[0] for shape in shapes}) > 1:
         raise ValueError(
