@@ -6,6 +6,7 @@ Read the rooms in the order in which they are imported here; none imports a late
 from jaxopt_edu.values.pytrees import Constant, mask, number, pytree, recipe, static
 from jaxopt_edu.values.names import hyperparameters, replace
 from jaxopt_edu.values import tree, space
+from jaxopt_edu.values.optuna_space import from_distribution, to_distribution
 from jaxopt_edu.values.space import choice, int_uniform, log_uniform, one_of, uniform
 from jaxopt_edu.optim.extra_args import eval_params
 from jaxopt_edu.optim.transform import Chain, Hyper, Mask, Rule, Transform, apply_updates, chain
@@ -53,6 +54,7 @@ from jaxopt_edu.analysis import explain, validation
 from jaxopt_edu.analysis.validation import *
 from jaxopt_edu.analysis import functions
 from jaxopt_edu.analysis.races import race
+from jaxopt_edu.analysis.shares import importances
 from jaxopt_edu.view import plot, report
 from jaxopt_edu.diagnosis.finders import BatchSizes, Rates, find_batch_size, find_learning_rate
 from jaxopt_edu.diagnosis import Diagnosis, diagnose

@@ -19,7 +19,7 @@ import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.search import Study, optuna_space, samplers
+from jaxopt_edu.search import Study, optuna_trials, samplers, store
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.schedulers import Exploit, RungState
@@ -210,7 +210,7 @@ def test_a_population_looks_at_each_structure_once():
         of = np.repeat(np.arange(n // 2), 2)
         scores, batches = np.random.default_rng(0).random(n), []
         for k in range(n // 2):
-            batches.append(TrialGroup(None, {}, {}, np.flatnonzero(of == k)))
+            batches.append(TrialGroup(None, {}, {}, np.flatnonzero(of == k).view(Counted)))
         now = standing(scores, scores[:, None], of.view(Counted))
         return numbers(lambda: jo.population(5).judge(now, batches))
 
@@ -300,12 +300,12 @@ def test_parameters_of_optuna_look_at_each_structure_once():
     def named(n):
         space = jo.one_of(*(jo.sgd(jo.log_uniform(1e-4, k + 1.0)) for k in range(n)))
         found = groups(space)
-        return calls(lambda: optuna_space.Parameters(found))
+        return calls(lambda: optuna_trials.parameter_names(found))
 
     pytest.importorskip("optuna")
     grows_in_proportion(named, 20)
     space = jo.one_of(jo.sgd(jo.uniform(0.0, 1.0)), jo.adam(jo.uniform(0.0, 2.0)))
-    names = list(optuna_space.Parameters(groups(space)).names.values())
+    names = list(optuna_trials.parameter_names(groups(space)).values())
     assert names == ["structure", "learning_rate [sgd]", "learning_rate [adam]"]
 
 
@@ -468,6 +468,7 @@ def test_a_store_writes_as_much_as_there_is(tmp_path, monkeypatch):
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", counted)
+    monkeypatch.setattr(store, "LANES_EVERY", np.inf)  # no file by the clock
 
     def bytes_of(trials):
         written[0] = 0

@@ -271,7 +271,7 @@ def test_the_storage_has_every_trial_once(url, tmp_path, capsys):
         sampler.start(groups(CUBE), 12, 1, "max").ask(4)
     with pytest.raises(ValueError, match="'mine': the storage has it with other directions"):
         sampler.start(groups(CUBE), 12, 0, "min")
-    with pytest.raises(ValueError, match="trial 0 ended in another way"):
+    with pytest.raises(ValueError, match="trial 0 has other values"):
         search(sampler, CUBE, 0, 12, lambda points: -height(points) + 1, "max")
     assert capsys.readouterr().err == ""
 
@@ -443,8 +443,16 @@ def test_a_sampler_is_a_value():
     ("call", "error", "message"),
     [
         (lambda: jo.optuna("tpa"), ValueError, "kind = 'tpa' is unknown; did you mean 'tpe'"),
-        (lambda: jo.optuna("tpe", batch=0), ValueError, "batch = 0: tpe wants at least 1"),
-        (lambda: jo.optuna("cmaes", batch=2), ValueError, "batch = 2: cmaes wants at least 4"),
+        (
+            lambda: jo.optuna("tpe", batch=0),
+            ValueError,
+            r"optuna\('tpe'\): batch = 0: wanted an integer, at least 1",
+        ),
+        (
+            lambda: jo.optuna("cmaes", batch=2),
+            ValueError,
+            r"optuna\('cmaes'\): batch = 2: wanted an integer, at least 4",
+        ),
         (
             lambda: jo.optuna("tpe", startup=3).start(groups(CUBE), 8, 0, "min"),
             TypeError,

@@ -1,1 +1,1 @@
-"""Analysis: explanations of models, cross-validation, races of optimizers."""
+"""Analysis: explanations of models and studies, cross-validation, races of optimizers."""

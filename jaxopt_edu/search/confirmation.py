@@ -222,7 +222,7 @@ def _course(
     )
     rungs = Lineage(stages) if stages else None
     sign, seed = record.sign, repeats[0][0]
-    plan = Plan(len(of), len(of), [], None, batches)
+    plan = Plan(batches)
     driver = SweepDriver(
         plan, settings, record, rungs, repeats, [(study.metric, sign)], seed, None, None, bar, None,
         of=tuple(of.tolist()),
@@ -240,7 +240,7 @@ def _finished(driver: SweepDriver, files: Store) -> dict[str, Any] | None:
     told, arrays = found
     driver.record.objectives = [(name, sign) for name, sign in told["objectives"]]
     restore_record(driver.record, told, arrays)
-    for batch in driver.plan.given:
+    for batch in driver.plan.structures:
         columns = stored_columns(str(batch.place), arrays)
         trials = columns.pop("")
         driver.batches[batch.place] = replace(batch, columns=columns, trials=trials)

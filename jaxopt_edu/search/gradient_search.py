@@ -1,5 +1,6 @@
 """Gradient search: descent on the hyperparameters themselves, from many starts at once."""
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,10 +14,10 @@ from jaxopt_edu.engine.checks import mode_for
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.optim.optimizers.adam_family import adam
 from jaxopt_edu.optim.transform import apply_updates
-from jaxopt_edu.search.hypergradients import check_score, final_score, strong, without_jumps
+from jaxopt_edu.search.hypergradients import FinalScore, final_score, strong
 from jaxopt_edu.train.ingredients import check_optimizer
 from jaxopt_edu.values import notebook, tree
-from jaxopt_edu.values.names import hyperparameters, with_parts
+from jaxopt_edu.values.names import smooth_numbers, with_parts
 from jaxopt_edu.values.pytrees import check_count, check_seed
 from jaxopt_edu.values.space import LogUniform, Uniform, groups
 
@@ -145,36 +146,31 @@ def tune(
     check_count("starts", starts)
     axes = _axes(space)
     middle = with_parts(space, {name: (d.low + d.high) / 2 for name, d in axes})
-    split = check_score(middle, steps, metric, split)
+    score = final_score(middle, steps, metric, split)
     mode = mode_for([middle], metric, mode)
     template = jax.tree.map(strong, middle)
     walks, rows = _start(axes, starts, seed, optimizer), []
-    bar = Progress((updates + 1) * starts * steps, progress)
-    try:
+    with contextlib.closing(Progress((updates + 1) * starts * steps, progress)) as bar:
         for _ in range(updates + 1):
             walks, seen = _update(
-                walks, optimizer, template, np.uint32(seed),
-                axes, steps, metric, split, mode == "min",
-            )  # fmt: skip
+                walks, optimizer, template, np.uint32(seed), axes, score, mode == "min"
+            )
             rows.append(jax.tree.map(np.asarray, seen))
             bar.advance(starts * steps)
-            _check_slopes(rows[0], metric)
+            _check_slopes(rows[0]["scores"], rows[0]["slopes"], metric)
             if not np.any(np.asarray(walks.reason) == ALIVE):
                 break
-    finally:
-        bar.close()
     history = jax.tree.map(lambda *x: np.stack(x), *rows)
-    reasons = tuple(REASONS[i] for i in np.asarray(walks.reason))
     return Tuning(
-        space, history.score, history.numbers, history.slope, reasons,
-        metric, mode, split, steps, seed,
+        space, **history, reasons=tuple(REASONS[i] for i in np.asarray(walks.reason)),
+        metric=metric, mode=mode, split=score.split, steps=steps, seed=seed,
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------- the space
 
 
-def _axes(space: Any) -> tuple[tuple[str, Uniform | LogUniform], ...]:
+def _axes(space: Any) -> tuple[tuple[str, Any], ...]:
     """The distributions of a space by name, or the error that says why there is no descent."""
     [*others, group] = groups(space)
     if group.choices:
@@ -186,8 +182,7 @@ def _axes(space: Any) -> tuple[tuple[str, Uniform | LogUniform], ...]:
     axes = group.distributions()
     if not axes:
         raise ValueError("tune: the space has no distribution; `hypergradient` takes numbers")
-    smooth = hyperparameters(without_jumps(space))
-    found = []
+    smooth = smooth_numbers(space)
     for name, d in axes.items():
         if not isinstance(d, Uniform | LogUniform):
             raise TypeError(f"{name} = {d!r} jumps: tune wants uniform or log_uniform; `sweep` it")
@@ -196,8 +191,7 @@ def _axes(space: Any) -> tuple[tuple[str, Uniform | LogUniform], ...]:
                 f"{name} = {d!r}: training jumps in this number, so that no slope leads to a "
                 "better one; `sweep` it"
             )
-        found.append((name, d))
-    return tuple(found)
+    return tuple(axes.items())
 
 
 def _number(d: Any, u: Array) -> Array:
@@ -221,14 +215,6 @@ class Walk(NamedTuple):
     reason: Array
 
 
-class Seen(NamedTuple):
-    """What an update looks at before it steps."""
-
-    score: Array
-    numbers: dict[str, Array]
-    slope: Array
-
-
 def _start(axes: tuple, starts: int, seed: int, optimizer: Any) -> Walk:
     """All walks before their first update."""
     cube = np.random.default_rng(seed).random((starts, len(axes)))
@@ -236,19 +222,19 @@ def _start(axes: tuple, starts: int, seed: int, optimizer: Any) -> Walk:
     return Walk(u, jax.vmap(optimizer.init)(u), jnp.full(starts, ALIVE))
 
 
-@functools.partial(jax.jit, static_argnames=("axes", "steps", "metric", "split", "falling"))
+@functools.partial(jax.jit, static_argnames=("axes", "score", "falling"))
 def _update(
     walks: Walk, optimizer: Any, template: Any, seed: Any,
-    axes: tuple, steps: int, metric: str, split: str, falling: bool,
-) -> tuple[Walk, Seen]:  # fmt: skip
-    """All walks after one more step, and what they saw."""
+    axes: tuple, score: FinalScore, falling: bool,
+) -> tuple[Walk, dict[str, Any]]:  # fmt: skip
+    """All walks after one more step, and what a `Tuning` says of them before it."""
 
-    def score(u):
+    def scored(u):
         numbers = {name: _number(d, u[name]) for name, d in axes}
-        return final_score(with_parts(template, numbers), steps, seed, metric, split), numbers
+        return score(with_parts(template, numbers), seed), numbers
 
     def one(walk):
-        (value, numbers), g = jax.value_and_grad(score, has_aux=True)(walk.u)
+        (value, numbers), g = jax.value_and_grad(scored, has_aux=True)(walk.u)
         verdict = jnp.where(tree.all_finite(g), ALIVE, NO_GRADIENT)
         verdict = jnp.where(jnp.isfinite(value), verdict, NO_SCORE)
         reason = jnp.where(walk.reason == ALIVE, verdict, walk.reason)
@@ -259,21 +245,16 @@ def _update(
             lambda new, old: jnp.where(reason == ALIVE, new, old), (u, state), walk[:2]
         )
         known = (walk.reason == ALIVE) & (reason != NO_SCORE)
-        seen = Seen(
-            jnp.where(known, value, jnp.nan), numbers, jnp.where(known, tree.norm(g), jnp.nan)
-        )
-        return Walk(u, state, reason), seen
+        told, slope = (jnp.where(known, x, jnp.nan) for x in (value, tree.norm(g)))
+        return Walk(u, state, reason), {"scores": told, "numbers": numbers, "slopes": slope}
 
     return jax.vmap(one)(walks)
 
 
-def _check_slopes(first: Seen, metric: str) -> None:
+def _check_slopes(scores: np.ndarray, slopes: np.ndarray, metric: str) -> None:
     """ValueError where there is nothing to descend on."""
-    if np.isnan(first.score).all():
-        raise ValueError(f"no start of {len(first.score)} has a finite {metric}: narrow the space")
-    if not np.isfinite(first.slope).any():
-        raise ValueError(
-            f"no start of {len(first.score)} has a finite gradient of {metric}: narrow the space"
-        )
-    if np.nanmax(first.slope) == 0:
+    for x, what in ((scores, metric), (slopes, f"gradient of {metric}")):
+        if not np.isfinite(x).any():
+            raise ValueError(f"no start of {len(x)} has a finite {what}: narrow the space")
+    if np.nanmax(slopes) == 0:
         raise ValueError(f"metric = {metric!r} has slope 0 at every start: it jumps; `sweep` it")

@@ -11,10 +11,9 @@ import numpy as np
 from jax import Array, lax
 
 from jaxopt_edu.engine.checks import check_numbers, check_run, ranking_split
-from jaxopt_edu.values import keys
-from jaxopt_edu.values.names import hyperparameters
-from jaxopt_edu.values.pytrees import Constant, check_seed, resolve_among, show
-from jaxopt_edu.values.tree import is_float
+from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values.names import hyperparameters, is_constant, smooth_numbers
+from jaxopt_edu.values.pytrees import check_seed, resolve_among, show
 
 
 def hypergradient(
@@ -61,38 +60,40 @@ def hypergradient(
         seed = np.uint32(check_seed(seed))
     elif seed.ndim or not jnp.issubdtype(seed.dtype, jnp.integer):
         raise ValueError(f"seed is {show(seed)}: wanted an integer")
-    split = check_score(experiment, steps, metric, split)
+    score = final_score(experiment, steps, metric, split)
     numbers, rest = separate(experiment)
     if not jax.tree.leaves(numbers):
         raise ValueError(f"{type(experiment).__name__} has no float hyperparameter to derive by")
-    return _score_and_gradient(numbers, rest, seed, steps, metric, split)
-
-
-def check_score(experiment: Any, steps: int, metric: str, split: str | None) -> str:
-    """The split of the score, or the error that says what is wrong with the arguments."""
-    splits, _ = check_run(experiment, steps, metric, None)
-    if split is None:
-        return ranking_split(splits)
-    resolve_among("split", split, splits)
-    return split
-
-
-@functools.partial(jax.jit, static_argnames=("steps", "metric", "split"))
-def _score_and_gradient(
-    numbers: Any, rest: Any, seed: Any, steps: int, metric: str, split: str
-) -> tuple[Array, Any]:
-    def score(numbers):
-        return final_score(join(numbers, rest), steps, seed, metric, split)
-
-    return jax.value_and_grad(score)(numbers)
+    return _score_and_gradient(numbers, rest, seed, score)
 
 
 # ------------------------------------------------------------------------------- the training
 
 
-def final_score(experiment: Any, steps: int, seed: Any, metric: str, split: str) -> Array:
-    """A score after the training that `fit` does."""
-    return experiment.score(train(experiment, steps, seed), split)[metric]
+@dataclasses.dataclass(frozen=True)
+class FinalScore:
+    """A score after the training that `fit` does, as a function of the experiment and the seed."""
+
+    steps: int
+    metric: str
+    split: str
+
+    def __call__(self, experiment: Any, seed: Any) -> Array:
+        return experiment.score(train(experiment, self.steps, seed), self.split)[self.metric]
+
+
+def final_score(experiment: Any, steps: int, metric: str, split: str | None) -> FinalScore:
+    """The score by its arguments, or the error that says what is wrong with them."""
+    splits, _ = check_run(experiment, steps, metric, None)
+    if split is None:
+        split = ranking_split(splits)
+    resolve_among("split", split, splits)
+    return FinalScore(steps, metric, split)
+
+
+@functools.partial(jax.jit, static_argnames="score")
+def _score_and_gradient(numbers: Any, rest: Any, seed: Any, score: FinalScore) -> Any:
+    return jax.value_and_grad(lambda numbers: score(join(numbers, rest), seed))(numbers)
 
 
 def train(experiment: Any, steps: int, seed: Any) -> Any:
@@ -105,11 +106,8 @@ def train(experiment: Any, steps: int, seed: Any) -> Any:
     again = functools.partial(jax.checkpoint, prevent_cse=False)  # within a scan nothing is merged
     key = keys.order(seed)
     length = math.isqrt(steps)
+    whole = steps // length * length
     t = jnp.arange(steps, dtype=jnp.int32)
-    segments, rest = (
-        t[: steps // length * length].reshape(-1, length),
-        t[steps // length * length :],
-    )
 
     @again
     def step(state, t):
@@ -119,8 +117,8 @@ def train(experiment: Any, steps: int, seed: Any) -> Any:
     def segment(state, t):
         return lax.scan(step, state, t)
 
-    state, _ = lax.scan(segment, experiment.init(keys.weights(seed)), segments)
-    return lax.scan(step, state, rest)[0]
+    state, _ = lax.scan(segment, experiment.init(keys.weights(seed)), t[:whole].reshape(-1, length))
+    return lax.scan(step, state, t[whole:])[0]
 
 
 # ----------------------------------------------------------- what there is to differentiate by
@@ -131,47 +129,22 @@ def separate(experiment: Any) -> tuple[Any, Any]:
 
     Where one has something the other has None; numbers are arrays of the dtype they have in `fit`.
     """
-    leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_constant)
-    smooth = hyperparameters(without_jumps(experiment))
+    leaves, structure = jax.tree.flatten(experiment, is_leaf=is_constant)
+    smooth = smooth_numbers(experiment)
     names = iter(hyperparameters(experiment))
     numbers, rest = [], []
     for leaf in leaves:
-        number = not _is_constant(leaf) and next(names) in smooth and is_float(leaf)
+        number = not is_constant(leaf) and next(names) in smooth and tree.is_float(leaf)
         numbers.append(strong(leaf) if number else None)
-        rest.append(None if number else leaf if _is_constant(leaf) else strong(leaf))
+        rest.append(None if number else leaf if is_constant(leaf) else strong(leaf))
     return jax.tree.unflatten(structure, numbers), jax.tree.unflatten(structure, rest)
 
 
 def join(numbers: Any, rest: Any) -> Any:
     """The inverse of `separate`."""
-    return jax.tree.map(
-        lambda x, y: y if x is None else x,
-        numbers,
-        rest,
-        is_leaf=lambda x: x is None or _is_constant(x),
-    )
-
-
-def _is_constant(x: Any) -> bool:
-    return isinstance(x, Constant)
+    return tree.map(lambda x, y: y if x is None else x, numbers, rest, is_leaf=lambda x: x is None)
 
 
 def strong(x: Any) -> Array:
     """x as an array, without the weak type of a Python number."""
     return jnp.asarray(x, jnp.result_type(x))
-
-
-def without_jumps(x: Any) -> Any:
-    """x with None for every number that is declared with smooth=False, all below it included."""
-    if dataclasses.is_dataclass(x) and not isinstance(x, type | Constant):
-        fields = [f for f in dataclasses.fields(x) if not f.metadata.get("static")]
-        kept = {
-            f.name: without_jumps(getattr(x, f.name)) if f.metadata.get("smooth", True) else None
-            for f in fields
-        }
-        return dataclasses.replace(x, **kept)
-    if isinstance(x, dict):
-        return {key: without_jumps(part) for key, part in x.items()}
-    if type(x) is tuple:
-        return tuple(map(without_jumps, x))
-    return x

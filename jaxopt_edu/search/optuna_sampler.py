@@ -5,7 +5,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,32 +13,47 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.engine.status import DIVERGED, FINISHED, STOPPED
-from jaxopt_edu.search.optuna_space import Parameters, need, quiet
-from jaxopt_edu.search.optuna_trials import add_trials, as_trial, check_params, open_study
-from jaxopt_edu.search.samplers import Axis, Columns
-from jaxopt_edu.values.pytrees import SEEDS, check_seed, nearest, resolve_among
-from jaxopt_edu.values.space import Group, OneOf
+from jaxopt_edu.search import optuna_trials
+from jaxopt_edu.search.samplers import Axis, Columns, column
+from jaxopt_edu.values.environment import need
+from jaxopt_edu.values.optuna_space import to_distribution
+from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed, nearest, resolve_among
+from jaxopt_edu.values.space import Group
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.trial import Trial
 
-__all__ = ["Optuna", "optuna"]
+
+@dataclass(frozen=True)
+class Kind:
+    """What there is to know of a sampler of Optuna's.
+
+    options: defaults that differ from its own. generation: what an evolution calls the size of a
+    batch, and least the smallest. startup: whether it begins with random trials, n_startup_trials.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    generation: str | None = None
+    least: int = 1
+    startup: bool = False
+    learns: bool = True
+    packages: tuple[str, ...] = ()
+
 
 KINDS = {
-    "tpe": "TPESampler",
-    "gp": "GPSampler",
-    "cmaes": "CmaEsSampler",
-    "nsgaii": "NSGAIISampler",
-    "nsgaiii": "NSGAIIISampler",
-    "random": "RandomSampler",
-    "qmc": "QMCSampler",
+    "tpe": Kind("TPESampler", {"constant_liar": True, "multivariate": False}, startup=True),
+    "gp": Kind("GPSampler", startup=True, packages=("torch",)),
+    "cmaes": Kind("CmaEsSampler", generation="popsize", least=4, packages=("cmaes",)),
+    "nsgaii": Kind("NSGAIISampler", generation="population_size", least=4),
+    "nsgaiii": Kind("NSGAIIISampler", generation="population_size", least=4),
+    "random": Kind("RandomSampler", learns=False),
+    "qmc": Kind("QMCSampler", {"scramble": True}, learns=False),
 }
-PACKAGES = {"gp": ("torch",), "cmaes": ("cmaes",)}
-DEAF = ("random", "qmc")  # which do not learn
 ROUNDS, MOST = 8, 64  # batches of a search by default, and trials in one at most
-STARTUP = {"tpe": 10, "gp": 10, "cmaes": 1}  # Optuna's n_startup_trials
+STARTUP = 10  # Optuna's n_startup_trials
 
 
 def _word(seed: int) -> int:
@@ -59,21 +74,11 @@ class Optuna:
 
     def __post_init__(self):
         resolve_among("optuna: kind", self.kind, KINDS)
-        if self.batch is None:
-            return
-        whole = isinstance(self.batch, int | np.integer) and not isinstance(self.batch, bool)
-        if not whole or self.batch < self._least:
-            raise ValueError(
-                f"optuna: batch = {self.batch!r}: {self.kind} wants at least {self._least}"
-            )
-
-    @property
-    def _least(self) -> int:
-        """The smallest batch; of an evolution, a generation."""
-        return 1 if self.kind in ("tpe", "gp", *DEAF) else 4
+        if self.batch is not None:
+            check_count(f"optuna({self.kind!r}): batch", self.batch, KINDS[self.kind].least)
 
     def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> "Search":
-        need(f"optuna({self.kind!r})", "optuna", *PACKAGES.get(self.kind, ()))
+        need(f"optuna({self.kind!r})", "optuna", *KINDS[self.kind].packages)
         return Search(self.fitted(trials), groups, trials, seed, mode)
 
     def fitted(self, trials: int) -> "Optuna":
@@ -81,15 +86,14 @@ class Optuna:
 
         Errors: ValueError where all trials would be asked for before a score is told.
         """
-        rounds = 1 if self.kind in DEAF else ROUNDS
-        most = trials if self.kind in DEAF else MOST
-        batch = self.batch or max(self._least, min(most, -(-trials // rounds)))
-        options = dict(self.options)
-        if self.kind in ("tpe", "gp"):
-            options.setdefault("n_startup_trials", min(STARTUP[self.kind], max(1, trials // 4)))
+        kind, options = KINDS[self.kind], dict(self.options)
+        rounds, most = (ROUNDS, MOST) if kind.learns else (1, trials)
+        batch = self.batch or max(kind.least, min(most, -(-trials // rounds)))
+        if kind.startup:
+            options.setdefault("n_startup_trials", min(STARTUP, max(1, trials // 4)))
         told = (trials - 1) // batch * batch  # scores, before the last trials are asked for
-        random = options.get("n_startup_trials", STARTUP.get(self.kind, 1))
-        if self.kind not in DEAF and told < max(random, 1):
+        random = options.get("n_startup_trials", 1)
+        if kind.learns and told < max(random, 1):
             raise ValueError(
                 f"optuna({self.kind!r}): of {trials} trials in batches of {batch} the first "
                 f"{max(random, batch)} are random, so none would learn from a score: wanted more "
@@ -101,26 +105,17 @@ class Optuna:
         """The sampler itself. Errors: TypeError for an option that it has not."""
         from optuna import exceptions, samplers
 
-        cls = getattr(samplers, KINDS[self.kind])
+        kind = KINDS[self.kind]
+        cls = getattr(samplers, kind.name)
         known = [name for name in inspect.signature(cls).parameters if name != "seed"]
         for name, _ in self.options:
             if name not in known:
                 raise TypeError(f"optuna({self.kind!r}): no {name!r}; {nearest(name, known)}")
+        own = {kind.generation: self.batch} if kind.generation else {}
         with warnings.catch_warnings():
             # qmc, nsgaiii and some options are experimental; who names them wants them
             warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
-            return cls(seed=_word(seed), **(self._defaults() | dict(self.options)))
-
-    def _defaults(self) -> dict[str, Any]:
-        """What makes a batch useful: trials that keep apart, or one generation."""
-        defaults: dict[str, dict[str, Any]] = {
-            "tpe": {"constant_liar": True, "multivariate": False},
-            "cmaes": {"popsize": self.batch},
-            "nsgaii": {"population_size": self.batch},
-            "nsgaiii": {"population_size": self.batch},
-            "qmc": {"scramble": True},
-        }
-        return defaults.get(self.kind, {})
+            return cls(seed=_word(seed), **(kind.options | own | dict(self.options)))
 
 
 def optuna(
@@ -184,38 +179,39 @@ class Search:
         import optuna
 
         modes = [mode] if isinstance(mode, str) else list(mode)
-        parameters = Parameters(groups)
         self.total, self.batch = trials, sampler.batch or trials
-        self._groups, self._names = groups, parameters.names
-        self._distributions = parameters.distributions()
+        self._groups = groups
+        self._parameters = {
+            axis: (name, to_distribution(axis[1]))
+            for axis, name in optuna_trials.parameter_names(groups).items()
+        }
         self._signs = np.array([1 if m == "min" else -1 for m in modes])
         self._prunes = sampler.kind == "tpe" and len(modes) == 1
         self._asked: list[Trial] = []
-        with quiet():
+        self._copy: Any = None  # a study in a storage
+        with optuna_trials.quiet():
             self._study = optuna.create_study(
                 sampler=sampler.make(seed), directions=["minimize"] * len(modes)
             )
-            writes = sampler.storage is not None and jax.process_index() == 0
-            self._copy = open_study(sampler.storage, sampler.study_name, modes) if writes else None
+            if sampler.storage is not None and jax.process_index() == 0:
+                self._copy = optuna_trials.open_study(sampler.storage, sampler.study_name, modes)
 
     def ask(self, n: int) -> Columns:
         """The next n trials: a column for every axis."""
-        with quiet(), warnings.catch_warnings():
+        columns = {axis: column(axis, np.full(n, 0.5)) for axis in self._parameters}
+        with optuna_trials.quiet(), warnings.catch_warnings():
             # of gp, for the infinite scores of trials that diverged
             warnings.filterwarnings("ignore", "Clip non-finite values")
             self._asked = []
-            points = []
-            for _ in range(n):
-                self._asked.append(self._study.ask())
-                points.append(self._point(self._asked[-1]))
+            for i in range(n):
+                trial = self._study.ask()
+                for axis, value in self._point(trial).items():
+                    columns[axis][i] = value
+                self._asked.append(trial)
             if self._copy is not None:
                 held = self._copy.get_trials(deepcopy=False)
                 for trial in self._asked:
-                    check_params(self._copy, trial.number, trial.params, held)
-        columns = {axis: _unused(axis, n) for axis in self._names}
-        for i, point in enumerate(points):
-            for axis, value in point.items():
-                columns[axis][i] = value
+                    optuna_trials.holds(self._copy, held, trial.number, {"params": trial.params})
         return columns
 
     def _point(self, trial: "Trial") -> dict[Axis, Any]:
@@ -224,76 +220,60 @@ class Search:
         left, depth = self._groups, 0
         while depth < len(left[0].choices):
             name, where, _ = left[0].choices[depth]
-            chosen, theirs = self._suggest(trial, (name, where)), self._distributions[name, where]
-            i = point[name, where] = int(theirs.to_internal_repr(chosen))
+            label = _suggested(trial, *self._parameters[name, where])
+            i = point[name, where] = where.labels.index(label)
             left = [group for group in left if group.choices[depth][2] == i]
             depth += 1
         for axis in left[0].distributions().items():
-            point[axis] = self._suggest(trial, axis)
+            point[axis] = _suggested(trial, *self._parameters[axis])
         return point
 
-    def _suggest(self, trial: "Trial", axis: Axis) -> Any:
-        return _suggested(trial, self._names[axis], self._distributions[axis])
-
     def tell(
-        self,
-        scores: ndarray,
-        *,
-        steps: ndarray | None = None,
-        curves: ndarray | None = None,
-        states: ndarray | None = None,
+        self, scores: ndarray, *, steps: Sequence[int] | ndarray = (),
+        curves: ndarray | None = None, states: ndarray | None = None,
         attributes: Mapping[str, ndarray] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """The signed scores (n,) or (n, objectives) of the trials last asked for; NaN: diverged.
 
         steps, curves: those of the evaluations, and the signed scores (n, evaluations) there.
         states: finished, stopped or diverged. attributes: more that the storage notes of a trial.
         """
+        from optuna.trial import TrialState
+
         scores = np.asarray(scores, float).reshape(-1, len(self._signs))
         if len(scores) != len(self._asked):
             raise ValueError(f"tell: {len(scores)} scores for {len(self._asked)} trials")
         if states is None:
             states = np.where(np.isnan(scores).any(1), DIVERGED, FINISHED)
-        if steps is None or curves is None:
-            steps, curves = np.zeros(0, int), np.zeros((len(scores), 0))
-        curve = [
-            {t: x for t, x in zip(steps.tolist(), row, strict=True) if x == x}
-            for row in np.asarray(curves, float).tolist()
+        rows = np.zeros((len(scores), 0)) if curves is None else np.asarray(curves, float)
+        found = [
+            {t: x for t, x in zip(np.asarray(steps).tolist(), row, strict=True) if x == x}
+            for row in rows.tolist()
         ]
-        with quiet():
-            for i, trial in enumerate(self._asked):
-                self._tell(trial, scores[i], curve[i], states[i])
+        with optuna_trials.quiet():
+            for trial, values, curve, state in zip(self._asked, scores, found, states, strict=True):
+                if self._prunes and state == STOPPED and curve:
+                    step = max(curve)
+                    trial.report(curve[step], step)
+                    self._study.tell(trial, state=TrialState.PRUNED)
+                else:
+                    self._study.tell(trial, np.where(np.isnan(values), np.inf, values).tolist())
             if self._copy is not None:
-                self._write(self._copy, scores, curve, states, attributes or {})
-
-    def _tell(self, trial: "Trial", scores: ndarray, curve: dict[int, float], state: str) -> None:
-        from optuna.trial import TrialState
-
-        if self._prunes and state == STOPPED and curve:
-            step = max(curve)
-            trial.report(curve[step], step)
-            self._study.tell(trial, state=TrialState.PRUNED)
-        else:
-            self._study.tell(trial, np.where(np.isnan(scores), np.inf, scores).tolist())
+                self._write(scores, found, {"status": states, **(attributes or {})})
 
     def _write(
-        self,
-        copy: Any,
-        scores: ndarray,
-        curves: list[dict[int, float]],
-        states: ndarray,
-        attributes: Mapping[str, ndarray],
+        self, scores: ndarray, curves: list[dict[int, float]], attributes: Mapping[str, ndarray]
     ) -> None:
         """Copies the trials into the storage, with the scores as they were."""
-        more = {name: np.asarray(x).tolist() for name, x in attributes.items()}
-        trials = []
+        told, made = {name: np.asarray(x).tolist() for name, x in attributes.items()}, []
         for i, trial in enumerate(self._asked):
-            params = {k: (d, trial.params[k]) for k, d in trial.distributions.items()}
-            curve = {step: float(self._signs[0] * x) for step, x in curves[i].items()}
-            told = {name: x[i] for name, x in more.items()}
             values = (self._signs * scores[i]).tolist()
-            trials.append(as_trial(str(states[i]), values, params, curve, told))
-        add_trials(copy, trials, self._asked[0].number)
+            curve = {step: float(self._signs[0]) * x for step, x in curves[i].items()}
+            notes = {name: x[i] for name, x in told.items()}
+            made.append(
+                optuna_trials.as_trial(values, trial.params, trial.distributions, curve, notes)
+            )
+        optuna_trials.add_trials(self._copy, made, self._asked[0].number)
 
 
 def _suggested(trial: "Trial", name: str, d: "BaseDistribution") -> Any:
@@ -306,9 +286,3 @@ def _suggested(trial: "Trial", name: str, d: "BaseDistribution") -> Any:
         return trial.suggest_int(name, d.low, d.high)
     assert isinstance(d, theirs.CategoricalDistribution)
     return trial.suggest_categorical(name, d.choices)
-
-
-def _unused(axis: Axis, n: int) -> ndarray:
-    """A column of legal entries for trials whose structure has not the axis."""
-    what = axis[1]
-    return np.zeros(n, int) if isinstance(what, OneOf) else what.quantile(np.full(n, 0.5))

@@ -1,70 +1,87 @@
-"""Studies as Optuna has them: its trials, its storages, its importances."""
+"""Studies as Optuna has them: the names of parameters, trials, storages."""
 
+import contextlib
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from jaxopt_edu.engine.status import COMPLETE, DIVERGED, INTERRUPTED, STOPPED
-from jaxopt_edu.search.optuna_space import STRUCTURE, Parameters, need, quiet, to_distribution
-from jaxopt_edu.values.pytrees import resolve_among
-from jaxopt_edu.values.space import (
-    Choice,
-    Distribution,
-    Group,
-    IntUniform,
-    LogUniform,
-    OneOf,
-    Uniform,
-    groups,
-)
+from jaxopt_edu.search.samplers import Axis, axes
+from jaxopt_edu.values.environment import need
+from jaxopt_edu.values.labelling import distinct
+from jaxopt_edu.values.optuna_space import fitted_distribution
+from jaxopt_edu.values.space import Group, groups
 
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-__all__ = ["importances", "to_optuna"]
+STATES = {STOPPED: "PRUNED", DIVERGED: "FAIL", INTERRUPTED: "FAIL"}
+STATES |= dict.fromkeys(COMPLETE, "COMPLETE")
+STRUCTURE = "structure"  # what a one_of is called that is the whole space
 
-STATES = dict.fromkeys(COMPLETE, "COMPLETE") | {
-    STOPPED: "PRUNED",
-    DIVERGED: "FAIL",
-    INTERRUPTED: "FAIL",
-}
-EVALUATORS = {
-    "ped_anova": ("PedAnovaImportanceEvaluator", {}),
-    "fanova": ("FanovaImportanceEvaluator", {"seed": 0}),
-    "mdi": ("MeanDecreaseImpurityImportanceEvaluator", {"seed": 0}),
-}
-WIDE = 50  # numbers above 0 that span such a factor are taken for logarithmic
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Optuna logs of every study and trial."""
+    from optuna import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(max(before, logging.ERROR))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def parameter_names(groups: Sequence[Group]) -> dict[Axis, str]:
+    """What the axes of a space are called as parameters of Optuna, where no two have one name.
+
+    They are named as hyperparameters are. Where two structures have different distributions under
+    a name, what the structures of each have in common is added: `learning_rate [adam]`.
+    """
+    found = axes(groups)
+    times = Counter(name for name, _ in found)
+    common: dict[Axis, Sequence] = {}  # choices that lead to all structures with an axis
+    for group in groups:
+        for axis in axes([group]):
+            known = common.get(axis, group.choices)
+            common[axis] = [chosen for chosen in known if chosen in group.choices]
+    full = []
+    for axis in found:
+        chosen = " ".join(str(where.labels[i]) for _, where, i in common[axis])
+        name = axis[0] or STRUCTURE
+        full.append(f"{name} [{chosen}]" if times[axis[0]] > 1 else name)
+    return dict(zip(found, distinct(full), strict=True))
 
 
 # -------------------------------------------------------------------------------------- trials
 
 
 def as_trial(
-    status: str,
-    values: Sequence[float],
-    params: Mapping[str, tuple["BaseDistribution", Any]],
-    curve: Mapping[int, float],
+    values: Sequence[float], params: Mapping[str, Any],
+    distributions: Mapping[str, "BaseDistribution"], curve: Mapping[int, float],
     attributes: Mapping[str, Any],
-) -> "FrozenTrial":
-    """A finished trial of Optuna's; numbers that are NaN are left out of it."""
+) -> "FrozenTrial":  # fmt: skip
+    """A finished trial of Optuna's; numbers that are NaN are left out of it.
+
+    distributions: those of its parameters, and maybe of others. attributes: its status and more.
+    """
     from optuna.trial import TrialState, create_trial
 
-    scored = not any(map(math.isnan, values))
-    state = TrialState[STATES[status]]
-    if state == TrialState.COMPLETE and not scored:
-        state = TrialState.FAIL
-    told = {"status": status, **attributes}
+    state, scored = STATES[attributes["status"]], not any(map(math.isnan, values))
+    if state == "COMPLETE" and not scored:
+        state = "FAIL"
+    own = {name: distributions[name] for name in params}
     return create_trial(
-        state=state,
-        values=list(values) if scored and state != TrialState.FAIL else None,
-        params={name: d.to_external_repr(d.to_internal_repr(x)) for name, (d, x) in params.items()},
-        distributions={name: d for name, (d, _) in params.items()},
-        user_attrs={name: x for name, x in told.items() if x == x and x is not None},
+        state=TrialState[state],
+        values=list(values) if scored and state != "FAIL" else None,
+        params={k: d.to_external_repr(d.to_internal_repr(params[k])) for k, d in own.items()},
+        distributions=own,
+        user_attrs={name: x for name, x in attributes.items() if x == x and x is not None},
         intermediate_values={step: x for step, x in curve.items() if x == x},
     )
 
@@ -77,11 +94,10 @@ def open_study(storage: Any, study_name: str | None, modes: Sequence[str]) -> "o
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
+    if isinstance(storage, str | os.PathLike) and "://" not in str(storage):
+        storage = optuna.storages.JournalStorage(JournalFileBackend(os.fspath(storage)))
     kinds = optuna.study.StudyDirection
     directions = [kinds.MINIMIZE if mode == "min" else kinds.MAXIMIZE for mode in modes]
-    if isinstance(storage, str | os.PathLike) and "://" not in str(storage):
-        backend = JournalFileBackend(os.fspath(storage))
-        storage = optuna.storages.JournalStorage(backend)
     found = optuna.create_study(
         storage=storage, study_name=study_name, directions=directions, load_if_exists=True
     )
@@ -90,36 +106,34 @@ def open_study(storage: Any, study_name: str | None, modes: Sequence[str]) -> "o
     return found
 
 
-def add_trials(target: "optuna.Study", trials: Iterable["FrozenTrial"], first: int = 0) -> None:
-    """Adds trials first, first + 1, ... to a study; those that it holds already must be the same.
+def add_trials(
+    target: "optuna.Study", trials: Iterable["FrozenTrial"], first: int = 0
+) -> "optuna.Study":
+    """The study with trials first, first + 1, ...; those that it holds already must be the same.
 
     Errors: ValueError where it holds another one in the place of a trial.
     """
     held = target.get_trials(deepcopy=False)
     for number, trial in enumerate(trials, first):
-        if number < len(held):
-            old = held[number]
-            same = (old.state, old.values) == (trial.state, trial.values)
-            check_params(target, number, trial.params, held)
-            if not same:
-                raise ValueError(_taken(target, number, "ended in another way"))
-        else:
+        same = {"params": trial.params, "state": trial.state, "values": trial.values}
+        if not holds(target, held, number, same):
             target.add_trial(trial)
+    return target
 
 
-def check_params(
-    target: "optuna.Study", number: int, params: dict[str, Any], held: Sequence["FrozenTrial"]
-) -> None:
-    """ValueError where the study holds a trial of this number with other parameters."""
-    if number < len(held) and held[number].params != params:
-        raise ValueError(_taken(target, number, "has other parameters"))
-
-
-def _taken(target: "optuna.Study", number: int, why: str) -> str:
-    return (
-        f"the storage has trials of another sweep under study_name = {target.study_name!r} (trial "
-        f"{number} {why}): choose another name"
-    )
+def holds(
+    target: "optuna.Study", held: Sequence["FrozenTrial"], number: int, same: Mapping[str, Any]
+) -> bool:
+    """Whether a study holds a trial of this number; ValueError where that is another one."""
+    if number >= len(held):
+        return False
+    for name, x in same.items():
+        if getattr(held[number], name) != x:
+            raise ValueError(
+                f"the storage has trials of another sweep under study_name = {target.study_name!r} "
+                f"(trial {number} has other {name}): choose another name"
+            )
+    return True
 
 
 # ------------------------------------------------------------------------------------- studies
@@ -152,126 +166,47 @@ def to_optuna(study: Any, storage: Any = None, study_name: str | None = None) ->
     """
     need("to_optuna", "optuna")
     with quiet():
-        target = open_study(storage, study_name, [study.mode])
-        add_trials(target, _trials(study))
-    return target
+        return add_trials(open_study(storage, study_name, [study.mode]), trials_of(study))
 
 
-def _trials(study: Any) -> list["FrozenTrial"]:
+def trials_of(study: Any) -> list["FrozenTrial"]:
     """All trials of a study in their order."""
-    ranks = study.ranks
     others = {k: x.tolist() for k, x in study.columns.items() if k not in study.swept}
     curves, steps = study.curves[study.metric].tolist(), study.evaluations.tolist()
+    batches, distributions = _parameters(study)
     made: dict[int, FrozenTrial] = {}
-    for batch, params in zip(study.batches, _params(study), strict=True):
+    for batch, values in zip(study.batches, batches, strict=True):
         for i, trial in enumerate(batch.trials.tolist()):
             told = {name: x[trial] for name, x in others.items()}
-            here = {name: (d, values[i]) for name, (d, values) in params.items()}
+            score = [told.pop(study.ranks)]
+            params = {name: x[i] for name, x in values.items()}
             curve = dict(zip(steps, curves[trial], strict=True))
-            made[trial] = as_trial(told.pop("status"), [told.pop(ranks)], here, curve, told)
+            made[trial] = as_trial(score, params, distributions, curve, told)
     return [made[trial] for trial in sorted(made)]
 
 
-def _params(study: Any) -> list[dict[str, tuple["BaseDistribution", list]]]:
-    """Of each batch: the distribution and the values over its trials, by parameter."""
+def _parameters(study: Any) -> tuple[list[dict[str, list]], dict[str, "BaseDistribution"]]:
+    """Of each batch the values over its trials by parameter; and the distributions of them all."""
     listed = isinstance(study.space, list | tuple) and not hasattr(study.space, "_fields")
     found = [] if listed else groups(study.space)
-    names = Parameters(found).names
-    batches = [
-        dict(_values(batch, found[batch.place] if found else Group((), None)))
-        for batch in study.batches
-    ]
-    pooled: dict[Any, list] = {}
-    for values in batches:
-        for axis, x in values.items():
-            pooled.setdefault(axis, []).extend(x)
-    fitted = {axis: _fitted(axis[1], x) for axis, x in pooled.items()}
-    called = {axis: names.get(axis, axis[0] or STRUCTURE) for axis in pooled}
-    return [{called[axis]: (fitted[axis], x) for axis, x in v.items()} for v in batches]
+    names = parameter_names(found)
+    batches: list[dict[str, list]] = []
+    pooled: dict[str, tuple[Any, list]] = {}
+    for batch in study.batches:
+        values = {}
+        group = found[batch.place] if found else Group((), None)
+        for axis, x in _values(batch, group).items():
+            name = names.get(axis, axis[0] or STRUCTURE)
+            values[name] = x
+            pooled.setdefault(name, (axis[1], []))[1].extend(x)
+        batches.append(values)
+    return batches, {name: fitted_distribution(*both) for name, both in pooled.items()}
 
 
-def _values(batch: Any, group: Group) -> Iterator[tuple[Any, list]]:
-    """Axis and values over the trials of a batch; what is not of a space has None for an axis."""
-    n, numbers = len(batch.trials), group.distributions()
-    for name, where, i in group.choices:
-        yield (name, where), [where.labels[i]] * n
-    for name, labelled in batch.labels.items():
-        if name not in group.labels():
-            yield (name, None), [labelled] * n
-    for name, column in batch.columns.items():
-        yield (name, numbers.get(name)), column.tolist()
-
-
-def _fitted(what: Distribution | OneOf | None, values: list) -> "BaseDistribution":
-    """The distribution of an axis, wide enough for the values."""
-    from optuna import distributions as theirs
-
-    if isinstance(what, OneOf | Choice):
-        return to_distribution(what)
-    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in values):
-        return theirs.CategoricalDistribution(list(dict.fromkeys(values)))
-    low, high = min(values), max(values)
-    log = low > 0 and high >= WIDE * low
-    whole = all(isinstance(x, int) for x in values)
-    if isinstance(what, Uniform | LogUniform | IntUniform):
-        low, high = min(low, what.bounds()[0]), max(high, what.bounds()[1])
-        log, whole = isinstance(what, LogUniform), isinstance(what, IntUniform)
-    kind: Any = theirs.IntDistribution if whole else theirs.FloatDistribution
-    return kind(low, high, log=log)
-
-
-# --------------------------------------------------------------------------------- importances
-
-
-def importances(
-    study: Any, evaluator: str = "ped_anova", *, step: int | None = None
-) -> dict[str, float]:
-    """Which share of the differences between scores each hyperparameter has; the largest first.
-
-    evaluator: ped_anova (what the best tenth of the trials has in common), fanova (variance of a
-        random forest) or mdi (impurity of a random forest). The forests look only at what every
-        trial has; ped_anova also at what only some structures have.
-    step: explain the scores at the first evaluation from this step on, of all trials that came so
-        far; by default those at the end, of the trials that finished. With rungs few finish: give
-        the step of a rung.
-    Errors: ValueError for an unknown evaluator, or fewer than 2 trials to compare; ImportError
-        without Optuna, or for a forest without scikit-learn.
-    Source: Watanabe, Bansal & Hutter 2023, arXiv:2304.10255; Hutter, Hoos & Leyton-Brown 2014
-        (ICML); Breiman 2001.
-
-    >>> import jaxopt_edu as jo
-    >>> space = jo.Training(
-    ...     model=jo.models.Linear(1), loss=jo.losses.squared_error, data=jo.data.load("linear"),
-    ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1e-1), momentum=jo.uniform(0.0, 0.1)),
-    ... )
-    >>> next(iter(jo.importances(jo.sweep(space, 32, steps=100))))
-    'optimizer.learning_rate'
-    """
-    resolve_among("evaluator", evaluator, EVALUATORS)
-    need("importances", "optuna", *(() if evaluator == "ped_anova" else ("sklearn",)))
-    import optuna
-
-    name, options = EVALUATORS[evaluator]
-    trials = _trials(study) if step is None else _at(study, step)
-    count = sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials)
-    if count < 2:
-        raise ValueError(f"importances: {count} trials have a score to compare: wanted 2 or more")
-    with quiet():
-        target = open_study(None, None, [study.mode])
-        add_trials(target, trials)
-        judge = getattr(optuna.importance, name)(**options)
-        found = optuna.importance.get_param_importances(target, evaluator=judge)
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _at(study: Any, step: int) -> list["FrozenTrial"]:
-    """The trials with their scores at an evaluation as if they had ended there."""
-    from optuna.trial import TrialState
-
-    if not 0 <= step <= study.evaluations[-1]:
-        raise ValueError(f"step = {step}: wanted 0 to {study.evaluations[-1]}")
-    at = int(study.evaluations[np.searchsorted(study.evaluations, step)])
-    trials = [trial for trial in _trials(study) if at in trial.intermediate_values]
-    for trial in trials:
-        trial.values, trial.state = [trial.intermediate_values[at]], TrialState.COMPLETE
-    return trials
+def _values(batch: Any, group: Group) -> dict[Any, list]:
+    """The values over the trials of a batch by axis; what is not of a space has None for one."""
+    labels: dict[Any, Any] = {(name, where): where.labels[i] for name, where, i in group.choices}
+    labels |= {(name, None): x for name, x in batch.labels.items() if name not in group.labels()}
+    numbers = group.distributions()
+    columns = {(name, numbers.get(name)): x.tolist() for name, x in batch.columns.items()}
+    return {axis: [x] * len(batch.trials) for axis, x in labels.items()} | columns

@@ -1,16 +1,15 @@
 """Population based training: the worst trials go on from the best ones' states, perturbed."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.search.schedulers import Decision, Exploit, first_rung
+from jaxopt_edu.search.schedulers import Decision, Exploit, RungState, first_rung, order
 from jaxopt_edu.values.pytrees import check_count
 from jaxopt_edu.values.space import Choice, Distribution, IntUniform
-
-__all__ = ["Population", "population"]
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,13 @@ class Population:
     def __post_init__(self):
         if self.every is not None:
             check_count("population: every", self.every)
-        wanted = {
-            "fraction": ("a number in (0, 1/2]", 0 < self.fraction <= 0.5),
-            "factor": ("a number above 1", self.factor > 1),
-            "resample": ("a number in [0, 1]", 0 <= self.resample <= 1),
-        }
-        for name, (what, fine) in wanted.items():
+        for name, fine, wanted in (
+            ("fraction", 0 < self.fraction <= 0.5, "a number in (0, 1/2]"),
+            ("factor", self.factor > 1, "a number above 1"),
+            ("resample", 0 <= self.resample <= 1, "a number in [0, 1]"),
+        ):
             if not fine:
-                raise ValueError(f"population: {name} = {getattr(self, name)!r}: wanted {what}")
+                raise ValueError(f"population: {name} = {getattr(self, name)!r}: wanted {wanted}")
 
     def settled(self, steps: int, least: int) -> "Population":
         """The policy in a sweep."""
@@ -65,42 +63,39 @@ class Population:
 
     def judge(self, standing, batches):
         copies = []
-        for mine, batch in zip(_by_structure(standing, len(batches)), batches, strict=True):
-            for trial, parent in self._exploit(mine, standing):
+        for batch in batches:
+            for trial, parent in self._exploit(batch.trials, standing):
                 place = int(np.searchsorted(batch.trials, parent))  # they ascend
                 before = {name: x[place].item() for name, x in batch.columns.items()}
-                numbers = self._explore(before, batch, _draws(standing, trial, 1))
+                draws = _draws(standing, trial, 1)
+                numbers = {
+                    name: self._perturb(x, batch.distributions.get(name), draws)
+                    for name, x in before.items()
+                }
                 copies.append(Exploit(trial, parent, numbers, before))
         going = standing.active.copy()
         going[[copy.trial for copy in copies]] = True
         return Decision(going, tuple(copies))
 
-    def _exploit(self, mine: np.ndarray, standing: Any) -> list[tuple[int, int]]:
+    def _exploit(self, mine: np.ndarray, standing: RungState) -> Iterator[tuple[int, int]]:
         """Who of the trials of a structure is replaced, and by whom."""
         scores = np.where(standing.active[mine], standing.scores[mine], np.nan)
-        ranked = mine[np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")]
+        ranked = mine[order(scores)]
         count = int(len(mine) * self.fraction)
         best = [int(i) for i in ranked[: max(count, 1)] if standing.active[i]]
         worst = set(ranked[len(mine) - count :].tolist()) | set(mine[np.isnan(scores)].tolist())
-        if not best:
-            return []
-        return [
-            (i, best[int(_draws(standing, i, 0).integers(len(best)))])
-            for i in sorted(worst - set(best))
-        ]
-
-    def _explore(self, before: dict[str, float], batch: Any, draws: Any) -> dict[str, float]:
-        """The parent's numbers, perturbed."""
-        named = batch.distributions
-        return {name: self._perturb(x, named.get(name), draws) for name, x in before.items()}
+        for trial in sorted(worst - set(best)) if best else ():
+            yield trial, best[_draws(standing, trial, 0).integers(len(best))]
 
     def _perturb(self, x: Any, distribution: Distribution | None, draws: Any) -> Any:
         anew, up, u = draws.random(3)
-        if distribution is not None and (anew < self.resample or isinstance(distribution, Choice)):
-            return distribution.quantile(np.array(u)).item() if anew < self.resample else x
         moved = x * (self.factor if up < 0.5 else 1 / self.factor)
         if distribution is None:
             return type(x)(moved)
+        if anew < self.resample:
+            return distribution.quantile(np.array(u)).item()
+        if isinstance(distribution, Choice):
+            return x
         low, high = distribution.bounds()
         if isinstance(distribution, IntUniform):
             moved = round(moved)
@@ -110,13 +105,6 @@ class Population:
 population = Population
 
 
-def _by_structure(standing: Any, count: int) -> list[np.ndarray]:
-    """The trials of each structure, ascending."""
-    order = np.argsort(standing.structures, kind="stable")
-    ends = np.searchsorted(standing.structures[order], np.arange(1, count))
-    return np.split(order, ends)
-
-
-def _draws(standing: Any, trial: int, purpose: int) -> np.random.Generator:
+def _draws(standing: RungState, trial: int, purpose: int) -> np.random.Generator:
     """Random numbers of a trial at a step: to choose a parent (0), to perturb (1)."""
     return np.random.default_rng((standing.seed, standing.step, trial, purpose))

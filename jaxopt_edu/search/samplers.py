@@ -5,8 +5,10 @@ are columns over trials for each axis of the space: numbers for a distribution, 
 alternative for a `one_of`. Where an axis is absent from a trial's structure its entry is not used.
 """
 
+import bisect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.values.pytrees import nearest
-from jaxopt_edu.values.space import Distribution, Group, OneOf
-
-__all__ = ["Grid", "LatinHypercube", "Random", "Sobol", "latin_hypercube", "sobol"]
+from jaxopt_edu.values.space import Choice, Distribution, Group, OneOf
 
 OPTUNA = ("tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "qmc")  # names of samplers of Optuna's
 
@@ -44,7 +44,7 @@ class Sampler(Protocol):
     def start(self, groups: list[Group], trials: int, seed: int, mode: Any) -> Asking: ...
 
 
-def axes(groups: list[Group]) -> list[Axis]:
+def axes(groups: Sequence[Group]) -> list[Axis]:
     """The coordinates of a space: each choice and each distribution under a name, once."""
     choices: list[Any] = [(name, where) for group in groups for name, where, _ in group.choices]
     numbers: list[Any] = [item for group in groups for item in group.distributions().items()]
@@ -80,16 +80,15 @@ class _Cube(ABC):
     def start(self, groups, trials, seed, mode):
         found = axes(groups)
         cube = self.points(trials, len(found), seed).T
-        columns = {
-            axis: _index(axis[1], u) if isinstance(axis[1], OneOf) else axis[1].quantile(u)
-            for axis, u in zip(found, cube, strict=True)
-        }
-        return _Given(columns, trials)
+        return _Given({axis: column(axis, u) for axis, u in zip(found, cube, strict=True)}, trials)
 
 
-def _index(where: OneOf, u: ndarray) -> ndarray:
-    k = len(where.alternatives)
-    return np.minimum((u * k).astype(int), k - 1)
+def column(axis: Axis, u: ndarray) -> ndarray:
+    """The entries of an axis at the shares u of it."""
+    _, what = axis
+    if isinstance(what, OneOf):
+        what = Choice(tuple(range(len(what.alternatives))))
+    return what.quantile(u)
 
 
 @dataclass(frozen=True)
@@ -141,24 +140,16 @@ class Grid:
     """As many evenly spread levels for each number as give at most n points over all structures."""
 
     def start(self, groups, trials, seed, mode):
-        m = _most_levels(groups, trials)
-        found: list[Axis] = axes(groups)
-        parts = [_mesh(group, m) for group in groups]
-        total = sum(len(next(iter(part.values()))) for part in parts)
-        columns = {axis: np.zeros(total) for axis in found}
-        first = 0
-        for part in parts:
-            n = len(next(iter(part.values())))
-            for axis, column in part.items():
-                columns[axis][first : first + n] = column
-            first += n
-        return _Given(columns, total)
+        found, m = axes(groups), _most_levels(groups, trials)
+        parts = [_mesh(group, m, found) for group in groups]
+        columns = {axis: np.concatenate([part[axis] for part in parts]) for axis in found}
+        return _Given(columns, len(columns[found[0]]))
 
 
 def _most_levels(groups: list[Group], trials: int) -> int:
     """The most levels of each number, at most `trials`, of which a grid has at most as many points.
 
-    More levels are no fewer points: so they are doubled while they fit, and then halved in.
+    More levels are no fewer points.
     """
     named = [group.distributions() for group in groups]
 
@@ -167,23 +158,17 @@ def _most_levels(groups: list[Group], trials: int) -> int:
 
     if size(1) > trials:
         raise ValueError(f"trials = {trials}: this grid has at least {size(1)} points")
-    fits, past = 1, 2
-    while past <= trials and size(past) <= trials:
-        fits, past = past, 2 * past
-    past = min(past, trials + 1)
-    while past - fits > 1:
-        middle = (fits + past) // 2
-        fits, past = (middle, past) if size(middle) <= trials else (fits, middle)
-    return fits
+    return bisect.bisect_right(range(1, trials + 1), trials, key=size)
 
 
-def _mesh(group: Group, m: int) -> Columns:
-    """All points of one structure."""
+def _mesh(group: Group, m: int, found: list[Axis]) -> Columns:
+    """All points of one structure; 0 on axes that it has not."""
     named = group.distributions()
     mesh = np.meshgrid(*(d.levels(m) for d in named.values()), indexing="ij")
     n = mesh[0].size if mesh else 1
-    out: Columns = {(name, where): np.full(n, i) for name, where, i in group.choices}
-    return out | {axis: x.ravel() for axis, x in zip(named.items(), mesh, strict=True)}
+    own: Columns = {axis: x.ravel() for axis, x in zip(named.items(), mesh, strict=True)}
+    own |= {(name, where): np.full(n, i) for name, where, i in group.choices}
+    return {axis: own.get(axis, np.zeros(n)) for axis in found}
 
 
 sobol, latin_hypercube = Sobol, LatinHypercube
@@ -204,8 +189,6 @@ def as_sampler(sampler: Any) -> Sampler:
         return SAMPLERS[sampler]
     if isinstance(sampler, type) or not hasattr(sampler, "start"):
         theirs = type(sampler).__module__.startswith("optuna")
-        wrapped = (
-            'jo.optuna("tpe", n_startup_trials=20), which makes it' if theirs else "jo.sobol()"
-        )
-        raise TypeError(f"sampler = {sampler!r}: wanted a name or a sampler such as {wrapped}")
+        such = 'jo.optuna("tpe", n_startup_trials=20), which makes it' if theirs else "jo.sobol()"
+        raise TypeError(f"sampler = {sampler!r}: wanted a name or a sampler such as {such}")
     return sampler

@@ -6,7 +6,11 @@ is better; NaN is worst. All brackets of Hyperband start at once: a bracket is a
 
 import dataclasses
 import functools
+import itertools
 import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -14,8 +18,6 @@ import numpy as np
 from numpy import ndarray
 
 from jaxopt_edu.values.pytrees import check_count
-
-__all__ = ["Halving", "Hyperband", "MedianStopping", "halving", "hyperband", "median_stopping"]
 
 
 class RungState(NamedTuple):
@@ -61,38 +63,73 @@ class Scheduler(Protocol):
     def judge(self, standing: RungState, batches: list) -> Decision: ...
 
 
-def _ladder(first: int, eta: int, steps: int) -> tuple[int, ...]:
-    """first, first eta, first eta^2, ... below steps"""
-    out = []
-    while first < steps:
-        out.append(first)
-        first *= eta
-    return tuple(out)
-
-
-def _check(name: str, eta: int, first: int | None) -> None:
-    check_count(f"{name}: eta", eta, least=2)
-    if first is not None:
-        check_count(f"{name}: first", first)
-
-
 def first_rung(given: int | None, steps: int, share: int, least: int | None = None) -> int:
     """The first rung: as given, or steps / share, but not before `least`, else steps / 40."""
     return given or max(math.ceil(steps / share), least or math.ceil(steps / 40))
 
 
-def _best(scores: ndarray, count: int) -> ndarray:
-    """Which are the `count` best; ties go to the earlier ones, NaN is worst."""
-    out = np.zeros(len(scores), bool)
-    out[np.argsort(np.where(np.isnan(scores), np.inf, scores), kind="stable")[:count]] = True
-    return out
+def order(scores: ndarray) -> ndarray:
+    """The places of scores, the best first; ties go to the earlier ones, NaN is worst."""
+    return np.argsort(scores, kind="stable")
 
 
 # ------------------------------------------------------------------------------------- halving
 
 
 @dataclass(frozen=True)
-class Halving:
+class _Halvings(ABC):
+    """Brackets of trials, each with rungs of its own, after which 1 / eta of a bracket go on."""
+
+    eta: int = 4
+    first: int | None = None
+
+    def __post_init__(self):
+        name = type(self).__name__.lower()
+        check_count(f"{name}: eta", self.eta, least=2)
+        if self.first is not None:
+            check_count(f"{name}: first", self.first)
+
+    def settled(self, steps: int, least: int) -> "_Halvings":
+        """The policy in a sweep."""
+        return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
+
+    @abstractmethod
+    def _ladders(self, steps: int) -> list[tuple[int, ...]]:
+        """The rungs of each bracket; the last has those of all."""
+
+    def _brackets(self, trials: int, steps: int) -> ndarray:
+        """The bracket of each trial."""
+        return np.zeros(trials, int)
+
+    def _left(self, n: int, ladder: Sequence[int], step: int) -> int:
+        """How many of n trials of a bracket go on from a step."""
+        return max(1, n // self.eta ** bisect_right(ladder, step)) if n else 0
+
+    def stops(self, steps):
+        return self._ladders(steps)[-1]
+
+    def expected(self, trials, steps):
+        ladders = self._ladders(steps)
+        sizes = np.bincount(self._brackets(trials, steps), minlength=len(ladders)).tolist()
+        return [
+            (sum(self._left(n, x, start) for n, x in zip(sizes, ladders, strict=True)), end - start)
+            for start, end in itertools.pairwise([0, *ladders[-1], steps])
+        ]
+
+    def judge(self, standing, batches):
+        brackets = self._brackets(len(standing.scores), standing.steps)
+        scores = np.where(standing.active, standing.scores, np.nan)
+        going = standing.active.copy()
+        for s, ladder in enumerate(self._ladders(standing.steps)):
+            if standing.step in ladder:
+                mine = np.flatnonzero(brackets == s)
+                keep = self._left(len(mine), ladder, standing.step)
+                going[mine[order(scores[mine])[keep:]]] = False
+        return Decision(going)
+
+
+@dataclass(frozen=True)
+class Halving(_Halvings):
     """Successive halving: at each rung the best 1 / eta of the trials go on, from where they are.
 
     Formula: rungs at r, r eta, r eta^2, ... below the steps of a full training; of n trials
@@ -109,39 +146,18 @@ class Halving:
     (64, 256, 1024)
     """
 
-    eta: int = 4
-    first: int | None = None
-
-    def __post_init__(self):
-        _check("halving", self.eta, self.first)
-
-    def settled(self, steps: int, least: int) -> "Halving":
-        """The policy in a sweep."""
-        return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
-
-    def stops(self, steps):
-        return _ladder(first_rung(self.first, steps, 64), self.eta, steps)
-
-    def expected(self, trials, steps):
-        ends = [*self.stops(steps), steps]
-        lengths = np.diff([0, *ends]).tolist()
-        return [(max(1, trials // self.eta**i), length) for i, length in enumerate(lengths)]
-
-    def judge(self, standing, batches):
-        rung = self.stops(standing.steps).index(standing.step) + 1
-        keep = max(1, len(standing.scores) // self.eta**rung)
-        return Decision(standing.active & _best(_masked(standing), keep))
-
-
-def _masked(standing: RungState) -> ndarray:
-    return np.where(standing.active, standing.scores, np.nan)
+    def _ladders(self, steps):
+        rungs = [first_rung(self.first, steps, 64)]
+        while rungs[-1] < steps:
+            rungs.append(rungs[-1] * self.eta)
+        return [tuple(rungs[:-1])]
 
 
 # ----------------------------------------------------------------------------------- hyperband
 
 
 @dataclass(frozen=True)
-class Hyperband:
+class Hyperband(_Halvings):
     """Successive halving with several first rungs at once, as nobody knows the right one.
 
     Formula: bracket s = 0, ..., S has its first rung at R / eta^s, R the steps of a full training
@@ -158,16 +174,6 @@ class Hyperband:
     [3, 2, 3, 3, 1, 3, 3, 2, 3, 3, 0, 3]
     """
 
-    eta: int = 4
-    first: int | None = None
-
-    def __post_init__(self):
-        _check("hyperband", self.eta, self.first)
-
-    def settled(self, steps: int, least: int) -> "Hyperband":
-        """The policy in a sweep."""
-        return dataclasses.replace(self, first=first_rung(self.first, steps, 64, least))
-
     def highest(self, steps: int) -> int:
         """S"""
         least = first_rung(self.first, steps, 64)
@@ -180,36 +186,11 @@ class Hyperband:
         dealt = _dealt(tuple((share / share.sum()).tolist()), 2 ** max(trials - 1, 0).bit_length())
         return s[dealt[:trials]]
 
-    def _rungs(self, s: int, steps: int) -> tuple[int, ...]:
-        return tuple(max(1, steps // self.eta**i) for i in range(s, 0, -1))
+    _brackets = brackets
 
-    def stops(self, steps):
-        return self._rungs(self.highest(steps), steps)
-
-    def expected(self, trials, steps):
-        brackets = self.brackets(trials, steps)
-        sizes = np.bincount(brackets, minlength=self.highest(steps) + 1)
-        ends = [*self.stops(steps), steps]
-        lengths = np.diff([0, *ends]).tolist()
-        return [
-            (sum(self._left(int(n), s, end, steps) for s, n in enumerate(sizes)), length)
-            for end, length in zip([0, *ends[:-1]], lengths, strict=True)
-        ]
-
-    def _left(self, n: int, s: int, step: int, steps: int) -> int:
-        """How many of n trials of bracket s go on after the rung at a step."""
-        passed = sum(rung <= step for rung in self._rungs(s, steps))
-        return max(1, n // self.eta**passed) if n else 0
-
-    def judge(self, standing, batches):
-        brackets = self.brackets(len(standing.scores), standing.steps)
-        going = standing.active.copy()
-        for s in range(self.highest(standing.steps) + 1):
-            if standing.step in self._rungs(s, standing.steps):
-                mine = np.flatnonzero(brackets == s)
-                keep = self._left(len(mine), s, standing.step, standing.steps)
-                going[mine] &= _best(_masked(standing)[mine], keep)
-        return Decision(going)
+    def _ladders(self, steps):
+        rungs = [max(1, steps // self.eta**i) for i in range(self.highest(steps), 0, -1)]
+        return [tuple(rungs[len(rungs) - s :]) for s in range(len(rungs) + 1)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -251,32 +232,28 @@ class MedianStopping:
     every: int | None = None
 
     def __post_init__(self):
-        for name in ("first", "every"):
-            if getattr(self, name) is not None:
-                check_count(f"median_stopping: {name}", getattr(self, name))
+        for name, given in vars(self).items():
+            if given is not None:
+                check_count(f"median_stopping: {name}", given)
 
     def settled(self, steps: int, least: int) -> "MedianStopping":
         """The policy in a sweep."""
         return dataclasses.replace(self, first=first_rung(self.first, steps, 8, least))
 
     def stops(self, steps):
-        return tuple(
-            range(first_rung(self.first, steps, 8), steps, first_rung(self.every, steps, 8))
-        )
+        first, every = (first_rung(given, steps, 8) for given in (self.first, self.every))
+        return tuple(range(first, steps, every))
 
     def expected(self, trials, steps):
         return [(trials, steps)]
 
     def judge(self, standing, batches):
-        with_score = standing.active & np.isfinite(standing.scores)
-        if with_score.sum() < 2:
-            return Decision(standing.active)
-        seen = np.isfinite(standing.curves)
-        average = np.where(seen, standing.curves, 0).sum(1) / np.maximum(seen.sum(1), 1)
-        best = np.where(seen, standing.curves, np.inf).min(1)
-        others = np.flatnonzero(with_score)
+        rated = np.flatnonzero(standing.active & np.isfinite(standing.scores))
         going = standing.active.copy()
-        going[others] = ~(best[others] > medians_of_others(average[others]))
+        if len(rated) > 1:
+            curves = standing.curves[rated]
+            curves = np.where(np.isfinite(curves), curves, np.nan)
+            going[rated] = np.nanmin(curves, 1) <= medians_of_others(np.nanmean(curves, 1))
         return Decision(going)
 
 
@@ -290,12 +267,10 @@ def medians_of_others(x: ndarray) -> ndarray:
     >>> medians_of_others(np.array([1.0, 5.0, 2.0])).tolist()
     [3.5, 1.5, 3.0]
     """
-    order = np.argsort(x, kind="stable")
-    place, ordered = np.empty(len(x), int), x[order]
-    place[order] = np.arange(len(x))
-    low, high = ((len(x) - 2) // 2, (len(x) - 1) // 2)
-    left, right = (ordered[k + (place <= k)] for k in (low, high))
-    return left if low == high else (left + right) / 2
+    by_size = order(x)
+    place, ordered = np.argsort(by_size), x[by_size]
+    left, right = (ordered[k + (place <= k)] for k in ((len(x) - 2) // 2, (len(x) - 1) // 2))
+    return (left + right) / 2
 
 
 halving, hyperband, median_stopping = Halving, Hyperband, MedianStopping

@@ -1,7 +1,7 @@
 """Trials: from a space, a list or a batched experiment, grouped by structure."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +9,10 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine.options import changed
-from jaxopt_edu.search.samplers import Asking, Columns, as_sampler
-from jaxopt_edu.values.labelling import labels
-from jaxopt_edu.values.names import hyperparameters, vectors, with_parts
-from jaxopt_edu.values.pytrees import Constant, StandIn, check_count, check_seed
+from jaxopt_edu.search.samplers import Asking, as_sampler
+from jaxopt_edu.values.labelling import fields_apart
+from jaxopt_edu.values.names import hyperparameters, is_constant, vectors, with_parts
+from jaxopt_edu.values.pytrees import StandIn, check_count, check_seed
 from jaxopt_edu.values.space import Distribution, Group, groups, structural
 
 
@@ -60,60 +60,57 @@ class TrialGroup:
 class Plan:
     """Where trials come from: all at once, or as many at a time as a sampler wants to be told of.
 
-    total: how many there are.
+    structures: the given trials by structure; or, where a sampler is asked, one made up of each.
+    groups: the structures of the space that it is asked for.
     """
 
-    total: int
-    batch: int
-    groups: list[Group]
-    asking: Asking | None  # None: the batches are given
-    given: list[TrialGroup]
-    change: Callable[[Any], Any] | None = None  # of every experiment: in parts, done at tol
-    fold: Callable[[Any], Any] | None = None  # and its data into folds
+    structures: list[TrialGroup]
+    groups: list[Group] = field(default_factory=list)
+    asking: Asking | None = None
+
+    @property
+    def total(self) -> int:
+        """How many trials there are."""
+        if self.asking is not None:
+            return self.asking.total
+        return sum(len(structure.trials) for structure in self.structures)
 
     def ask(self, first: int) -> list[TrialGroup]:
-        """The next trials, numbered from `first`, by structure."""
+        """The next trials, numbered from `first`, by the structure that their choices lead to."""
         if self.asking is None:
-            return [self._made(batch) for batch in self.given]
-        n = min(self.batch, self.total - first)
-        return [self._made(b) for b in _batches(self.groups, self.asking.ask(n), n, first)]
+            return self.structures
+        n = min(self.asking.batch, self.total - first)
+        points, found = self.asking.ask(n), []
+        for structure, group in zip(self.structures, self.groups, strict=True):
+            mine = np.ones(n, bool)
+            for name, where, i in group.choices:
+                mine &= points[name, where] == i
+            if mine.any():
+                columns = {
+                    name: points[name, d][mine].astype(structure.columns[name].dtype)
+                    for name, d in structure.distributions.items()
+                }
+                trials = first + np.flatnonzero(mine)
+                found.append(dataclasses.replace(structure, columns=columns, trials=trials))
+        return found
 
     def templates(self) -> list[Any]:
         """An experiment of each structure, with whatever numbers."""
-        return [self.structure(place).template for place in range(self.structures)]
+        return [structure.template for structure in self.structures]
 
-    @property
-    def structures(self) -> int:
-        """How many there are."""
-        return len(self.given or self.groups)
-
-    def structure(
-        self, place: int, trials: Any = (), columns: dict[str, np.ndarray] | None = None
-    ) -> TrialGroup:
+    def structure(self, place: int, trials: np.ndarray, columns: dict[str, Any]) -> TrialGroup:
         """A structure with these trials and numbers."""
-        if self.asking is None:
-            [batch] = [batch for batch in self.given if batch.place == place]
-        else:
-            group = self.groups[place]
-            named = group.distributions()
-            numbers = {name: d.quantile(np.full(1, 0.5)) for name, d in named.items()}
-            batch = _batch(group, numbers, np.zeros(1, int), place)
-        if columns is not None:
-            batch = dataclasses.replace(batch, trials=np.asarray(trials), columns=columns)
-        return self._made(batch)
-
-    def _made(self, batch: TrialGroup) -> TrialGroup:
-        whole = batch.template if self.change is None else self.change(batch.template)
-        if self.fold is None:
-            return dataclasses.replace(batch, template=whole)
-        return dataclasses.replace(batch, template=self.fold(whole), unfolded=whole)
+        return dataclasses.replace(self.structures[place], trials=trials, columns=columns)
 
     def as_trained(self, folds: Any, accumulate: int, tol: float | None) -> "Plan":
         """The plan of experiments as a sweep trains them: on folds, in parts, done at tol."""
-        if accumulate != 1 or tol is not None:
-            self.change = lambda experiment: changed(experiment, accumulate, tol)
-        if folds is not None:
-            self.fold = lambda experiment: experiment.folded(folds)
+        for place, structure in enumerate(self.structures):
+            trained, unfolded = changed(structure.template, accumulate, tol), None
+            if folds is not None:
+                trained, unfolded = trained.folded(folds), trained
+            self.structures[place] = dataclasses.replace(
+                structure, template=trained, unfolded=unfolded
+            )
         return self
 
     def tell(self, scores: np.ndarray, **more: Any) -> None:
@@ -128,9 +125,9 @@ def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "m
     if trials is not None:
         check_count("trials", trials)
     if isinstance(space, list | tuple) and not hasattr(space, "_fields"):
-        given = _from_list(list(space))
+        planned = Plan(_from_list(list(space)))
     elif not sampled(space) and any(vectors(space)):
-        given = [_from_batch(space)]
+        planned = Plan([_from_batch(space)])
     else:
         found = groups(space)
         if len(found) == 1 and not found[0].distributions():
@@ -139,11 +136,10 @@ def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "m
                 "a field declared number(); `fit` runs one experiment"
             )
         asking = sampler.start(found, 64 if trials is None else trials, seed, mode)
-        return Plan(asking.total, asking.batch, found, asking, [])
-    count = sum(len(batch.trials) for batch in given)
-    if trials not in (None, count):
-        raise ValueError(f"trials = {trials}, but {count} experiments are given")
-    return Plan(count, count, [], None, given)
+        return Plan([_made_up(*both) for both in enumerate(found)], found, asking)
+    if trials not in (None, planned.total):
+        raise ValueError(f"trials = {trials}, but {planned.total} experiments are given")
+    return planned
 
 
 def sample(space: Any, trials: int, *, seed: int = 0, sampler: Any = "random") -> Any:
@@ -157,47 +153,26 @@ def sample(space: Any, trials: int, *, seed: int = 0, sampler: Any = "random") -
     (64,)
     """
     planned = plan(space, trials, seed, sampler)
-    if len(planned.groups) > 1 or len(planned.given) > 1:
-        count = len(planned.groups) or len(planned.given)
+    count = len(planned.structures)
+    if count > 1:
         raise ValueError(f"sample: the space has {count} structures; `sweep` runs them all")
-    if planned.batch < planned.total:
+    if planned.asking is not None and planned.asking.batch < planned.total:
         raise ValueError(f"sample: {sampler!r} learns from scores; `sweep` tells it")
     [batch] = planned.ask(0)
     numbers = {name: jax.numpy.asarray(x) for name, x in batch.columns.items()}
     return with_parts(batch.template, numbers)
 
 
-def _batches(found: list[Group], points: Columns, n: int, first: int) -> Iterator[TrialGroup]:
-    """The points by the structure that their choices lead to."""
-    for place, group in enumerate(found):
-        mask = np.ones(n, bool)
-        for name, where, i in group.choices:
-            mask &= points[name, where] == i
-        if mask.any():
-            named = group.distributions()
-            columns = {name: _whole(points[name, d][mask], d) for name, d in named.items()}
-            yield _batch(group, columns, first + np.flatnonzero(mask), place)
-
-
-def _batch(
-    group: Group, columns: dict[str, np.ndarray], trials: np.ndarray, place: int
-) -> TrialGroup:
-    first = {name: x[0].item() for name, x in columns.items()}
-    template = with_parts(group.experiment, first)
-    return TrialGroup(template, columns, group.labels(), trials, group.distributions(), place)
-
-
-def _whole(column: np.ndarray, distribution: Distribution) -> np.ndarray:
-    """The column in the type that the distribution gives."""
-    return column.astype(distribution.quantile(np.zeros(1)).dtype)
+def _made_up(place: int, group: Group) -> TrialGroup:
+    """A structure of a space, with a trial of numbers from the middle."""
+    distributions = group.distributions()
+    columns = {name: d.quantile(np.full(1, 0.5)) for name, d in distributions.items()}
+    template = with_parts(group.experiment, {name: x[0].item() for name, x in columns.items()})
+    trials = np.zeros(1, int)
+    return TrialGroup(template, columns, group.labels(), trials, distributions, place)
 
 
 # ------------------------------------------------------------------------------ from experiments
-
-
-def _arrays(experiment: Any) -> dict[str, Any]:
-    named = hyperparameters(experiment)
-    return {name: x for name, x in named.items() if isinstance(x, jax.Array | np.ndarray)}
 
 
 def sampled(space: Any) -> bool:
@@ -225,10 +200,11 @@ def _from_list(experiments: list[Any]) -> list[TrialGroup]:
         raise ValueError("sweep: the list of experiments is empty")
     by_structure: dict[Any, list[int]] = {}
     for i, experiment in enumerate(experiments):
-        arrays = [np.asarray(x).tobytes() for x in _arrays(experiment).values() if np.ndim(x)]
-        leaves, structure = jax.tree.flatten(experiment, is_leaf=_is_data)
-        data = filter(_is_data, leaves)
-        by_structure.setdefault((structure, *data, *arrays), []).append(i)
+        leaves, structure = jax.tree.flatten(experiment, is_leaf=is_constant)
+        numbers = hyperparameters(experiment).values()
+        arrays = (np.asarray(x).tobytes() for x in numbers if np.ndim(x))
+        key = (structure, *filter(is_constant, leaves), *arrays)
+        by_structure.setdefault(key, []).append(i)
     batches: list[TrialGroup] = []
     for place, trials in enumerate(by_structure.values()):
         rows = [hyperparameters(experiments[i]) for i in trials]
@@ -239,38 +215,13 @@ def _from_list(experiments: list[Any]) -> list[TrialGroup]:
         }
         template = experiments[trials[0]]
         batches.append(TrialGroup(template, columns, {}, np.asarray(trials), place=place))
-    told = _labels(batches)
+    told = fields_apart([_bare(batch) for batch in batches])
     return [dataclasses.replace(b, labels=of) for b, of in zip(batches, told, strict=True)]
-
-
-def _is_data(x: Any) -> bool:
-    return isinstance(x, Constant)
-
-
-def _labels(batches: list[TrialGroup]) -> list[dict[str, Any]]:
-    """The parts by which the structures differ, as a table names them."""
-    bare = [_bare(batch) for batch in batches]
-    names = (
-        dict.fromkeys(f.name for x in bare for f in dataclasses.fields(x))
-        if all(map(dataclasses.is_dataclass, bare))
-        else {}
-    )
-    told: list[dict[str, Any]] = [{} for _ in batches]
-    for name in names:
-        found = labels([getattr(x, name, None) for x in bare])
-        if len(set(map(str, found))) > 1:
-            for one, shown in zip(told, found, strict=True):
-                one[name] = shown
-    return told
 
 
 def _bare(batch: TrialGroup) -> Any:
     """The experiment of a structure, with ... for numbers that differ within it."""
-    leaves, structure = jax.tree.flatten(
-        batch.template, is_leaf=lambda node: isinstance(node, Constant)
-    )
+    leaves, structure = jax.tree.flatten(batch.template, is_leaf=is_constant)
     names = iter(hyperparameters(batch.template))
-    return jax.tree.unflatten(
-        structure,
-        [x if isinstance(x, Constant) or next(names) not in batch.columns else ... for x in leaves],
-    )
+    bare = [x if is_constant(x) or next(names) not in batch.columns else ... for x in leaves]
+    return jax.tree.unflatten(structure, bare)

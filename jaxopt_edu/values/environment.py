@@ -1,10 +1,21 @@
-"""What a result depends on beside the code: versions of packages, and the devices."""
+"""What a result depends on beside the code: packages, their versions, and the devices."""
 
 import functools
+import importlib.util
 import platform
 from importlib import metadata
 
 import jax
+
+INSTALL = {"optuna": "jaxopt_edu[optuna]", "cmaes": "jaxopt_edu[optuna]", "sklearn": "scikit-learn"}
+
+
+def need(what: str, *packages: str) -> None:
+    """ImportError that says what to install, where one of the packages is absent."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            install = INSTALL.get(package, package)
+            raise ImportError(f"{what} needs {package}: pip install '{install}'")
 
 
 def versions() -> dict[str, str]:

@@ -64,6 +64,24 @@ def labels(values: Sequence[Any]) -> list[Any]:
     return [named[k] for k in first]
 
 
+def fields_apart(values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Of each of some dataclasses, the labels of the fields in which they differ; else nothing.
+
+    >>> import jaxopt_edu as jo
+    >>> fields_apart([jo.sgd(0.1), jo.sgd(0.1, momentum=0.9)])
+    [{'momentum': None}, {'momentum': 0.9}]
+    """
+    told: list[dict[str, Any]] = [{} for _ in values]
+    if not all(map(dataclasses.is_dataclass, values)):
+        return told
+    for name in dict.fromkeys(f.name for x in values for f in dataclasses.fields(x)):
+        found = labels([getattr(x, name, None) for x in values])
+        if len(set(map(str, found))) > 1:
+            for one, shown in zip(told, found, strict=True):
+                one[name] = shown
+    return told
+
+
 def distinct(names: Sequence[Any], places: Sequence[int] | None = None) -> list[Any]:
     """The names, with their places where two are the same: a, b, a -> a #0, b, a #2"""
     names = [x if len(str(x)) <= LONGEST else f"{str(x)[:LONGEST]}..." for x in names]

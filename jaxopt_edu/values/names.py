@@ -23,6 +23,11 @@ def leaves_by_place(x: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(x)}
 
 
+def is_constant(x: Any) -> bool:
+    """Whether x is given, not chosen (data), so that no number of it is a hyperparameter."""
+    return isinstance(x, Constant)
+
+
 def hyperparameters(x: Any) -> dict[str, Any]:
     """The numbers of any value by dotted name, in the order of its leaves; data are left out.
 
@@ -32,18 +37,42 @@ def hyperparameters(x: Any) -> dict[str, Any]:
     >>> jo.hyperparameters(jo.chain(jo.clip(1.0), jo.sgd(0.1, momentum=0.9)))
     {'0.max_delta': 1.0, '1.learning_rate': 0.1, '1.momentum': 0.9}
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(
-        x, is_leaf=lambda node: isinstance(node, Constant)
-    )
+    leaves, _ = jax.tree_util.tree_flatten_with_path(x, is_leaf=is_constant)
     named: dict[str, Any] = {}
     for path, leaf in leaves:
         name = _name(path)
-        if isinstance(leaf, Constant):
+        if is_constant(leaf):
             continue
         if name in named:
             raise ValueError(f"two numbers have the name {name!r}: give them other keys")
         named[name] = leaf
     return named
+
+
+def smooth_numbers(x: Any) -> dict[str, Any]:
+    """The hyperparameters of x but those declared with smooth=False, all below them included.
+
+    >>> import jaxopt_edu as jo
+    >>> smooth_numbers(jo.lion(0.1, weight_decay=0.5))
+    {'learning_rate': 0.1, 'weight_decay': 0.5}
+    """
+    return hyperparameters(_without_jumps(x))
+
+
+def _without_jumps(x: Any) -> Any:
+    """x with None for what is declared with smooth=False."""
+    if dataclasses.is_dataclass(x) and not isinstance(x, type | Constant):
+        fields = [f for f in dataclasses.fields(x) if not f.metadata.get("static")]
+        kept = {
+            f.name: _without_jumps(getattr(x, f.name)) if f.metadata.get("smooth", True) else None
+            for f in fields
+        }
+        return dataclasses.replace(x, **kept)
+    if isinstance(x, dict):
+        return {key: _without_jumps(part) for key, part in x.items()}
+    if type(x) is tuple:
+        return tuple(map(_without_jumps, x))
+    return x
 
 
 def resolve(name: str, names: Any) -> str:
