@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.pytrees import resolve_among
 
 ORDERS = (*(1 + k / 10 for k in range(1, 101)), *range(12, 64), 128, 256, 512, 1024)
@@ -191,13 +192,10 @@ def _log_binomial(n: float, k: ndarray) -> ndarray:
 
 def _epsilon_pld(sigma: float, q: float, steps: int, delta: float, orders: Any = ORDERS) -> float:
     """The epsilon by dp-accounting's composition of privacy loss distributions."""
-    try:
-        from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
-        from dp_accounting.pld import PLDAccountant
-    except ImportError as error:
-        raise ImportError(
-            "accountant='pld' needs dp-accounting: pip install 'jaxopt_edu[privacy]'"
-        ) from error
+    need("accountant='pld'", "dp_accounting")
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting.pld import PLDAccountant
+
     bound = _epsilon_rdp(sigma, q, steps, delta, orders)
     if not (sigma and q and steps):
         return bound

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.storage.files import write_bytes
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.names import leaves_by_place
 
 MAGIC, VERSION = b"JOEDU", 1
@@ -83,11 +84,10 @@ def _cipher(passphrase: str, salt: bytes, work: int) -> Any:
     """AES-256-GCM under the key that scrypt makes of the passphrase."""
     if not isinstance(passphrase, str) or not passphrase:
         raise ValueError("passphrase: wanted a string that is not empty")
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-    except ImportError as error:
-        raise ImportError("encryption needs: pip install 'jaxopt_edu[privacy]'") from error
+    need("encryption", "cryptography")
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
     return AESGCM(Scrypt(salt, 32, 2**work, R, P).derive(passphrase.encode()))
 
 
