@@ -65,32 +65,29 @@ def sum_over(f: Callable[[Array, Array], Any], rows: Array, count: Scalar, size:
         place = i * size + jnp.arange(size, dtype=jnp.int32)
         return f(*split_rows((rows[jnp.minimum(place, len(rows) - 1)], place < count)))
 
-    if isinstance(count, int):
-        zero = tree.zeros_like(jax.eval_shape(chunk, 0, count))
-        return lax.fori_loop(
-            0, -(-count // size), lambda i, total: tree.add(total, chunk(i, count)), zero
-        )
     return _sum_of_chunks(chunk, count, size, -(-len(rows) // size))
 
 
-def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Array, size: int, most: int) -> Any:
+def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Scalar, size: int, most: int) -> Any:
     """chunk(0, count) + chunk(1, count) + ..., as many of the `most` chunks as the count wants.
 
     JAX has no derivative, backwards, of a loop whose number of turns is an array. So where it is
     differentiated, the loop takes all its turns, and those that are not due do nothing. What a
     chunk reads becomes an argument, `known`, which a function with a rule of its own must have.
     """
-    count = jnp.asarray(count)
-    traced, like = jax.make_jaxpr(chunk, return_shape=True)(jnp.int32(0), count)
+    traced, like = jax.make_jaxpr(chunk, return_shape=True)(jnp.int32(0), jnp.asarray(count))
 
     def add(i, total, count, known):
-        new = jax.core.eval_jaxpr(traced.jaxpr, known, jnp.asarray(i, jnp.int32), count)
+        now = jnp.asarray(i, jnp.int32), jnp.asarray(count)
+        new = jax.core.eval_jaxpr(traced.jaxpr, known, *now)
         return tree.add(total, jax.tree.unflatten(jax.tree.structure(like), new))
 
-    @jax.custom_jvp
     def as_many(count, *known):
         chunks, zero = -(-count // size), tree.zeros_like(like)
         return lax.fori_loop(0, chunks, lambda i, total: add(i, total, count, known), zero)
+
+    if isinstance(count, int):
+        return as_many(count, *traced.consts)
 
     def all_of_them(count, *known):
         @functools.partial(jax.checkpoint, prevent_cse=False)  # one chunk in memory at a time
@@ -100,7 +97,9 @@ def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Array, size: int, mo
 
         return lax.scan(turn, tree.zeros_like(like), jnp.arange(most, dtype=jnp.int32))[0]
 
-    @functools.partial(as_many.defjvp, symbolic_zeros=True)
+    by_rule = jax.custom_jvp(as_many)
+
+    @functools.partial(by_rule.defjvp, symbolic_zeros=True)
     def slope(primals, tangents):
         moving = [i for i, x in enumerate(tangents) if not isinstance(x, SymbolicZero)]
 
@@ -110,7 +109,7 @@ def _sum_of_chunks(chunk: Callable[[Any, Any], Any], count: Array, size: int, mo
 
         return jax.jvp(of, [primals[i] for i in moving], [tangents[i] for i in moving])
 
-    return as_many(count, *traced.consts)
+    return by_rule(jnp.asarray(count), *traced.consts)
 
 
 # ------------------------------------------------------------------ clipped gradients and noise
