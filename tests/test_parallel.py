@@ -248,8 +248,8 @@ def test_all_that_a_step_consists_of_is_there_in_parts():
         (jobs.training(jo.sgd(0.1)), {"accumulate": 1.5}, ValueError, "accumulate = 1.5: wanted"),
         (jobs.training(jo.sgd(0.1)), {"batches": [], "prefetch": 0}, ValueError, "prefetch = 0"),
         (jobs.training(jo.sgd(0.1)), {"batches": [], "tol": 0.1}, ValueError, "tol = 0.1: not"),
-        (jobs.training(jo.sgd(0.1), 8), {"batches": []}, ValueError, "batch_size = 8: with"),
-        (AUGMENTED, {"batches": []}, ValueError, "balanced: not with batches"),
+        (jobs.training(jo.sgd(0.1), 8), {"batches": []}, ValueError, "batch_size = 8: not with"),
+        (AUGMENTED, {"batches": []}, ValueError, "balanced = True: not with batches"),
         (
             jo.replace(AUGMENTED, balanced=False, batch_size=None),
             {"batches": []},

@@ -70,6 +70,7 @@ def test_an_interrupted_one_goes_on_to_the_same_study(when, study, tmp_path, mon
 @pytest.mark.parametrize("when", [3, 8, 13])
 def test_a_set_of_tiles_that_is_not_complete_is_not_read(when, study, tmp_path, monkeypatch):
     """As where a process is killed between two files."""
+    from jaxopt_edu.engine import checkpoint
     from jaxopt_edu.search import store
 
     def killed(path, arrays):
@@ -77,10 +78,10 @@ def test_a_set_of_tiles_that_is_not_complete_is_not_read(when, study, tmp_path, 
             raise SystemExit
         write(path, arrays)
 
-    count, write = itertools.count(), store.write_arrays
+    count, write = itertools.count(), checkpoint.write_arrays
     with monkeypatch.context() as broken:
         broken.setattr(store, "LANES_EVERY", 0.0)
-        broken.setattr(store, "write_arrays", killed)
+        broken.setattr(checkpoint, "write_arrays", killed)
         with pytest.raises(SystemExit):
             sweep(tmp_path)
     same(sweep(tmp_path), study)

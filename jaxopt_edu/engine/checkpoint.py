@@ -14,9 +14,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.data.streams import Position
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.lane_arrays import from_arrays, to_arrays
-from jaxopt_edu.engine.stream import Position
 from jaxopt_edu.engine.tiles import Segment, Tile
 from jaxopt_edu.storage.disk import (
     Manifest,

@@ -1,11 +1,9 @@
 """What can be said about a run before anything is compiled."""
 
-import contextlib
 import functools
-import math
 import os
-from collections.abc import Iterable, Iterator
-from numbers import Number
+from collections.abc import Iterable
+from numbers import Integral, Number, Real
 from typing import Any
 
 import jax
@@ -17,9 +15,10 @@ from jaxopt_edu.storage.edited import forget_edited
 from jaxopt_edu.train import Experiment, Step
 from jaxopt_edu.train.ingredients import is_optax, refuse_optax
 from jaxopt_edu.values import keys
+from jaxopt_edu.values.messages import nearest, short
 from jaxopt_edu.values.names import hyperparameters, vectors
-from jaxopt_edu.values.pytrees import Constant, StandIn, check_count, nearest, show
-from jaxopt_edu.values.space import Distribution, OneOf, structural
+from jaxopt_edu.values.pytrees import StandIn, check_count
+from jaxopt_edu.values.space import OneOf, structural
 
 MOST_STEPS = 2**31 - 1
 
@@ -31,32 +30,27 @@ def check_numbers(experiment: Any, doing: str) -> None:
             f"optimizer.{name} is a vector of {len(x)} numbers, a batch: {doing} runs "
             "one experiment; `sweep` many"
         )
-    numbers = hyperparameters(experiment).items()
-    for name, x in (
-        *((n, x) for n, x in numbers if isinstance(x, StandIn)),
-        *structural(experiment),
-    ):
-        what = "" if isinstance(x, OneOf) else " is not a number"
-        raise TypeError(
-            f"{name or 'experiment'} = {x!r}{what}: {doing} runs one experiment; `sweep` a space"
-        )
+    for name, x in (*hyperparameters(experiment).items(), *structural(experiment)):
+        if isinstance(x, StandIn):
+            what = f"{name or 'experiment'} = {x!r}"
+            what += "" if isinstance(x, OneOf) else " is not a number"
+            raise TypeError(f"{what}: {doing} runs one experiment; `sweep` a space")
 
 
 def check_space(space: Any, doing: str = "sweep") -> None:
     """TypeError unless it is an experiment, to sweep also a list, without an optax optimizer."""
     many = doing == "sweep" and type(space) in (list, tuple)
     for experiment in space if many else [space]:
-        check_experiment(experiment, doing)
-        for name, leaf in _leaves(experiment):
+        _check_experiment(experiment, doing)
+        for path, leaf in jax.tree.leaves_with_path(experiment, is_leaf=is_optax):
             if is_optax(leaf):
-                raise refuse_optax(name)
+                name = jax.tree_util.keystr(path, simple=True, separator=".")
+                raise refuse_optax(name.replace("..", "."))  # what is inlined has no name
 
 
-def check_experiment(experiment: Any, doing: str) -> None:
+def _check_experiment(experiment: Any, doing: str) -> None:
     """TypeError unless it has the methods of an experiment, or is a place for some."""
-    if isinstance(experiment, OneOf):
-        return
-    if isinstance(experiment, Experiment) and not isinstance(experiment, type):
+    if isinstance(experiment, Experiment | OneOf):
         return
     kind, hint = type(experiment).__name__, ""
     if type(experiment) in (list, tuple):
@@ -76,24 +70,14 @@ TWO_LINES = """    class {}(jo.Experiment):
         return state, jo.Step(loss)  # of step; jo.Step() where there is no loss to watch"""
 
 
-def check_leaves(experiment: Any) -> None:
+def _check_leaves(experiment: Any) -> None:
     """TypeError, with its name, where something else stands in the place of a number."""
-    for name, leaf in _leaves(experiment):
-        legal = isinstance(leaf, Constant | Distribution | OneOf | Number)
-        if not legal and not hasattr(leaf, "dtype"):
+    for name, leaf in hyperparameters(experiment).items():
+        if not isinstance(leaf, StandIn | Number) and not hasattr(leaf, "dtype"):
             raise TypeError(
-                f"{name} = {show(leaf)[:60]}: wanted a number; what is none belongs into a field "
+                f"{name} = {short(leaf)}: wanted a number; what is none belongs into a field "
                 "made by jo.static()"
             )
-
-
-def _leaves(experiment: Any) -> Iterator[tuple[str, Any]]:
-    """The leaves by name, an optax optimizer being one."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(
-        experiment, is_leaf=lambda x: isinstance(x, Constant) or is_optax(x)
-    ):
-        keys = (getattr(k, "name", getattr(k, "key", getattr(k, "idx", k))) for k in path)
-        yield ".".join(str(key) for key in keys if key != ""), leaf
 
 
 def check_run(
@@ -116,17 +100,13 @@ def check_run(
         )
     check_space(experiment, "a run")
     experiment.check()
-    check_leaves(experiment)
+    _check_leaves(experiment)
     forget_edited(experiment)
 
     splits = tuple(experiment.splits)
-    with _naming_vectors(experiment):
-        state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=splits[0])
-        told = _check_step(experiment, state, new)
-    if not isinstance(metric, str):
-        raise TypeError(f"metric = {show(metric)}: wanted the name of a score: {', '.join(scores)}")
-    if metric not in scores:
-        raise ValueError(f"unknown metric {metric!r}; {nearest(metric, scores)}")
+    told, scores = _traced(experiment, splits[0])
+    if metric not in list(scores):
+        raise ValueError(f"unknown metric {metric!r}; {nearest(str(metric), scores)}")
     watched = () if told.loss is None else (TRAINING_LOSS,)
     for name, score in scores.items():
         if score.shape:
@@ -141,11 +121,11 @@ def check_run(
     return splits, (*scores, *watched)
 
 
-@contextlib.contextmanager
-def _naming_vectors(experiment: Any) -> Iterator[None]:
-    """Says of what does not run that it has vectors where numbers are declared."""
+def _traced(experiment: Any, split: str) -> tuple[Step, dict[str, Any]]:
+    """What a step tells and the shapes of the scores; an error names vectors among the numbers."""
     try:
-        yield
+        state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=split)
+        return _check_step(experiment, state, new), scores
     except (TypeError, ValueError) as error:
         given = [f"{name} ({len(x)} numbers)" for name, x in vectors(experiment)]
         if not given:
@@ -172,9 +152,7 @@ def _check_step(experiment: Any, state: Any, new: Any) -> Step:
     after: Any = jax.tree.structure(new)
     if before != after:
         raise TypeError(f"step changes the structure of the state: {before} became {after}")
-    for (path, x), y in zip(
-        jax.tree_util.tree_leaves_with_path(state), jax.tree.leaves(new), strict=True
-    ):
+    for (path, x), y in zip(jax.tree.leaves_with_path(state), jax.tree.leaves(new), strict=True):
         if (x.shape, x.dtype) != (y.shape, y.dtype):
             raise TypeError(
                 f"step changes state{jax.tree_util.keystr(path)}: {x.dtype}{list(x.shape)} "
@@ -200,11 +178,8 @@ def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = 
 def _walk(experiment: Any, seed: Any, split: str) -> Any:
     """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
     state = experiment.init(keys.weights(seed))
-    return (
-        state,
-        experiment.step(state, np.int32(0), keys.order(seed)),
-        experiment.score(state, split),
-    )
+    stepped = experiment.step(state, np.int32(0), keys.order(seed))
+    return state, stepped, experiment.score(state, split)
 
 
 def ranking_split(splits: tuple[str, ...]) -> str:
@@ -222,10 +197,7 @@ def segment_length(experiment: Any, steps: int, eval_every: int | None) -> int:
 
     It is at least the experiment's `min_eval_interval`, so that evaluations stay cheap.
     """
-    if eval_every is None:
-        return min(steps, max(-(-steps // 20), experiment.min_eval_interval))
-    check_count("eval_every", eval_every)
-    return eval_every
+    return eval_every or max(-(-steps // 20), experiment.min_eval_interval)
 
 
 # ------------------------------------------------------------------------------- options by name
@@ -236,53 +208,44 @@ def check_options(**given: Any) -> None:
 
     given: all arguments of a call; what is none of these options is checked elsewhere.
     """
-    for name, (what, fine) in OPTIONS.items():
-        if name in given and not fine(value := given[name]):
-            kind = (
-                TypeError if name in ("progress", "train_curve", "store", "rungs") else ValueError
-            )
-            raise kind(f"{name} = {show(value)[:60]}: wanted {what}")
+    for name, (kind, wanted, fine) in OPTIONS.items():
+        absent = name not in given or (given[name] is None and name in OPTIONAL)
+        if not absent and not fine(given[name]):
+            raise kind(f"{name} = {short(given[name])}: wanted {wanted}")
 
 
-def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool)
+def _is_real(x: Any) -> bool:
+    return isinstance(x, Real) and not isinstance(x, bool)
 
 
 def _is_count(x: Any) -> bool:
-    return isinstance(x, int | np.integer) and not isinstance(x, bool) and bool(x >= 1)
-
-
-def _is_policy(x: Any) -> bool:
-    return all(callable(getattr(x, name, None)) for name in ("stops", "expected", "judge"))
+    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= 1
 
 
 def _is_folds(x: Any) -> bool:
-    if isinstance(x, str) or _is_number(x):
-        return isinstance(x, int | np.integer) and bool(x >= 2)
-    return isinstance(x, Iterable)
+    return (_is_count(x) and x >= 2) or (isinstance(x, Iterable) and not isinstance(x, str))
+
+
+def _is_policy(x: Any) -> bool:
+    methods = (getattr(x, name, None) for name in ("stops", "expected", "judge"))
+    return not isinstance(x, type) and all(map(callable, methods))
 
 
 def _are_names(x: Any) -> bool:
-    return isinstance(x, str) or (
-        isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(n, str) for n in x)
-    )
+    many = isinstance(x, list | tuple) and len(x) > 0
+    return isinstance(x, str) or (many and all(isinstance(name, str) for name in x))
 
 
-OPTIONS = {
-    "metric": ("the name of a score, or several", _are_names),
-    "tol": ("a number, at least 0", lambda x: x is None or (_is_number(x) and 0 <= x < math.inf)),
-    "patience": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
-    "eval_every": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
-    "tile": ("an integer, at least 1", lambda x: x is None or _is_count(x)),
-    "accumulate": ("an integer, at least 1", _is_count),
-    "prefetch": ("an integer, at least 1", _is_count),
-    "diverge_above": ("a number above 0", lambda x: _is_number(x) and x > 0),
-    "progress": ("True, False or None", lambda x: x is None or isinstance(x, bool)),
-    "train_curve": ("True or False", lambda x: isinstance(x, bool)),
-    "store": ("a directory", lambda x: x is None or isinstance(x, str | os.PathLike)),
-    "folds": ("an integer, at least 2, or pairs of rows", lambda x: x is None or _is_folds(x)),
-    "rungs": (
-        "a policy, such as jo.halving(3) or jo.median_stopping()",
-        lambda x: x is None or (not isinstance(x, type) and _is_policy(x)),
-    ),
-}  # fmt: skip
+COUNT = (ValueError, "an integer, at least 1", _is_count)
+OPTIONS = {  # by name: the error, what is wanted, and whether it is that
+    "metric": (ValueError, "the name of a score, or several", _are_names),
+    "tol": (ValueError, "a number, at least 0", lambda x: _is_real(x) and 0 <= x < np.inf),
+    **dict.fromkeys(("patience", "eval_every", "tile", "accumulate", "prefetch"), COUNT),
+    "diverge_above": (ValueError, "a number above 0", lambda x: _is_real(x) and x > 0),
+    "progress": (TypeError, "True, False or None", lambda x: isinstance(x, bool)),
+    "train_curve": (TypeError, "True or False", lambda x: isinstance(x, bool)),
+    "store": (TypeError, "a directory", lambda x: isinstance(x, str | os.PathLike)),
+    "folds": (ValueError, "an integer, at least 2, or pairs of rows", _is_folds),
+    "rungs": (TypeError, "a policy, such as jo.halving(3) or jo.median_stopping()", _is_policy),
+}
+OPTIONAL = {"tol", "patience", "eval_every", "tile", "progress", "store", "folds", "rungs"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jaxopt_edu.data.streams import Position, Stream
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.checkpoint import LANES, lanes_path, opened, read_tile, write_tile
 from jaxopt_edu.engine.continuation import go_on, grows
@@ -18,7 +19,6 @@ from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import first_state, run_tiles, score_tile, scores_on
 from jaxopt_edu.engine.status import Status
-from jaxopt_edu.engine.stream import Position, Stream
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, lone_tile
 from jaxopt_edu.storage.disk import Manifest
 from jaxopt_edu.storage.files import to_json

@@ -7,8 +7,6 @@ import jax
 
 from jaxopt_edu.engine.collectives import processes
 
-__all__ = ["PeerLost"]
-
 TRANSPORTS = ("gloo", "nccl")
 SIGNS = (*TRANSPORTS, "connection", "socket", "unavailable", "heartbeat", "coordination")
 

@@ -1,5 +1,6 @@
 """A progress bar where there is a terminal or a notebook, and tqdm; nothing elsewhere."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -19,15 +20,14 @@ class Progress:
         self._bar: Any = None
         self._shown = 0.0
         notebook = in_notebook()
-        if show is False or (show is None and not (sys.stderr.isatty() or notebook)):
-            return
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return
-        wide: dict[str, Any] = {"ncols": 100, "mininterval": 0.5} if notebook else {}
-        wide |= {"dynamic_ncols": not notebook, "ascii": notebook or None}
-        self._bar = tqdm(total=total, unit=unit, unit_scale=True, delay=0.1, **wide)
+        layout: dict[str, Any] = {"dynamic_ncols": True}
+        if notebook:
+            layout = {"ncols": 100, "mininterval": 0.5, "ascii": True}
+        if show or (show is None and (notebook or sys.stderr.isatty())):
+            with contextlib.suppress(ImportError):
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=total, unit=unit, unit_scale=True, delay=0.1, **layout)
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -51,5 +51,4 @@ class Progress:
 def in_notebook() -> bool:
     """Whether this is a kernel of Jupyter, whose cells show the error stream."""
     ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

@@ -1,13 +1,9 @@
 """Status of a training: running, converged, stopped or diverged, and why."""
 
 import enum
+from typing import Self
 
 import numpy as np
-
-__all__ = [
-    "COMPLETE", "DIVERGED", "FATAL", "FINISHED", "INTERRUPTED", "STOPPED", "Status",
-    "WORDS", "diverged",
-]  # fmt: skip
 
 
 class Status(enum.IntEnum):
@@ -16,38 +12,24 @@ class Status(enum.IntEnum):
     word: what tables show. reason: why, in words.
     """
 
-    RUNNING = 0
-    LOSS_NOT_FINITE = 1
-    STATE_NOT_FINITE = 2
-    LOSS_ABOVE = 3
-    CONVERGED = 4
-    OUT_OF_PATIENCE = 5
-    FINISHED = 6
-    STOPPED = 7
-    INTERRUPTED = 8
+    word: str
+    reason: str
 
-    @property
-    def word(self) -> str:
-        return _TOLD[self][0]
+    def __new__(cls, number: int, word: str = "", reason: str = "") -> Self:
+        status = int.__new__(cls, number)
+        status._value_, status.word, status.reason = number, word, reason
+        return status
 
-    @property
-    def reason(self) -> str:
-        return _TOLD[self][1]
+    RUNNING = 0, "running"
+    LOSS_NOT_FINITE = 1, "diverged", "loss is not finite"
+    STATE_NOT_FINITE = 2, "diverged", "state is not finite"
+    LOSS_ABOVE = 3, "diverged", "loss above diverge_above"
+    CONVERGED = 4, "converged", "its step said that it is done"
+    OUT_OF_PATIENCE = 5, "stopped early", "no better score in patience evaluations"
+    FINISHED = 6, "finished"
+    STOPPED = 7, "stopped", "worse than others"
+    INTERRUPTED = 8, "interrupted"
 
-
-_TOLD = {
-    Status.RUNNING: ("running", ""),
-    Status.LOSS_NOT_FINITE: ("diverged", "loss is not finite"),
-    Status.STATE_NOT_FINITE: ("diverged", "state is not finite"),
-    Status.LOSS_ABOVE: ("diverged", "loss above diverge_above"),
-    Status.CONVERGED: ("converged", "its step said that it is done"),
-    Status.OUT_OF_PATIENCE: ("stopped early", "no better score in patience evaluations"),
-    Status.FINISHED: ("finished", ""),
-    Status.STOPPED: ("stopped", "worse than others"),
-    Status.INTERRUPTED: ("interrupted", ""),
-}
-FATAL = (Status.LOSS_NOT_FINITE, Status.STATE_NOT_FINITE, Status.LOSS_ABOVE)
-_IS_FATAL = np.array([one in FATAL for one in Status])  # asked after every segment: by number
 
 # The words of tables: how a trial has ended.
 DIVERGED = Status.LOSS_NOT_FINITE.word
@@ -56,8 +38,9 @@ INTERRUPTED = Status.INTERRUPTED.word
 COMPLETE = (FINISHED, Status.CONVERGED.word, Status.OUT_OF_PATIENCE.word)  # as far as they go
 
 WORDS = np.array([FINISHED, *(one.word for one in Status if one)])  # of lanes, by their status
+_HAS_DIVERGED = WORDS == DIVERGED  # asked after every segment
 
 
 def diverged(status: np.ndarray) -> np.ndarray:
     """Which of the lanes have diverged."""
-    return _IS_FATAL[status]
+    return _HAS_DIVERGED[status]

@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.data.streams import Position, Stream
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import compile_tiles, run_tiles, score_tile
-from jaxopt_edu.engine.stream import Position, Stream
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width

@@ -21,9 +21,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.data.streams import Position
 from jaxopt_edu.engine import checkpoint
 from jaxopt_edu.engine.checkpoint import LANES, lanes_path, read_tile, write_tile
-from jaxopt_edu.engine.stream import Position
 from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.search import rounds
 from jaxopt_edu.search.metadata import sweep_metadata as about_course
