@@ -148,7 +148,7 @@ def test_adam_on_the_server_is_fifteen_lines_of_numpy():
 
 def test_a_part_of_the_clients_is_drawn_each_once():
     experiment = averaging(clients_per_round=5)
-    drawn = jax.jit(lambda key: experiment.estimator.draw(experiment, 0, key).clients)
+    drawn = jax.jit(lambda key: experiment.estimator.draw(experiment, 0, key)[0])
     chosen = [np.asarray(drawn(jax.random.key(i))) for i in range(40)]
     assert all(len(set(c)) == 5 for c in chosen)
     assert len(set(np.concatenate(chosen).tolist())) == 12

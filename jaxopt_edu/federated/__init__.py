@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from jaxopt_edu.federated.averaging import Federated
+from jaxopt_edu.federated.averaging import Federated, fed_avg
 from jaxopt_edu.federated.clients import Clients, dirichlet_split
-from jaxopt_edu.federated.recipes import fed_avg
 from jaxopt_edu.federated.secure import SecureSum, masked_updates, secure_sum
 from jaxopt_edu.values.deprecated import renamed_attributes
 
@@ -13,13 +12,9 @@ __all__ = [
     "secure_sum",
 ]  # fmt: skip
 
+GONE = {
+    "FedState": "FedState is jo.TrainingState now: (params, model_state, optimizer, loss), whose "
+    "optimizer is the server's"
+}
 if not TYPE_CHECKING:
-    _attribute = renamed_attributes(__name__, since="0.2.0", FedAvg="fed_avg")
-
-    def __getattr__(name):
-        if name == "FedState":
-            raise AttributeError(
-                "FedState is jo.TrainingState now: (params, model_state, optimizer, loss), whose "
-                "optimizer is the server's"
-            )
-        return _attribute(name)
+    __getattr__ = renamed_attributes(__name__, "0.2.0", GONE, FedAvg="fed_avg")

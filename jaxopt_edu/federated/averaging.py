@@ -1,36 +1,26 @@
 """Federated averaging and its relatives: a step is a round, its gradient what clients changed."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax, random
 
-from jaxopt_edu.federated.checking import check_federated
 from jaxopt_edu.federated.clients import Clients
-from jaxopt_edu.privacy import add_noise, clip_each, epsilon, poisson_sample, sum_over
-from jaxopt_edu.privacy.sampling import chunk_size
-from jaxopt_edu.train import Batch, Estimate, Estimator, Objective, Plain, TrainingState
-from jaxopt_edu.train.ingredients import optimizer_named
-from jaxopt_edu.train.placement import split_rows
-from jaxopt_edu.values import keys, tree
-from jaxopt_edu.values.pytrees import check as check_fields
-from jaxopt_edu.values.pytrees import number, pytree, static
-
-__all__ = ["Federated"]
-
-
-class Chosen(NamedTuple):
-    """Numbers of clients, of which the first `count` were drawn."""
-
-    clients: Array
-    count: Any
+from jaxopt_edu.optim.optimizers import sgd
+from jaxopt_edu.optim.regularizers import Regularizer
+from jaxopt_edu.privacy.mechanism import clip_each, noisy_mean
+from jaxopt_edu.privacy.training import Drawing
+from jaxopt_edu.train import Batch, Estimate, Objective, Plain, Training, TrainingState
+from jaxopt_edu.train.calling import mixes_rows
+from jaxopt_edu.train.ingredients import check_optimizer, is_optax, optimizer_named, refuse_optax
+from jaxopt_edu.values import keys, pytrees, tree
+from jaxopt_edu.values.pytrees import number, pytree, show, static
 
 
 @pytree
-class Federated(Estimator):
+class Federated(Drawing):
     """Minus the mean of what clients change when each trains on its own examples: FedAvg.
 
     Formula: in round t, from each client k that was drawn, of n_k examples,
@@ -70,89 +60,59 @@ class Federated(Estimator):
 
     clients: Clients
     local: Any
-    epochs: int = static(default=1)
-    batch_size: int | None = static(default=None)
+    epochs: int = static(default=1, least=1)
+    batch_size: int | None = static(default=None, least=1)
     clients_per_round: int | None = static(default=None)
     mu: Any = number(0, default=None)
     max_norm: Any = number(0, default=None)
     noise_multiplier: Any = number(0, default=None)
     secure: Any = None
-    at_a_time: int | None = static(default=None)
+    at_a_time: int | None = static(default=None, least=1)
 
-    private_draw = True
     was = "FedAvg"  # the class of 0.1: see `values.old_names`
     folds = False
 
     def __post_init__(self):
-        check_fields(self)
+        pytrees.check(self)
         if isinstance(self.local, str):
             object.__setattr__(self, "local", optimizer_named(self.local))
 
-    def draw(self, training, t, key):
-        key = keys.federated(key, t).draw
-        n, m = len(self.clients), self.clients_per_round or len(self.clients)
-        if m == n:
-            return Chosen(jnp.arange(n), n)
-        if self.max_norm is None:
-            return Chosen(random.permutation(key, n)[:m], m)
-        return Chosen(*poisson_sample(key, n, m / n))
-
-    def prepared(self, training, batch, t, key):
-        return batch
+    def _units(self, training):
+        return len(self.clients), len(self.clients), self.clients_per_round
 
     def estimate(self, f, params):
         random_keys = keys.federated(f.key, f.t)
+        alone = jax.vmap(self._train_alone, in_axes=(None, None, 0, 0, 0))
 
         def sums(chosen, present):
-            return self._add_up(f, params, split_rows((chosen, present)), random_keys)
+            each = jax.vmap(random.fold_in, (None, 0))(random_keys.local, chosen)
+            rows, sizes = self.clients.take(chosen)
+            new, states, losses = alone(f, params, rows, sizes, each)
+            updates, states = _moved((new, states), (params, f.model_state))
+            if self.max_norm is None:
+                largest = jnp.max(jnp.asarray(self.clients.sizes))
+                weights = jnp.where(present, sizes.astype(losses.dtype) / largest, 0)
+            else:
+                updates = clip_each(updates, self.max_norm, present)
+                weights = present.astype(losses.dtype)
+            weighted = jax.vmap(_share)(weights, (updates, states, losses))
+            total, *others = tree.map(lambda x: jnp.sum(x, axis=0), (*weighted, weights))
+            if self.secure is not None:  # those side by side share masks, new ones in every round
+                total = self.secure(random.fold_in(random_keys.masks, chosen[0]), weighted[0])
+            return total, *others
 
-        clients, count = f.batch
-        total, model_total, weight, loss_sum = sum_over(sums, clients, count, self._side_by_side())
+        total, moved, loss_sum, weight = self._sum(f, sums, self.at_a_time)
         some = jnp.where(weight > 0, weight, 1)
-        loss = loss_sum / some
-        shared: Any = some
-        if self.max_norm is not None:
-            shared = self.clients_per_round or len(self.clients)
-            if self.noise_multiplier is not None:
-                deviation = self.noise_multiplier * self.max_norm
-                total = add_noise(random_keys.noise, total, deviation)
-        g = tree.map(lambda x, p: -(x / shared).astype(p.dtype), total, params)
+        expected = some if self.max_norm is None else self.clients_per_round or len(self.clients)
+        noise = self.noise_multiplier
+        deviation = None if noise is None else noise * self.max_norm
+        d = noisy_mean(random_keys.noise, total, deviation, expected, params)
         model_state = tree.map(
             lambda x, old: (old + x / some).astype(old.dtype) if tree.is_float(old) else old,
-            model_total, f.model_state,
+            moved, f.model_state,
         )  # fmt: skip
-        return Estimate(loss, loss, g, model_state, seen=weight > 0)
-
-    def _side_by_side(self) -> int:
-        """How many clients are trained at a time."""
-        n, m = len(self.clients), self.clients_per_round or len(self.clients)
-        usual = m if m == n or self.max_norm is None else chunk_size(m, n)
-        return self.at_a_time or usual
-
-    def _add_up(
-        self, f: Objective, p_t: Any, drawn: tuple[Array, Array], random_keys: Any
-    ) -> tuple[Any, Any, Array, Array]:
-        """Sums over some clients: of their weighted updates, weights, and weighted losses."""
-        chosen, present = drawn
-        each = jax.vmap(lambda k: random.fold_in(random_keys.local, k))(chosen)
-        rows, sizes = self.clients.take(chosen)
-        alone = jax.vmap(self._train_alone, in_axes=(None, None, 0, 0, 0))
-        params, model_states, losses = alone(f, p_t, rows, sizes, each)
-        updates = _moved(params, p_t)
-        if self.max_norm is None:
-            largest = jnp.max(jnp.asarray(self.clients.sizes))
-            weights = jnp.where(present, sizes.astype(losses.dtype) / largest, 0)
-        else:
-            updates = clip_each(updates, self.max_norm, present)
-            weights = present.astype(losses.dtype)
-        weighted = jax.vmap(_share)(weights, updates)
-        if self.secure is None:
-            total = tree.map(lambda x: jnp.sum(x, axis=0), weighted)
-        else:  # those who are trained side by side share masks, new ones in every round
-            total = self.secure(random.fold_in(random_keys.masks, chosen[0]), weighted)
-        states = jax.vmap(_share)(weights, _moved(model_states, f.model_state))
-        states = tree.map(lambda x: jnp.sum(x, axis=0), states)
-        return total, states, jnp.sum(weights), jnp.sum(_share(weights, losses))
+        loss = loss_sum / some
+        return Estimate(loss, loss, tree.map(jnp.negative, d), model_state, seen=weight > 0)
 
     def _train_alone(
         self, f: Objective, p_t: Any, rows: Array, size: Array, key: Array
@@ -162,7 +122,8 @@ class Federated(Estimator):
         The loss is NaN where the params are not finite, so that a run does not go on without it.
         """
         training: Any = f.training
-        near = Near(training._regularizer, self.mu, p_t)
+        own = training._regularizer
+        near = own if self.mu is None else Near(own, self.mu, p_t)
         alone = dataclasses.replace(
             training, optimizer=self.local, estimator=Plain(), regularizer=near, tol=None
         )
@@ -195,51 +156,65 @@ class Federated(Estimator):
         return end.params, end.model_state, loss
 
     def examples_per_step(self, training):
-        share = (self.clients_per_round or len(self.clients)) / len(self.clients)
-        return share * self.epochs * int(np.size(self.clients.rows))
-
-    def steps_per_epoch(self, training):
-        return None
-
-    def sample_rate(self, training: Any) -> float:
-        """The probability with which a client is drawn in a round of DP-FedAvg."""
-        return (self.clients_per_round or len(self.clients)) / len(self.clients)
+        return self.sample_rate(training) * self.epochs * self.clients.rows.size
 
     def epsilon(self, training: Any, rounds: int, delta: float, accountant: str) -> float:
         """What so many rounds of DP-FedAvg spend, a client being a record: `jo.privacy.epsilon`."""
         if self.max_norm is None or self.noise_multiplier is None:
             raise ValueError("epsilon: only with max_norm and noise_multiplier is it finite")
-        return epsilon(
-            noise_multiplier=float(self.noise_multiplier), sample_rate=self.sample_rate(training),
-            steps=rounds, delta=delta, accountant=accountant,
-        )  # fmt: skip
+        return super().epsilon(training, rounds, delta, accountant)
 
     def check(self, training):
-        check_federated(self, training)
+        if not isinstance(self.clients, Clients):
+            raise TypeError("fed_avg: wanted data = Data without folds, and clients = Clients")
+        check_optimizer("local", self.local)
+        n, m = len(self.clients), self.clients_per_round
+        last, examples = self.clients.rows.max(), training.data.train.size
+        if last >= examples:
+            raise ValueError(f"clients: row {last} of {examples} training examples")
+        if m is not None and not 1 <= m <= n:
+            raise ValueError(f"clients_per_round = {m}: wanted 1 to {n}, the number of clients")
+        if self.noise_multiplier is not None and self.max_norm is None:
+            raise ValueError("noise_multiplier: wanted max_norm too, the norm that it multiplies")
+        if training.regularizer is not None and training.regularizer.needs_learning_rate:
+            raise ValueError("regularizer: wanted a penalty, not a proximal or decoupled step")
+        if training.batch_size is not None or training.balanced:
+            raise ValueError(
+                "batch_size, balanced: clients draw their own batches: wanted them in Federated"
+            )
+        if training.augment is not None:
+            raise ValueError("augment: clients train on their examples as they are")
+        if training.stateful:
+            self._check_state(training)
+
+    def _check_state(self, training: Any) -> None:
+        """ValueError where clients would tell too much by it, or count padding."""
+        if self.max_norm is not None or self.secure is not None:
+            raise ValueError(
+                "model: it has a state, which clients would hand over as it is: not with max_norm "
+                "or secure"
+            )
+        width = self.batch_size or self.clients.sizes.max()
+        if (self.clients.sizes % width).any() and mixes_rows(training):
+            raise ValueError(
+                f"model = {show(training.model)} mixes examples, as BatchNorm does, and some "
+                f"clients have batches of fewer than {width} examples, whose padding would be "
+                "mixed in: wanted a batch_size (of Federated) that divides the sizes of all clients"
+            )
 
 
 @pytree
-class Near:
+class Near(Regularizer):
     """A regularizer and the pull of FedProx to a center: mu / 2 |p - center|^2."""
 
     regularizer: Any
     mu: Any
     center: Any
 
-    needs_learning_rate = False
-
-    def penalty(self, p: Any) -> Any:
-        """What a client's loss gains."""
-        total = 0.0 if self.regularizer is None else self.regularizer.penalty(p)
-        if self.mu is None:
-            return total
-        away = tree.sub(p, self.center)
-        return total + self.mu / 2 * tree.dot(away, away).real
-
-    def after(self, new_params: Any, params: Any, learning_rate: Any) -> Any:
-        """Nothing happens after the update."""
-        del params, learning_rate
-        return new_params
+    def penalty(self, params):
+        own = 0.0 if self.regularizer is None else self.regularizer.penalty(params)
+        away = tree.sub(params, self.center)
+        return own + self.mu / 2 * tree.dot(away, away).real
 
 
 def _moved(params: Any, start: Any) -> Any:
@@ -252,3 +227,38 @@ def _moved(params: Any, start: Any) -> Any:
 def _share(weight: Array, update: Any) -> Any:
     """weight times update; nothing where the weight is 0, even if the update is NaN."""
     return tree.map(lambda x: jnp.where(weight > 0, weight * x, 0), update)
+
+
+SERVER = sgd(1.0)
+
+
+def fed_avg(
+    model: Any, loss: Any, data: Any, clients: Clients, optimizer: Any, server: Any = SERVER,
+    regularizer: Any = None, epochs: int = 1, batch_size: int | None = None,
+    clients_per_round: int | None = None, mu: Any = None, max_norm: Any = None,
+    noise_multiplier: Any = None, secure: Any = None, at_a_time: int | None = None,
+    metrics: Any = None,
+) -> Training:  # fmt: skip
+    """A `Training` by the optimizer `server` whose estimator is `Federated(clients, optimizer)`.
+
+    The clients' numbers are named estimator.local.*, the server's optimizer.*.
+
+    >>> import jaxopt_edu as jo
+    >>> digits = jo.data.load("digits")
+    >>> experiment = jo.federated.fed_avg(
+    ...     model=jo.models.Linear(64, 10),
+    ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
+    ...     data=digits, clients=jo.federated.dirichlet_split(digits.train.y, 50, alpha=0.5),
+    ...     optimizer=jo.sgd(0.1), batch_size=10,
+    ... )
+    >>> jo.hyperparameters(experiment)
+    {'optimizer.learning_rate': 1.0, 'estimator.local.learning_rate': 0.1}
+    """
+    for name, given in (("server", server), ("optimizer", optimizer)):
+        if is_optax(given):
+            raise refuse_optax(name)
+    estimator = Federated(
+        clients, optimizer, epochs, batch_size, clients_per_round, mu, max_norm, noise_multiplier,
+        secure, at_a_time,
+    )  # fmt: skip
+    return Training(model, loss, server, data, regularizer, metrics=metrics, estimator=estimator)

@@ -12,8 +12,6 @@ from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.values import tree
 from jaxopt_edu.values.pytrees import number, pytree
 
-__all__ = ["SecureSum", "masked_updates", "secure_sum"]
-
 RANGE = 2.0**30  # that of a sum, with one bit of 31 to spare for rounding
 
 
@@ -47,7 +45,7 @@ def masked_updates(key: Array, updates: Any, *, limit: Scalar) -> Array:
 
 @jax.jit
 def _masked_updates(key: Array, updates: Any, limit: Scalar) -> Array:
-    x = jax.vmap(lambda update: ravel_pytree(update)[0])(updates)
+    x = _flat(updates)
     clients, size = x.shape
     scaled = jnp.clip(tree.wide(x), -limit, limit) * (RANGE / clients / limit)
     fixed = jnp.round(scaled).astype(jnp.int32).view(jnp.uint32)
@@ -71,20 +69,17 @@ def secure_sum(key: Array, updates: Any, *, limit: Scalar) -> Any:
 
 @jax.jit
 def _summed(updates: Any, received: Array, limit: Scalar) -> Any:
-    """The sum of the updates from what the server received."""
+    """The sum of the updates from what the server received; NaN where one is."""
     total = jnp.sum(received, axis=0, dtype=jnp.uint32).view(jnp.int32)
     one, unravel = ravel_pytree(tree.map(lambda x: x[0], updates))
-    sums = unravel(
-        (total.astype(tree.wide(one).dtype) * (limit * len(received) / RANGE)).astype(one.dtype)
-    )
-    return tree.map(_or_nan, sums, updates)
+    sums = total.astype(tree.wide(one).dtype) * (limit * len(received) / RANGE)
+    lost = jnp.isnan(_flat(updates)).any(axis=0)
+    return unravel(jnp.where(lost, jnp.nan, sums).astype(one.dtype))
 
 
-def _or_nan(total: Array, parts: Array) -> Array:
-    """The total, and NaN where a part is."""
-    if not tree.is_float(parts):
-        return total
-    return jnp.where(jnp.isnan(parts).any(axis=0), jnp.nan, total)
+def _flat(updates: Any) -> Array:
+    """The numbers of all updates, (clients, numbers of one)."""
+    return jax.vmap(lambda update: ravel_pytree(update)[0])(updates)
 
 
 @pytree

@@ -9,15 +9,16 @@ from jaxopt_edu.privacy.encryption import (
     load_params,
     save_params,
 )
-from jaxopt_edu.privacy.gradients import (
+from jaxopt_edu.privacy.masking import k_anonymous, pseudonyms
+from jaxopt_edu.privacy.mechanism import (
     add_noise,
     clip_each,
     clipped_gradients,
     clipped_sum,
     noisy_gradient,
+    poisson_sample,
+    sum_over,
 )
-from jaxopt_edu.privacy.masking import k_anonymous, pseudonyms
-from jaxopt_edu.privacy.sampling import poisson_sample, sum_over
 from jaxopt_edu.privacy.training import Private, PrivateTraining
 
 __all__ = [

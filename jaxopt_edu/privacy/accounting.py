@@ -10,29 +10,22 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from jaxopt_edu.values.environment import need
 from jaxopt_edu.values.pytrees import resolve_among
-
-__all__ = ["ORDERS", "epsilon", "noise_multiplier", "rdp"]
 
 ORDERS = (*(1 + k / 10 for k in range(1, 101)), *range(12, 64), 128, 256, 512, 1024)
 TERMS = 1000  # of the two series for an order that is no integer
 NEGLIGIBLE = 30  # a term below exp(-30) of the sum
 TOLERANCE = 1e-6  # of a noise multiplier, relative
-ACCOUNTANTS = ("rdp", "pld")
 TINY = 1e-7  # a log A_a below it is lost in the rounding of a sum near 1
 ROUNDING = 1e-14  # of a log A_a near 0 for an order that is no integer
 MOST = 345  # of the logarithm of a noise multiplier, whose square must be a number
 
 
 def epsilon(
-    *,
-    noise_multiplier: float,
-    sample_rate: float,
-    steps: int,
-    delta: float,
-    accountant: str = "rdp",
-    orders: Any = ORDERS,
-) -> float:
+    *, noise_multiplier: float, sample_rate: float, steps: int, delta: float,
+    accountant: str = "rdp", orders: Any = ORDERS,
+) -> float:  # fmt: skip
     """The epsilon that so many steps of the Poisson-subsampled Gaussian mechanism spend.
 
     Formula (rdp): with r_a = steps * `rdp` at the order a,
@@ -57,13 +50,16 @@ def epsilon(
     5.632011
     """
     _check(noise_multiplier, sample_rate, steps, delta, accountant)
-    if accountant == "pld":
-        return _pld(noise_multiplier, sample_rate, steps, delta)
-    if not steps or not sample_rate:
+    return ACCOUNTANTS[accountant](noise_multiplier, sample_rate, steps, delta, orders)
+
+
+def _epsilon_rdp(sigma: float, q: float, steps: int, delta: float, orders: Any = ORDERS) -> float:
+    """The bound of `epsilon`, by Renyi divergences."""
+    if not steps or not q:
         return 0.0
     a = np.asarray(orders, float)
     with np.errstate(over="ignore", divide="ignore"):
-        r = float(steps) * rdp(noise_multiplier, sample_rate, orders)
+        r = float(steps) * rdp(sigma, q, orders)
         bound = r + np.log1p(-1 / a) - (math.log(delta) + np.log(a)) / (a - 1)
         bound = np.where(a > 1.01, bound, math.inf)  # log(1 - 1/a) loses its digits below
         nothing = np.log(-np.expm1(-r)) < 2 * math.log(delta)  # delta^2 may be no number
@@ -93,7 +89,7 @@ def noise_multiplier(
         return 0.0
 
     def excess(log_sigma):
-        spent = _spent(math.exp(log_sigma), sample_rate, steps, delta, accountant)
+        spent = ACCOUNTANTS[accountant](math.exp(log_sigma), sample_rate, steps, delta)
         return min(spent, 2e300) - epsilon
 
     low = high = 0.0
@@ -109,12 +105,6 @@ def noise_multiplier(
             return math.exp(low)
         low, high = max(2 * low - 1, -MOST), low
     return math.exp(brentq(excess, low, high, xtol=TOLERANCE / 10) + TOLERANCE)
-
-
-def _spent(sigma: float, q: float, steps: int, delta: float, accountant: str) -> float:
-    return epsilon(
-        noise_multiplier=sigma, sample_rate=q, steps=steps, delta=delta, accountant=accountant
-    )
 
 
 # ------------------------------------------------------------------------ Renyi divergences
@@ -146,7 +136,7 @@ def rdp(noise_multiplier: float, sample_rate: float, orders: Any = ORDERS) -> nd
         if q == 1:
             return orders / (2 * s**2)
         logs = [_log_integer(a, q, s) if a == int(a) else _log_other(a, q, s) for a in orders]
-        return np.array(logs) / (orders - 1)
+        return np.where(np.isnan(logs), math.inf, logs) / (orders - 1)
 
 
 def _log_integer(a: float, q: float, s: float) -> float:
@@ -157,7 +147,7 @@ def _log_integer(a: float, q: float, s: float) -> float:
     total = np.logaddexp.reduce(terms + x)
     if not total > TINY:
         total = np.log1p(np.exp(np.logaddexp.reduce(terms + np.log(np.expm1(x)))))
-    return math.inf if math.isnan(total) else float(total)
+    return float(total)
 
 
 def _log_other(a: float, q: float, s: float) -> float:
@@ -168,9 +158,7 @@ def _log_other(a: float, q: float, s: float) -> float:
     if chord <= TINY**1.5:
         return chord
     total = _log_fraction(a, q, s)
-    if chord <= TINY:
-        return min(chord, total + ROUNDING)
-    return math.inf if math.isnan(total) else total
+    return min(chord, total + ROUNDING) if chord <= TINY else total
 
 
 def _log_fraction(a: float, q: float, s: float) -> float:
@@ -202,20 +190,15 @@ def _log_binomial(n: float, k: ndarray) -> ndarray:
 # -------------------------------------------------------------------- privacy loss distributions
 
 
-def _pld(sigma: float, q: float, steps: int, delta: float) -> float:
+def _epsilon_pld(sigma: float, q: float, steps: int, delta: float, orders: Any = ORDERS) -> float:
     """The epsilon by dp-accounting's composition of privacy loss distributions."""
-    try:
-        from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
-        from dp_accounting.pld import PLDAccountant
-    except ImportError as error:
-        raise ImportError(
-            "accountant='pld' needs dp-accounting: pip install 'jaxopt_edu[privacy]'"
-        ) from error
-    if not steps or not q:
-        return 0.0
-    if sigma == 0:
-        return math.inf
-    bound = epsilon(noise_multiplier=sigma, sample_rate=q, steps=steps, delta=delta)
+    need("accountant='pld'", "dp_accounting")
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting.pld import PLDAccountant
+
+    bound = _epsilon_rdp(sigma, q, steps, delta, orders)
+    if not (sigma and q and steps):
+        return bound
     if not 0.1 <= sigma <= 1e6 or steps > 1e7 or bound > 1e3:
         raise ValueError(
             f"accountant = 'pld' with noise_multiplier = {sigma}, steps = {steps} and an epsilon "
@@ -224,6 +207,9 @@ def _pld(sigma: float, q: float, steps: int, delta: float) -> float:
         )
     step = PoissonSampledDpEvent(q, GaussianDpEvent(sigma))
     return min(bound, float(PLDAccountant().compose(step, int(steps)).get_epsilon(delta)))
+
+
+ACCOUNTANTS = {"rdp": _epsilon_rdp, "pld": _epsilon_pld}
 
 
 def _check(sigma: float, q: float, steps: int, delta: float, accountant: str) -> None:

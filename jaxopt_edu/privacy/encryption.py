@@ -7,6 +7,7 @@ with the tag at its end; all that stands before the ciphertext is sealed too.
 import json
 import math
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.storage.files import write_bytes
-
-__all__ = ["decrypt", "decrypt_file", "encrypt", "encrypt_file", "load_params", "save_params"]
+from jaxopt_edu.values.environment import need
+from jaxopt_edu.values.names import leaves_by_place
 
 MAGIC, VERSION = b"JOEDU", 1
 SALT, NONCE = 16, 12
-HEADER = len(MAGIC) + 4 + SALT + NONCE
+HEADER = struct.Struct(f"5s4B{SALT}s{NONCE}s")
 WORK, LEAST_WORK, MOST_WORK = 17, 10, 20  # log2 of scrypt's n
 R, P = 8, 1
 
@@ -41,8 +42,9 @@ def encrypt(content: bytes, passphrase: str, *, work: int = WORK) -> bytes:
     """
     if not LEAST_WORK <= work <= MOST_WORK:
         raise ValueError(f"work = {work}: wanted {LEAST_WORK} to {MOST_WORK}")
-    header = MAGIC + bytes([VERSION, work, R, P]) + os.urandom(SALT + NONCE)
-    return header + _cipher(header, passphrase).encrypt(header[-NONCE:], content, header)
+    salt, nonce = os.urandom(SALT), os.urandom(NONCE)
+    header = HEADER.pack(MAGIC, VERSION, work, R, P, salt, nonce)
+    return header + _cipher(passphrase, salt, work).encrypt(nonce, content, header)
 
 
 def decrypt(content: bytes, passphrase: str) -> bytes:
@@ -51,18 +53,20 @@ def decrypt(content: bytes, passphrase: str) -> bytes:
     Errors: ValueError for a wrong passphrase, content that was changed or is not `encrypt`'s, or
         is of a later version; ImportError where the package cryptography is missing.
     """
-    if content[: len(MAGIC)] != MAGIC or len(content) < HEADER:
+    if content[: len(MAGIC)] != MAGIC or len(content) < HEADER.size:
         raise ValueError("this is nothing that jaxopt_edu encrypted: its beginning is another")
-    version, *settings = content[len(MAGIC) : len(MAGIC) + 4]
+    header, sealed = content[: HEADER.size], content[HEADER.size :]
+    _, version, *settings, salt, nonce = HEADER.unpack(header)
     if version != VERSION:
         raise ValueError(f"encrypted by version {version}: wanted {VERSION}, what this code reads")
     if not LEAST_WORK <= settings[0] <= MOST_WORK or settings[1:] != [R, P]:
         raise ValueError(f"scrypt's settings {settings} are none that jaxopt_edu writes")
-    header, sealed = content[:HEADER], content[HEADER:]
-    _, _, broken = _cryptography()
+    cipher = _cipher(passphrase, salt, settings[0])
+    from cryptography.exceptions import InvalidTag
+
     try:
-        return _cipher(header, passphrase).decrypt(header[-NONCE:], sealed, header)
-    except broken:
+        return cipher.decrypt(nonce, sealed, header)
+    except InvalidTag:
         raise ValueError("the passphrase is wrong, or the content was changed") from None
 
 
@@ -76,25 +80,15 @@ def decrypt_file(source: Any, target: Any, passphrase: str) -> None:
     write_bytes(Path(target), decrypt(Path(source).read_bytes(), passphrase))
 
 
-def _cipher(header: bytes, passphrase: str) -> Any:
-    """AES-256-GCM under the key that scrypt makes of the passphrase and the header's salt."""
+def _cipher(passphrase: str, salt: bytes, work: int) -> Any:
+    """AES-256-GCM under the key that scrypt makes of the passphrase."""
     if not isinstance(passphrase, str) or not passphrase:
         raise ValueError("passphrase: wanted a string that is not empty")
-    aes, scrypt, _ = _cryptography()
-    work, r, p = header[len(MAGIC) + 1 : len(MAGIC) + 4]
-    salt = header[len(MAGIC) + 4 : -NONCE]
-    return aes(scrypt(salt, 32, 2**work, r, p).derive(passphrase.encode()))
+    need("encryption", "cryptography")
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-
-def _cryptography() -> tuple[Any, Any, Any]:
-    """AESGCM, Scrypt and the error of a seal that is broken."""
-    try:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-    except ImportError as error:
-        raise ImportError("encryption needs: pip install 'jaxopt_edu[privacy]'") from error
-    return AESGCM, Scrypt, InvalidTag
+    return AESGCM(Scrypt(salt, 32, 2**work, R, P).derive(passphrase.encode()))
 
 
 # -------------------------------------------------------------------------------- parameters
@@ -113,7 +107,7 @@ def save_params(path: Any, params: Any, passphrase: str, *, work: int = WORK) ->
     >>> jo.privacy.load_params(path, params, "correct horse")["w"]
     array([0., 1., 2.], dtype=float32)
     """
-    arrays = {name: np.asarray(x) for name, x in _named(params).items()}
+    arrays = {name: np.asarray(x) for name, x in leaves_by_place(params).items()}
     table = json.dumps([[name, x.dtype.name, x.shape] for name, x in arrays.items()]).encode()
     parts = [len(table).to_bytes(8, "little"), table, *(x.tobytes() for x in arrays.values())]
     write_bytes(Path(path), encrypt(b"".join(parts), passphrase, work=work))
@@ -128,17 +122,11 @@ def load_params(path: Any, like: Any, passphrase: str) -> Any:
     size = 8 + int.from_bytes(content[:8], "little")
     table, arrays, start = json.loads(content[8:size]), {}, size
     for name, dtype, shape in table:
-        kind, count = jnp.dtype(dtype), math.prod(shape)
-        arrays[name] = np.frombuffer(content, kind, count, start).reshape(shape).copy()
-        start += count * kind.itemsize
-    wanted = {name: np.shape(x) for name, x in _named(like).items()}
+        flat = np.frombuffer(content, jnp.dtype(dtype), math.prod(shape), start)
+        arrays[name] = flat.reshape(shape).copy()
+        start += flat.nbytes
+    wanted = {name: np.shape(x) for name, x in leaves_by_place(like).items()}
     found = {name: x.shape for name, x in arrays.items()}
     if wanted != found:
         raise ValueError(f"{path} holds arrays {found}: wanted {wanted}, those of `like`")
     return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
-
-
-def _named(params: Any) -> dict[str, Any]:
-    """The leaves by their place in the tree."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path): x for path, x in leaves}

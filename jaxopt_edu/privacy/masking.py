@@ -11,8 +11,6 @@ from numpy import ndarray
 from jaxopt_edu.values.arrays import finite_table
 from jaxopt_edu.values.pytrees import check_count
 
-__all__ = ["k_anonymous", "pseudonyms"]
-
 
 def k_anonymous(x: Any, k: int) -> ndarray:
     """Numbers so coarse that every row is shared by at least k people.

@@ -1,32 +1,75 @@
 """A training whose parameters say little about any one record: DP-SGD, DP-Adam, DP-anything."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, random
 
+from jaxopt_edu.privacy import mechanism
 from jaxopt_edu.privacy.accounting import epsilon
-from jaxopt_edu.privacy.gradients import add_noise, values_and_clipped
-from jaxopt_edu.privacy.sampling import chunk_size, poisson_sample, sum_over
-from jaxopt_edu.train import Estimate, Estimator, Training
+from jaxopt_edu.train import Estimate, Estimator, Objective, Training
 from jaxopt_edu.train.calling import mixes_rows
-from jaxopt_edu.train.placement import split_rows
 from jaxopt_edu.values import keys, tree
-from jaxopt_edu.values.pytrees import check_count, number, pytree, show, static
-
-__all__ = ["Private", "PrivateTraining"]
+from jaxopt_edu.values.pytrees import number, pytree, show, static
 
 
-class Drawn(NamedTuple):
-    """Numbers of records, of which the first `count` were drawn."""
+class Drawing(Estimator):
+    """Base of the estimators that draw the units of a step themselves: records, or clients.
 
-    rows: Array
-    count: Any
+    Of n units, m are drawn at a step; None: all of them. With a max_norm each is drawn on its own,
+    with probability m / n, as the price `epsilon` supposes; without one m are, each once. A draw is
+    as that of `poisson_sample`: (their numbers, how many of the first of these were drawn).
+    """
+
+    max_norm: Any
+    noise_multiplier: Any
+    private_draw = True
+
+    def _units(self, training: Any) -> tuple[int, Any, int | None]:
+        """How many units there may be, n (which on a fold may be traced and less), and m."""
+        raise NotImplementedError
+
+    def draw(self, training, t, key):
+        size, n, m = self._units(training)
+        key = keys.private(key, t).draw  # the same as that of `keys.federated`
+        if m in (None, size):
+            return jnp.arange(size), n
+        if self.max_norm is None:
+            return random.permutation(key, size)[:m], m
+        return mechanism.poisson_sample(key, size, m / n, n)
+
+    def prepared(self, training, batch, t, key):
+        return batch
+
+    def _sum(self, f: Objective, of: Callable[[Array, Array], Any], at_a_time: int | None) -> Any:
+        """The sum of of(units, present), a tree of sums over some units, over those that are drawn.
+
+        at_a_time: how many are taken side by side; None: what nearly every draw fits into, which
+        is the expected number and four deviations.
+        """
+        (units, count), (size, _, m) = f.batch, self._units(f.training)
+        usual = len(units)
+        if m is not None and self.max_norm is not None:
+            usual = min(size, m + int(4 * (m * (1 - m / size)) ** 0.5 + 1))
+        return mechanism.sum_over(of, units, count, at_a_time or usual)
+
+    def sample_rate(self, training: Any) -> float:
+        """The probability with which a unit is drawn at a step."""
+        _, n, m = self._units(training)
+        return 1.0 if m is None else m / n
+
+    def epsilon(self, training: Any, steps: int, delta: float, accountant: str) -> float:
+        """What so many steps spend: see `jo.privacy.epsilon`."""
+        return epsilon(
+            noise_multiplier=float(self.noise_multiplier), sample_rate=self.sample_rate(training),
+            steps=steps, delta=delta, accountant=accountant,
+        )  # fmt: skip
 
 
 @pytree
-class Private(Estimator):
+class Private(Drawing):
     """The noisy sum of clipped gradients of single examples: DP-SGD, in front of any optimizer.
 
     Formula: at step t every record is drawn with probability q = batch_size / n (B_t, maybe empty):
@@ -56,28 +99,20 @@ class Private(Estimator):
 
     max_norm: Any = number(0)
     noise_multiplier: Any = number(0)
-    microbatch: int | None = static(default=None)
+    microbatch: int | None = static(default=None, least=1)
 
-    private_draw = True
     was = "PrivateTraining"  # the class of 0.1: see `values.old_names`
 
-    def draw(self, training, t, key):
-        train, draw_key = training.data.train, keys.private(key, t).draw
-        if training.batch_size is None:
-            return Drawn(jnp.arange(train.size), train.examples)
-        among = None if isinstance(train.examples, int) else train.examples
-        return Drawn(*poisson_sample(draw_key, train.size, self.sample_rate(training), among))
-
-    def prepared(self, training, batch, t, key):
-        return batch
+    def _units(self, training):
+        train = training.data.train
+        return train.size, train.examples, training.batch_size
 
     def estimate(self, f, params):
-        training, (rows, count) = f.training, f.batch
+        training, train, (_, count) = f.training, f.training.data.train, f.batch
         random_keys = keys.private(f.key, f.t)
 
-        def loss(params, example):
-            x, y, row = example
-            x, y = x[None], y[None]
+        def loss(params, row):
+            x, y = train.take(row[None])
             if training.augment is not None:
                 x, y = training.augment(random.fold_in(random_keys.augment, row), x, y)
             key = random.fold_in(random_keys.dropout, row)
@@ -85,40 +120,24 @@ class Private(Estimator):
             return jnp.mean(training.loss(prediction, y))
 
         def sums(rows, present):
-            rows, present = split_rows((rows, present))
-            batch = (*training.data.train.take(rows), rows)
-            each = values_and_clipped(loss, params, batch, self.max_norm, present)
-            return tree.map(lambda x: jnp.sum(x, axis=0), each)
+            each = jax.vmap(mechanism.value_and_clipped, (None, None, 0, None, 0))
+            found = each(loss, params, rows, self.max_norm, present)
+            return tree.map(lambda x: jnp.sum(x, axis=0), found)
 
-        loss_sum, total = sum_over(sums, rows, count, self._at_a_time(training))
-        noisy = add_noise(random_keys.noise, total, self.noise_multiplier * self.max_norm)
-        expected = training.batch_size or training.data.train.examples
-        g = tree.map(lambda g, p: (g / expected).astype(p.dtype), noisy, params)
+        loss_sum, total = self._sum(f, sums, self.microbatch)
+        deviation = self.noise_multiplier * self.max_norm
+        expected = training.batch_size or train.examples
+        g = mechanism.noisy_mean(random_keys.noise, total, deviation, expected, params)
         if training.regularizer is not None:
             penalty = jax.grad(lambda p: jnp.asarray(training.penalty(p), float))
             slope = tree.conjugate(penalty(params))
             g = tree.map(lambda g, r: (g + r).astype(g.dtype), g, slope)
+        model_state = f.model_state
+        if training.stateful:  # the next must not depend on the examples
+            x = tree.map(lambda leaf: jnp.zeros((1, *leaf.shape[1:]), leaf.dtype), train.x)
+            _, model_state = training.predict(params, model_state, x, random_keys.dropout)
         mean = loss_sum / jnp.maximum(count, 1)
-        model_state = _state_after(f, params, random_keys.dropout)
         return Estimate(mean, mean, g, model_state, seen=jnp.asarray(count) > 0)
-
-    def _at_a_time(self, training: Any) -> int:
-        """How many examples are differentiated at a time."""
-        train, b = training.data.train, training.batch_size
-        usual = train.size if b is None else chunk_size(b, train.size)
-        return self.microbatch or usual
-
-    def sample_rate(self, training: Any) -> float:
-        """The probability with which a record is drawn at a step."""
-        b = training.batch_size
-        return 1.0 if b is None else b / training.data.train.examples
-
-    def epsilon(self, training: Any, steps: int, delta: float, accountant: str) -> float:
-        """What so many steps spend: see `jo.privacy.epsilon`."""
-        return epsilon(
-            noise_multiplier=float(self.noise_multiplier), sample_rate=self.sample_rate(training),
-            steps=steps, delta=delta, accountant=accountant,
-        )  # fmt: skip
 
     def check(self, training):
         if training.balanced:
@@ -128,8 +147,6 @@ class Private(Estimator):
                 f"augment = {show(training.augment)} mixes examples: then no record has a bounded "
                 "part"
             )
-        if self.microbatch is not None:
-            check_count("microbatch", self.microbatch)
         if mixes_rows(training):
             raise ValueError(
                 f"model = {show(training.model)} mixes examples, as BatchNorm does: what it gives "
@@ -138,28 +155,11 @@ class Private(Estimator):
             )
 
 
-def _state_after(f: Any, params: Any, key: Array) -> Any:
-    """The state of the model after a step, which does not depend on the examples."""
-    if not f.training.stateful:
-        return f.model_state
-    x = tree.map(lambda leaf: jnp.zeros((1, *leaf.shape[1:]), leaf.dtype), f.training.data.train.x)
-    return f.training.predict(params, f.model_state, x, key)[1]
-
-
 def PrivateTraining(
-    model: Any,
-    loss: Any,
-    optimizer: Any,
-    data: Any,
-    regularizer: Any = None,
-    batch_size: int | None = None,
-    metrics: Any = None,
-    *,
-    max_norm: Any,
-    noise_multiplier: Any,
-    microbatch: int | None = None,
-    **more: Any,
-) -> Training:
+    model: Any, loss: Any, optimizer: Any, data: Any, regularizer: Any = None,
+    batch_size: int | None = None, metrics: Any = None,
+    *, max_norm: Any, noise_multiplier: Any, microbatch: int | None = None, **more: Any,
+) -> Training:  # fmt: skip
     """A `Training` whose estimator is `Private(max_norm, noise_multiplier, microbatch)`.
 
     >>> import jaxopt_edu as jo

@@ -105,16 +105,19 @@ def gone_arguments(instead: dict[str, str]) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def renamed_attributes(module: str, since: str, **names: str) -> Callable[[str], Any]:
+def renamed_attributes(
+    module: str, since: str, gone: dict[str, str] | None = None, **names: str
+) -> Callable[[str], Any]:
     """A module's `__getattr__`, for old=new: `__getattr__ = renamed_attributes(__name__, ...)`.
 
+    gone: what to say of names that have no new one.
     Write it under `if not TYPE_CHECKING:`, or type checkers take every attribute for one.
     """
     known = {old: renamed(f"{module}.{old}", new, since) for old, new in names.items()}
 
     def attribute(name: str) -> Any:
         if name not in known:
-            message = f"module {module!r} has no attribute {name!r}"
+            message = (gone or {}).get(name, f"module {module!r} has no attribute {name!r}")
             raise AttributeError(message, name=name, obj=sys.modules[module])
         known[name].warn()
         return getattr(sys.modules[module], known[name].new)

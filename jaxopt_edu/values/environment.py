@@ -7,7 +7,13 @@ from importlib import metadata
 
 import jax
 
-INSTALL = {"optuna": "jaxopt_edu[optuna]", "cmaes": "jaxopt_edu[optuna]", "sklearn": "scikit-learn"}
+INSTALL = {
+    "optuna": "jaxopt_edu[optuna]",
+    "cmaes": "jaxopt_edu[optuna]",
+    "cryptography": "jaxopt_edu[privacy]",
+    "dp_accounting": "jaxopt_edu[privacy]",
+    "sklearn": "scikit-learn",
+}
 
 
 def need(what: str, *packages: str) -> None:

@@ -18,6 +18,11 @@ def _name(path: tuple) -> str:
     return ".".join(part for part in parts if part)
 
 
+def leaves_by_place(x: Any) -> dict[str, Any]:
+    """The leaves of any tree by their places, such as "['layers'][0]"."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(x)}
+
+
 def is_constant(x: Any) -> bool:
     """Whether x is given, not chosen (data), so that no number of it is a hyperparameter."""
     return isinstance(x, Constant)

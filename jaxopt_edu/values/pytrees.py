@@ -34,7 +34,7 @@ def static(
     """A field that is structure: hashable, compared at trace time, never a leaf.
 
     Where `among` names things, a string must be one of them. least: the value is an integer of at
-    least this much, or with (1,) a tuple of integers of at least 1.
+    least this much, or with (1,) a tuple of integers of at least 1; None, where it is the default.
     """
     metadata = {"static": True, "among": among, "least": least}
     return dataclasses.field(default=default, kw_only=kw_only, metadata=metadata)
@@ -154,7 +154,7 @@ def pytree(cls: type[T]) -> type[T]:
             object.__setattr__(self, name, value)
         return self
 
-    for name, method in (("__eq__", _equal), ("__hash__", _hash), ("__repr__", _repr)):
+    for name, method in (("__eq__", same), ("__hash__", _hash), ("__repr__", _repr)):
         if name not in vars(cls):
             setattr(new, name, method)
     jax.tree_util.register_pytree_with_keys(new, flatten_with_keys, unflatten, flatten)
@@ -187,9 +187,6 @@ def same(x: Any, y: Any) -> bool:
         return bool(x == y)
     (xs, this), (ys, that) = _numbers(x), _numbers(y)
     return bool(this == that) and all(map(_same, xs, ys))
-
-
-_equal = same
 
 
 def _numbers(self: Any) -> tuple[list, Any]:
@@ -233,7 +230,7 @@ def check(x: Any) -> Any:
                 if not callable(one) and not isinstance(one, StandIn):
                     resolve_among(f.name, one, f.metadata["among"])
         if f.metadata.get("least") is not None:
-            check_sizes(f.name, getattr(x, f.name), f.metadata["least"])
+            check_sizes(f.name, getattr(x, f.name), f.metadata["least"], f.default is None)
         if "low" not in f.metadata:
             continue
         value, low, high = getattr(x, f.name), f.metadata["low"], f.metadata["high"]
@@ -264,10 +261,12 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} = {value!r}: wanted an integer, at least {least}")
 
 
-def check_sizes(name: str, value: Any, least: Any) -> None:
-    """TypeError or ValueError unless value is such an integer, or tuple; see `static`."""
+def check_sizes(name: str, value: Any, least: Any, optional: bool = False) -> None:
+    """TypeError or ValueError unless value is such an integer, or tuple, or None; see `static`."""
+    if optional and value is None:
+        return
     if isinstance(value, StandIn):
-        parts: Any = [(name, one, least) for one in _several(value)]
+        parts: Any = [(name, one, least, optional) for one in _several(value)]
     elif not isinstance(least, tuple):
         return check_count(name, value, least)
     elif isinstance(value, tuple | list):

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_edu.values import tree
+from jaxopt_edu.values.names import leaves_by_place
 from jaxopt_edu.values.pytrees import StandIn, nearest, show
-from jaxopt_edu.values.tree import is_float
 
 PACKAGES = {"flax": "flax", "equinox": "equinox", "haiku": "dm-haiku"}
 OTHER_NAMES = ("training", "is_training", "train", "deterministic", "use_running_average")
@@ -136,11 +137,11 @@ def flag(function: Callable, name: str, adapter: str) -> bool:
 
 def check_params(params: Any, instead: str) -> None:
     """TypeError where a parameter holds no floats: it could not be trained."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if not is_float(leaf):
+    for place, leaf in leaves_by_place(params).items():
+        if not tree.is_float(leaf):
             raise TypeError(
-                f"the parameter {jax.tree_util.keystr(path)} holds {jnp.result_type(leaf)}, which "
-                f"no gradient reaches: wanted {instead}"
+                f"the parameter {place} holds {jnp.result_type(leaf)}, which no gradient reaches: "
+                f"wanted {instead}"
             )
 
 
@@ -149,10 +150,7 @@ def kept(old: Any, new: Any, adapter: str) -> Any:
 
     Errors: ValueError where it has another structure, other shapes, or other kinds of numbers.
     """
-    shapes = [
-        {jax.tree_util.keystr(path): _told(x) for path, x in jax.tree_util.tree_leaves_with_path(s)}
-        for s in (old, new)
-    ]
+    shapes = [{place: _told(x) for place, x in leaves_by_place(s).items()} for s in (old, new)]
     for place in sorted(shapes[0] | shapes[1]):
         was, now = (found.get(place, "nothing") for found in shapes)
         if was != now:
@@ -161,7 +159,7 @@ def kept(old: Any, new: Any, adapter: str) -> Any:
                 f"{now}: wanted one that keeps its structure, shapes and dtypes"
             )
     leaves = zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
-    cast = [x.astype(was.dtype) if is_float(was) else x for was, x in leaves]
+    cast = [x.astype(was.dtype) if tree.is_float(was) else x for was, x in leaves]
     return jax.tree.unflatten(jax.tree.structure(old), cast)
 
 

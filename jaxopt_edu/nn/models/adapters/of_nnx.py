@@ -16,6 +16,7 @@ from jaxopt_edu.nn.models.adapters.common import (
     read_example,
 )
 from jaxopt_edu.nn.models.adapters.outlines import Outline, outline, remembered
+from jaxopt_edu.values.names import leaves_by_place
 from jaxopt_edu.values.pytrees import check, pytree, show, static
 
 __all__ = ["NNX"]
@@ -78,10 +79,11 @@ class NNX:
         prediction = module(x)
         nnx.pop(module, nnx.Intermediate)
         after = nnx.state(module)
-        if _paths(after) != _paths(arrays):
+        other = leaves_by_place(after).keys() ^ leaves_by_place(arrays).keys()
+        if other:
             raise ValueError(
                 f"jo.models.NNX: a training pass of {show(self.make)} leaves arrays in other "
-                f"places: {sorted(_paths(after) ^ _paths(arrays))[0]}: wanted a module that keeps "
+                f"places: {sorted(other)[0]}: wanted a module that keeps "
                 "its structure"
             )
         leaves = form.with_streams(jax.tree.leaves(after), jax.tree.leaves(arrays))
@@ -92,11 +94,6 @@ class NNX:
         form = _form(self.make)
         arrays = form.outline.join({"params": params, "state": model_state})
         return library("flax.nnx", "NNX").merge(form.evaluation, arrays)
-
-
-def _paths(state: Any) -> set[str]:
-    """Where there are arrays."""
-    return {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)}
 
 
 class ModuleGraph(NamedTuple):
