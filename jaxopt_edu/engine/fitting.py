@@ -17,7 +17,7 @@ from jaxopt_edu.engine.options import plan_fit
 from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
-from jaxopt_edu.engine.segments import first_state, run_tiles, score_tile, scores_on
+from jaxopt_edu.engine.segments import first_state, run_tiles, scores_on
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, lone_tile
 from jaxopt_edu.storage.disk import Manifest
@@ -114,7 +114,6 @@ class FitDriver:
             for tile in run_tiles([self.tile], self.plan, most=1, feed=self.feed):
                 self._note(tile)
                 self.bar.advance(tile.segments[-1].steps, self.history.last)
-                tile.stopped = tile.status[0] != Status.RUNNING
         except KeyboardInterrupt:
             if collectives.processes() > 1:
                 raise
@@ -189,7 +188,7 @@ class FitDriver:
         self.history, self.train = History(rows), History(train)
         for history in (self.history, self.train):
             history.keep(lambda t: t in self.plan.stops or t == tile.ended[0])
-        self.saved, tile.stopped = tile.t, tile.status[0] != Status.RUNNING
+        self.saved = tile.t
         return position
 
     def _where(self) -> str:
@@ -237,7 +236,7 @@ def as_run(
 ) -> Run:
     """What the only trial of a tile has come to."""
     if not tile.final:  # the last segment scored its own state
-        score_tile(tile, plan)
+        tile.final = scores_on(tile, plan.splits)
     scores = {
         split: {name: float(x[0]) for name, x in named.items()}
         for split, named in tile.final.items()

@@ -35,7 +35,7 @@ def plan_fit(
     every = checks.segment_length(running, steps, options["eval_every"])
     return running, EvalPlan(
         checks.evaluations(every, steps), checks.ranking_split(splits), splits, names,
-        options["diverge_above"], metric, 1 if mode == "min" else -1, patience, running.why_done,
+        options["diverge_above"], metric, mode, patience, running.why_done,
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def run_tiles(
 ) -> Iterator[Tile]:
     """Advances all tiles to a stop (the last), yielding each after each of its segments.
 
-    A tile is the caller's while it is out; where the caller sets `stopped`, it does not go on.
+    A tile is the caller's while it is out.
     most: stops in a segment. feed: a stream, whose next batch is that of the next step of all.
     """
     until = settings.steps if until is None else until
@@ -159,11 +159,6 @@ def _on(tile: Tile, device: Any) -> Any:
 
 
 # --------------------------------------------------------------------------------------- scores
-
-
-def score_tile(tile: Tile, settings: EvalPlan) -> None:
-    """Puts the scores of the tile's trials on every split of the settings into tile.final."""
-    tile.final = scores_on(tile, settings.splits)
 
 
 def scores_on(

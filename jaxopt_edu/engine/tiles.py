@@ -27,7 +27,7 @@ class EvalPlan:
     names: tuple[str, ...] = ()  # of the scores at a stop
     diverge_above: float = 1e4
     metric: str = "loss"  # which patience watches
-    sign: int = 1  # 1 where less of it is better, -1 where more is
+    mode: str = "min"  # or "max": whether less or more of it is better
     patience: int | None = None
     why_done: str = Status.CONVERGED.reason  # of the experiments that are run
 
@@ -44,9 +44,9 @@ class EvalPlan:
         return self.stops[-1]
 
     @property
-    def mode(self) -> str:
-        """Whether less or more of the metric is better."""
-        return "min" if self.sign == 1 else "max"
+    def sign(self) -> int:
+        """1 where less of the metric is better, -1 where more is."""
+        return 1 if self.mode == "min" else -1
 
     def next_stops(self, t: int, until: int, most: int) -> tuple[int, ...]:
         """The stops after step t, as far as `until`: at least one, at most so many."""
@@ -93,7 +93,7 @@ class Tile:
     repeat: int = 0  # which of the seeds and folds of a trial
     lanes: Any = None
     t: int = 0
-    stopped: bool = False  # by the caller
+    alone: bool = False  # no trial of several: over as soon as its lane has ended
     # on the host, for its trials only, after its last segment:
     stops: tuple[int, ...] = ()  # the steps at which it was scored
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (trials, stops)
@@ -124,11 +124,12 @@ class Tile:
         return jax.tree.map(lambda x: np.asarray(x)[: len(self.trials)], arrays)
 
     def finished(self, until: int) -> bool:
-        """Whether it went as far as that, was stopped, or all its lanes have diverged.
+        """Whether it went as far as that, or all its lanes have diverged.
 
-        Lanes that ended otherwise are frozen, and scored like any other.
+        Lanes that ended otherwise are frozen, and scored like any other, but for one that is alone.
         """
-        return self.stopped or self.t >= until or (self.t > 0 and bool(all(diverged(self.status))))
+        over = self.status != Status.RUNNING if self.alone else diverged(self.status)
+        return self.t >= until or (self.t > 0 and bool(all(over)))
 
     def on(self, device: Any) -> Inputs:
         """What its programs are called with."""
@@ -181,12 +182,14 @@ class TileProgram:
         return out
 
 
-def lone_tile(experiment: Any, plan: EvalPlan, seed: int, width: int = 1, mesh: Any = None) -> Tile:
+def lone_tile(
+    experiment: Any, plan: EvalPlan, seed: int, width: int = 1, mesh: Any = None, fold: Any = None
+) -> Tile:
     """A tile of one experiment, which stands in for the lanes beside it."""
     placement, patient = Placement.on(mesh), plan.patience is not None
-    program = TileProgram(experiment, width, placement=placement, patient=patient)
-    [tile] = program.tiles(numbers_of(experiment), np.zeros(1, int), seed=check_seed(seed))
-    return tile
+    program = TileProgram(experiment, width, fold is not None, placement, patient)
+    which = {"seed": check_seed(seed), "fold": fold, "alone": True}
+    return program.tiles(numbers_of(experiment), np.zeros(1, int), **which)[0]
 
 
 def padded(lanes: np.ndarray, width: int) -> np.ndarray:

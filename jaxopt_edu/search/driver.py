@@ -16,7 +16,7 @@ from jaxopt_edu.data.streams import Position, Stream
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
-from jaxopt_edu.engine.segments import compile_tiles, run_tiles, score_tile
+from jaxopt_edu.engine.segments import compile_tiles, run_tiles, scores_on
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width
@@ -273,7 +273,7 @@ class SweepDriver:
             self.store.write_lanes(self.stage, self._mine, self.record, self._position)
         for tile in self._mine.values():
             if tile.lanes is not None and not tile.final:
-                score_tile(tile, self.settings)
+                tile.final = scores_on(tile, self.settings.splits)
                 self.record.finish(tile)
         self.save()
 

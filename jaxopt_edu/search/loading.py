@@ -62,10 +62,10 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
 
 def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
     """The record that a store holds."""
-    sign = 1 if about["mode"] == "min" else -1
     settings = EvalPlan(
         tuple(about["stops"]), about["split"], tuple(about["splits"]), tuple(about["names"]),
-        about["diverge_above"], about["metric"], sign, about["patience"], about["why_done"],
+        about["diverge_above"], about["metric"], about["mode"], about["patience"],
+        about["why_done"],
     )  # fmt: skip
     record = Record(about["trials"], len(about["repeats"]), settings, about["rank_by"])
     record.objectives = [(name, sign) for name, sign in about.get("objectives", record.objectives)]

@@ -13,10 +13,7 @@ def sweep_metadata(driver: Any) -> dict[str, Any]:
     """What its results are, besides the record, for JSON."""
     settings, record = driver.settings, driver.record
     brackets = getattr(driver.rungs, "brackets", None)
-    told = asdict(settings)
-    del told["sign"]  # told as the mode
-    return told | {
-        "mode": settings.mode,
+    return asdict(settings) | {
         "streamed": driver.batches_of is not None,
         "rank_by": record.rank_by,
         "objectives": record.objectives,

@@ -9,8 +9,7 @@ import numpy as np
 from jaxopt_edu.engine.fitting import as_run
 from jaxopt_edu.engine.history import History, Run
 from jaxopt_edu.engine.segments import run_tiles
-from jaxopt_edu.engine.status import Status
-from jaxopt_edu.engine.tiles import TileProgram, numbers_of
+from jaxopt_edu.engine.tiles import lone_tile, numbers_of
 from jaxopt_edu.search.setup import check_named, on_fold, plan_of
 from jaxopt_edu.values import keys
 from jaxopt_edu.values.names import with_parts
@@ -48,14 +47,11 @@ def rerun(study: Any, trial: int, *, repeat: int = 0, debug: bool = False) -> Ru
         return _checked(of_fold, seed, "diverged" if diverged else "finished")
     only = on_fold(stages[-1][0], fold)
     settings = replace(plan_of(study, [template]), splits=only.splits)
-    structure = TileProgram(template, width, fold is not None, patient=study.patience is not None)
-    [tile] = structure.tiles(numbers_of(stages[0][0]), np.zeros(1, int), seed=seed, fold=fold)
-    history = History()
+    tile, history = lone_tile(stages[0][0], settings, seed, width, fold=fold), History()
     for experiment, end in stages:
         tile.numbers = [np.repeat(x, width) for x in numbers_of(experiment)]
         for _ in run_tiles([tile], settings, end, most=1):
             history.note_tile(tile)
-            tile.stopped = tile.status[0] != Status.RUNNING
     return as_run(only, tile, settings, history)
 
 

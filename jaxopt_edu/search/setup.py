@@ -60,9 +60,8 @@ def eval_plan(
     """What all structures have in common: scores of these names at these steps."""
     split = ranking_split(experiment.splits)
     final = tuple(s for s in experiment.splits if s != "train" or s == split)  # large
-    sign = 1 if mode == "min" else -1
     return EvalPlan(
-        stops, split, final, names, diverge_above, metric, sign, patience, experiment.why_done
+        stops, split, final, names, diverge_above, metric, mode, patience, experiment.why_done
     )
 
 
