@@ -1,4 +1,4 @@
-"""Lanes as named arrays, by tree path, and back: what checkpoints hold."""
+"""Lanes as named arrays, by tree path, and back: what checkpoints hold and processes exchange."""
 
 from typing import Any
 
@@ -16,11 +16,14 @@ def to_arrays(tile: Tile) -> dict[str, np.ndarray]:
     Random keys are written as their data, dtypes that NumPy has not (bfloat16) as unsigned
     integers of their size. On a mesh of several processes all of them call this.
     """
-    found = tile.read(jax.tree.map(plain, whole(tile.lanes, tile.spec.placement)))
-    return {
-        name: x if x.dtype.isbuiltin == 1 else x.view(f"u{x.dtype.itemsize}")
-        for name, x in _named(found).items()
-    }
+    lanes, placement = tile.lanes, tile.spec.placement
+    if placement.mesh is not None and jax.process_count() > 1:
+        lanes = _gathered(placement, lanes)
+    found = tile.read(jax.tree.map(plain, lanes))
+    return {name: x.view(_native(x.dtype)) for name, x in _named(found).items()}
+
+
+_gathered = jax.jit(Placement.settled, static_argnums=0)  # all of every array in every process
 
 
 def put_arrays(tile: Tile, arrays: dict[str, np.ndarray]) -> None:
@@ -41,16 +44,16 @@ def put_arrays(tile: Tile, arrays: dict[str, np.ndarray]) -> None:
     tile.lanes = jax.tree.unflatten(jax.tree.structure(tile.program.lanes), found)
 
 
-def whole(lanes: Any, placement: Placement) -> Any:
-    """The lanes with all of every array in every process."""
-    if placement.mesh is None or jax.process_count() == 1:
-        return lanes
-    return _gathered(placement, lanes)
-
-
-_gathered = jax.jit(Placement.settled, static_argnums=0)
+def lane_type(tile: Tile) -> np.dtype:
+    """The record of NumPy's that holds the arrays of one of the lanes of a tile."""
+    shapes = {name: plain_shape(x) for name, x in _named(tile.program.lanes).items()}
+    return np.dtype([(name, _native(x.dtype), x.shape[1:]) for name, x in shapes.items()])
 
 
 def _named(lanes: Any) -> dict[str, Any]:
     leaves = jax.tree_util.tree_leaves_with_path(lanes)
     return {f"lanes{jax.tree_util.keystr(path)}": x for path, x in leaves}
+
+
+def _native(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype.isbuiltin == 1 else np.dtype(f"u{dtype.itemsize}")

@@ -6,10 +6,9 @@ import jax
 import numpy as np
 
 from jaxopt_edu.engine import collectives
-from jaxopt_edu.engine.lane_arrays import whole
-from jaxopt_edu.engine.tiles import Tile, TileProgram, numbers_of, padded
+from jaxopt_edu.engine.lane_arrays import lane_type, put_arrays, to_arrays
+from jaxopt_edu.engine.tiles import Tile, TileProgram, numbers_of
 from jaxopt_edu.search.trials import TrialGroup
-from jaxopt_edu.storage.disk import as_before, plain, plain_shape
 
 Lane = tuple[int, int, int]  # structure, repeat, trial
 
@@ -60,24 +59,16 @@ def lanes_of(tile: Tile, parents: dict[int, int] | None = None) -> list[Lane]:
 def to_rows(tile: Tile) -> np.ndarray:
     """The lanes of a tile's trials, each with all of its arrays as one record of NumPy's."""
     rows = np.empty(len(tile.trials), lane_type(tile))
-    for i, x in enumerate(jax.tree.leaves(whole(tile.lanes, tile.spec.placement))):
-        rows[str(i)] = np.asarray(plain(x))[: len(rows)]
+    for name, x in to_arrays(tile).items():
+        rows[name] = x
     return rows
 
 
 def put_lanes(tile: Tile, rows: np.ndarray, t: int) -> None:
     """Gives a tile the lanes of its trials, as rows, at step t."""
-    rows = rows[padded(np.arange(len(rows)), tile.width)]
-    like, structure = jax.tree.flatten(tile.program.lanes)
-    leaves = [as_before(np.ascontiguousarray(rows[str(i)]), x) for i, x in enumerate(like)]
-    tile.lanes, tile.t = jax.tree.unflatten(structure, leaves), t
+    put_arrays(tile, {name: rows[name] for name in rows.dtype.names or ()})
+    tile.t = t
     tile.status, tile.ended = tile.read((tile.lanes.status, tile.lanes.ended))
-
-
-def lane_type(tile: Tile) -> np.dtype:
-    """The record that holds a lane of this tile."""
-    shapes = map(plain_shape, jax.tree.leaves(tile.program.lanes))
-    return np.dtype([(str(i), x.dtype, x.shape[1:]) for i, x in enumerate(shapes)])
 
 
 def received(
