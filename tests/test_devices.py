@@ -88,18 +88,21 @@ def test_lanes_move_to_the_device_they_are_wanted_on(monkeypatch):
 
 
 def test_a_lone_tile_stays_on_one_device():
-    def task(job, worker):
-        job.append((worker, threading.current_thread()))
-        if len(jobs) > 1:
-            together.wait(timeout=60)
+    """In the thread that asks; of several each worker takes some, and those that go on again."""
 
-    jobs, workers = [[]], workers_of(Placement())
-    assert list(on_workers(task, jobs, Placement())) == jobs
-    assert jobs == [[(workers[0], threading.current_thread())]]
-    together = threading.Barrier(len(worker_devices()))
-    jobs = [[] for _ in range(2 * len(workers))]
-    done = list(on_workers(task, jobs, Placement()))
-    assert {worker for [(worker, _)] in done} == set(workers)
+    def task(job, worker):
+        seen.append((job, worker, threading.current_thread()))
+        together.wait(timeout=60)
+        return job[1:]
+
+    seen, workers, together = [], workers_of(Placement()), threading.Barrier(1)
+    assert list(on_workers(task, ["ab"], Placement())) == ["ab", "b"]
+    assert seen == [(job, workers[0], threading.current_thread()) for job in ("ab", "b")]
+    seen, together = [], threading.Barrier(len(worker_devices()))
+    done = list(on_workers(task, ["ab"] * 2 * len(workers), Placement()))
+    assert sorted(done) == sorted(["ab", "b"] * 2 * len(workers))
+    assert {worker for _, worker, _ in seen} == set(workers)
+    assert threading.current_thread() not in {thread for _, _, thread in seen}
 
 
 def test_columns_have_one_order_whoever_came_first_with_them():

@@ -83,13 +83,10 @@ def run_tiles(
     def advance(job, worker):
         many = min(most, job[0].program.evals_per_call) if feed is None else 1
         _segment(job, settings, settings.next_stops(job[0].t, until, many), worker, feed, heard)
-
-    def goes_on(job):
-        job[:] = [tile for tile in job if not tile.finished(until)]
-        return job
+        return [tile for tile in job if not tile.finished(until)]
 
     with interrupts() as heard:
-        for job in on_workers(advance, jobs, going[0].spec.placement, goes_on):
+        for job in on_workers(advance, jobs, going[0].spec.placement):
             yield from job
 
 

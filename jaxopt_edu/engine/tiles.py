@@ -3,6 +3,7 @@
 import functools
 import itertools
 import threading
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -50,8 +51,7 @@ class EvalPlan:
 
     def next_stops(self, t: int, until: int, most: int) -> tuple[int, ...]:
         """The stops after step t, as far as `until`: at least one, at most so many."""
-        first = int(np.searchsorted(self.stops, t, side="right"))
-        last = int(np.searchsorted(self.stops, until, side="right"))
+        first, last = bisect_right(self.stops, t), bisect_right(self.stops, until)
         return self.stops[first : max(first + 1, min(last, first + most))]
 
     @functools.cached_property

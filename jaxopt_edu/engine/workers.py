@@ -50,23 +50,21 @@ def interrupts() -> Iterator[threading.Event]:
 
 
 def on_workers(
-    task: Callable[[Any, Worker], None],
-    jobs: Sequence[Any],
-    placement: Placement,
-    goes_on: Callable[[Any], Any] = lambda job: False,
+    task: Callable[[Any, Worker], Any], jobs: Sequence[Any], placement: Placement
 ) -> Iterator[Any]:
-    """Runs task(job, worker) for each job, yields the job, and queues it again where it goes on.
+    """Runs task(job, worker) for each job and yields the job; what it returns is a job to queue.
 
     A lone job stays on one device, and is worked on in the thread that asks.
     Errors: what a task raises.
     """
     workers, going = workers_of(placement)[: len(jobs)], len(jobs)
     if going == 1:  # nothing to do meanwhile
-        while going:
-            with jax.default_device(workers[0].device):
-                task(jobs[0], workers[0])
-            yield jobs[0]
-            going = goes_on(jobs[0])
+        [job], [worker] = jobs, workers
+        while job:
+            with jax.default_device(worker.device):
+                rest = task(job, worker)
+            yield job
+            job = rest
         return
     done: queue.SimpleQueue[Future] = queue.SimpleQueue()
     mine, others = threading.local(), iter(workers)
@@ -76,24 +74,23 @@ def on_workers(
     def begin() -> None:
         mine.worker = next(others)
 
-    def work(job: Any) -> Any:
+    def work(job: Any) -> tuple[Any, Any]:
         with (
             jax.enable_x64(x64),
             jax.default_matmul_precision(precision),
             jax.default_device(mine.worker.device),
         ):
-            task(job, mine.worker)
-        return job
+            return job, task(job, mine.worker)
 
     pool = ThreadPoolExecutor(len(workers), initializer=begin)
     try:
         for job in jobs:
             pool.submit(work, job).add_done_callback(done.put)
         while going:
-            job = done.get().result()
+            job, rest = done.get().result()
             yield job
-            if goes_on(job):
-                pool.submit(work, job).add_done_callback(done.put)
+            if rest:
+                pool.submit(work, rest).add_done_callback(done.put)
             else:
                 going -= 1
     finally:
