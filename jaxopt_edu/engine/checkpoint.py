@@ -71,7 +71,7 @@ def write_tile(
         position = position._replace(state=_of_all(position.state))
     told = {
         "format": np.array(FORMAT), "t": np.array(tile.t), "status": tile.status,
-        "ended": tile.ended, "segments": np.array([tuple(s) for s in tile.segments], float),
+        "ended": tile.ended, "segments": np.array(tile.segments, float),
         "stream": text_array(position),
     }  # fmt: skip
     if tile.lanes is not None:

@@ -203,12 +203,10 @@ def numbers_of(experiment: Any, count: int = 1, columns: Any = None) -> list[np.
 
     In the order of its leaves, in the dtype JAX computes with.
     """
-    columns, found = columns or {}, []
-    for name, leaf in hyperparameters(experiment).items():
-        if not _is_constant(leaf):
-            column = np.asarray(columns.get(name, np.full(count, leaf)))
-            found.append(column.astype(jax.dtypes.canonicalize_dtype(column.dtype)))
-    return found
+    columns = columns or {}
+    own = {name: x for name, x in hyperparameters(experiment).items() if not _is_constant(x)}
+    found = [np.asarray(columns.get(name, np.full(count, x))) for name, x in own.items()]
+    return [x.astype(jax.dtypes.canonicalize_dtype(x.dtype)) for x in found]
 
 
 def _is_constant(leaf: Any) -> bool:
