@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from children import ROOT, TOLD
 import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives, peers, segments
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.engine.workers import on_workers, worker_devices, workers_of
+from jaxopt_edu.engine.workers import interrupts, on_workers, worker_devices, workers_of
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.train.placement import Placement
 
@@ -103,6 +104,17 @@ def test_a_lone_tile_stays_on_one_device():
     assert sorted(done) == sorted(["ab", "b"] * 2 * len(workers))
     assert {worker for _, worker, _ in seen} == set(workers)
     assert threading.current_thread() not in {thread for _, _, thread in seen}
+
+
+def test_an_interrupt_is_heard_once_and_not_lost():
+    with pytest.raises(KeyboardInterrupt), interrupts() as heard:
+        signal.raise_signal(signal.SIGINT)
+        assert heard.is_set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # at once
 
 
 def test_columns_have_one_order_whoever_came_first_with_them():

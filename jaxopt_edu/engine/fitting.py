@@ -119,7 +119,7 @@ class FitDriver:
                 raise
             if self.tile.lanes is None:
                 raise KeyboardInterrupt("fit interrupted before its first evaluation") from None
-            self.interrupted = True
+            self.interrupted = self.tile.t < self.plan.steps
         finally:
             self.bar.close()
 

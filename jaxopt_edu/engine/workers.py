@@ -29,7 +29,7 @@ class Worker(NamedTuple):
 def interrupts() -> Iterator[threading.Event]:
     """While entered in the main thread, whether Ctrl-C was heard, to be acted on between two steps.
 
-    A second one interrupts at once.
+    A second one interrupts at once. One that nobody has acted on is raised in the end.
     """
     heard, default = threading.Event(), signal.default_int_handler
 
@@ -47,6 +47,8 @@ def interrupts() -> Iterator[threading.Event]:
     finally:
         if ours:
             signal.signal(signal.SIGINT, default)
+    if heard.is_set():
+        raise KeyboardInterrupt
 
 
 def on_workers(
