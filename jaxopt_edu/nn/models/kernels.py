@@ -59,18 +59,13 @@ def conv2d(images: Array, w: Array) -> Array:
         r = (size - 1) // 2
     Shapes: images (n, height, width, from), w (to, size, size, from) -> (n, height, width, to)
 
-    On a CPU it is one matrix product over the neighbourhoods of all pixels. With XLA's own
-    convolution, which under vmap becomes a grouped one, a training step took 7 to 20 times as long
-    there (8 x 8 and 28 x 28 pixels, 1 and 8 lanes). Elsewhere it is XLA's own (not measured).
+    It is one matrix product over the neighbourhoods of all pixels. With XLA's own convolution,
+    which under vmap becomes a grouped one, a training step took 7 to 20 times as long on a CPU
+    (8 x 8 and 28 x 28 pixels, 1 and 8 lanes); on others neither was measured.
     """
     to, size, _, _ = w.shape
     before = (size - 1) // 2
     margin = (before, size - 1 - before)
-    if not _on_cpu():
-        dtype = jnp.result_type(images, w)
-        layout = ("NHWC", "OHWI", "NHWC")
-        images, w = images.astype(dtype), w.astype(dtype)
-        return lax.conv_general_dilated(images, w, (1, 1), (margin, margin), None, None, layout)
     filters, h = w.reshape(to, -1), _examples_last(images)
     out = filters @ _neighbourhoods(h, size, margin).reshape(filters.shape[1], -1)
     return _examples_first(out.reshape(to, *h.shape[1:]))
