@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
-from jaxopt_edu.nn.models.layers import ACTIVATIONS, dropout, product
+from jaxopt_edu.nn.models.layers import ACTIVATIONS, dropout
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
@@ -79,32 +79,6 @@ def test_wrong_inputs_are_named():
             model.apply(model.init(KEY), X)
     with pytest.raises(ValueError, match="wanted .inputs, hidden..., outputs"):
         jo.models.MLP((3,)).init(KEY)
-
-
-def test_the_product_of_a_dense_layer_has_the_derivatives_of_a_product():
-    kw, kx, kg = jax.random.split(KEY, 3)
-    with jax.enable_x64(True):
-        w, x = (jax.random.normal(k, s, float) for k, s in ((kw, (3, 2, 4)), (kx, (3, 5, 4))))
-        tangents = tuple(jax.random.normal(kg, a.shape, float) for a in (w, x))
-
-        def plain(w, x):
-            return w @ x.T
-
-        def loss(f):
-            return lambda w, x: jnp.sum(jnp.sin(f(w, x)))
-
-        def derivatives(f, x_axis):
-            """For many w, each with its own x or all with the first; and second ones."""
-            many = jax.vmap(f, (0, x_axis))
-            args, moved = ((a, b if x_axis == 0 else b[0]) for a, b in ((w, x), tangents))
-            bend = jax.hessian(loss(f), (0, 1))(w[0], x[0])
-            return jax.jvp(many, args, moved), jax.grad(loss(many), (0, 1))(*args), bend
-
-        found = jax.jit(derivatives, static_argnums=(0, 1))
-        for x_axis in (0, None):
-            ours, theirs = found(product, x_axis), found(plain, x_axis)
-            for g, e in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-                np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_are_clipped_by_the_rows_of_the_weights():

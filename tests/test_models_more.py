@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 import jaxopt_edu as jo
 from jaxopt_edu.cli.program import main
-from jaxopt_edu.nn.models.cnn import convolution, max_pool
+from jaxopt_edu.nn.models.kernels import conv2d, max_pool
 from jaxopt_edu.nn.models.transformer import attention, norm
 from jaxopt_edu.storage.named import describe, rebuild
 
@@ -159,8 +159,7 @@ def test_a_convolution_is_that_of_flax(kernel):
     theirs = nn.Conv(3, (kernel, kernel), dtype=jnp.float64, param_dtype=jnp.float64)
 
     def ours(x):
-        h = x.transpose(3, 1, 2, 0)  # the examples last
-        return [a.transpose(3, 1, 2, 0) for a in (convolution(layer, h), max_pool(h, 2))]
+        return conv2d(x, layer["w"]) + layer["b"], max_pool(x, 2)
 
     with jax.enable_x64(True):
         convolved, pooled = jax.jit(ours)(x)

@@ -6,12 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
-from jax.custom_derivatives import SymbolicZero
+from jax import Array
 
+from jaxopt_edu.nn.models.kernels import matmul
 from jaxopt_edu.values.pytrees import StandIn, check, show
-
-SMALL = 2**15  # a weight array of fewer numbers
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -84,50 +82,13 @@ def dense_init(key: Array, fan_in: int, fan_out: int, scheme: str, gain: Any) ->
 
 def dense(layer: dict[str, Array], x: Array) -> Array:
     """x w^T + b for x (n, inputs), w (outputs, inputs) and b (outputs,), if there is a b."""
-    columns = product(layer["w"], x)
-    if "b" in layer:
-        columns += layer["b"][:, None]
-    return columns.T
+    return matmul(x, layer["w"]) + layer.get("b", 0)
 
 
 def readout(layer: dict[str, Array], x: Array) -> Array:
     """The last dense layer: (n, outputs), or (n,) where outputs is 1."""
     out = dense(layer, x)
     return out[:, 0] if out.shape[1] == 1 else out
-
-
-@jax.custom_jvp
-def product(w: Array, x: Array) -> Array:
-    """w x^T for w (outputs, inputs) and x (n, inputs): (outputs, n).
-
-    For many w in a batch and one x this is one product of all rows of all w, and what it gives lies
-    in memory model by model; so does the gradient g x. Its derivative is the usual one, in the
-    order that makes both gradients, g^T w and g x, products of factors as they lie in memory:
-    XLA's fast kernels for a CPU take no transposed ones. A small gradient is kept apart from what
-    is done with it, which makes a step of 16 models 64-32-10 a tenth faster; for a large one that
-    would make a step of one model 784-128-128-10 a quarter slower (jax 0.10.2, two cores).
-    """
-    return w @ x.T
-
-
-def _product_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    (w, x), (dw, dx) = primals, tangents
-    out = product(w, x)
-    moved = jnp.zeros_like(out)
-    if not isinstance(dx, SymbolicZero):
-        moved = moved + _times(dx, w).T
-    if not isinstance(dw, SymbolicZero):
-        change = _times(dw, x)
-        moved = moved + (lax.optimization_barrier(change) if w.size < SMALL else change)
-    return out, moved
-
-
-def _times(a: Array, b: Array) -> Array:
-    """a b^T"""
-    return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
-
-
-product.defjvp(_product_jvp, symbolic_zeros=True)
 
 
 def dropout(key: Array, x: Array, rate: Any) -> Array:

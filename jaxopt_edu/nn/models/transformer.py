@@ -120,13 +120,10 @@ class Transformer:
 def attention(block: dict[str, Any], h: Array, tokens: int, heads: int) -> Array:
     """Self-attention of the tokens of each example: (n tokens, width), the tokens in rows."""
     width = h.shape[1]
-    q, k, v = (
-        dense(block["qkv"], h)
-        .reshape(-1, tokens, 3, heads, width // heads)
-        .transpose(2, 0, 3, 1, 4)
-    )
-    weights = jax.nn.softmax(q @ k.swapaxes(-1, -2) / (width // heads) ** 0.5)
-    return dense(block["out"], (weights @ v).swapaxes(1, 2).reshape(-1, width))
+    size = width // heads
+    q, k, v = jnp.unstack(dense(block["qkv"], h).reshape(-1, tokens, 3, heads, size), axis=2)
+    weights = jax.nn.softmax(jnp.einsum("nihd,njhd->nhij", q, k) / size**0.5)
+    return dense(block["out"], jnp.einsum("nhij,njhd->nihd", weights, v).reshape(-1, width))
 
 
 def norm(layer: dict[str, Array], h: Array) -> Array:
