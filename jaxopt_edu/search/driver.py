@@ -17,6 +17,7 @@ from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import compile_tiles, run_tiles, score_tile
+from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width
@@ -239,22 +240,19 @@ class SweepDriver:
         """Stops trials, or gives them the numbers and the states of others."""
         first = min(int(batch.trials.min()) for batch in batches)
         local = [dataclasses.replace(b, trials=b.trials - first) for b in batches]
-        standing = self.record.standing(step, batches, self.repeats[0][0])
-        verdict = self.rungs.judge(standing, local)
-        going = self.record.arrays["going"]
-        going[first : first + len(verdict.active)] = verdict.active
-        for copy in verdict.copies:  # their numbers are those that the study's table shows
+        standing = self.record.standing(step, local, first, self.repeats[0][0])
+        active, copies = self.rungs.judge(standing, local)
+        arrays, parents = self.record.arrays, {}
+        arrays["going"][first : first + len(active)] = active
+        for copy in copies:  # its numbers are those that the study's table shows; it lives again
             local[standing.structures[copy.trial]].put(copy)
-        copies = [
-            copy._replace(trial=copy.trial + first, parent=copy.parent + first)
-            for copy in verdict.copies
-        ]
-        self.record.copy(step, copies)
-        alive = self.record.alive
+            trial, parent = copy.trial + first, copy.parent + first
+            self.record.moves.append((step, copy._replace(trial=trial, parent=parent)))
+            arrays["status"][trial], parents[trial] = Status.RUNNING, parent
+        alive = self.record.results().alive
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
-            old, self.record.arrays["packed"] = self.tiles, alive
+            old, arrays["packed"] = self.tiles, alive
             self.tiles = pack(self.structures, batches, self.repeats, alive)
-            parents = {copy.trial: copy.parent for copy in copies}
             move_lanes(old, self.tiles, parents, step, self.owners)
 
     # --------------------------------------------------------------------------- the store

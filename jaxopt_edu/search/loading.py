@@ -12,6 +12,7 @@ from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search import store
 from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.rounds import of_columns
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
 from jaxopt_edu.storage.identity import fingerprint
@@ -35,7 +36,7 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     if not isinstance(directory, str | os.PathLike):
         raise TypeError(f"directory = {directory!r}: wanted the name of one")
     directory = Path(directory)
-    asked = store.read_asked(directory)
+    asked = store.ASKED.read(directory)
     if space is not None and (differs := _differs(directory, space)) is not None:
         raise ValueError(differs)
     found = store.read_results(directory)
@@ -46,7 +47,7 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     about["info"].setdefault("interrupted", not about["finished"])
     planned = None if space is None else _plan(space, asked)
     batches = [
-        _structure(int(place), told, store.stored_columns(place, arrays), planned)
+        _structure(int(place), told, *of_columns(place, arrays), planned)
         for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0]))
     ]
     if space is None:
@@ -74,14 +75,14 @@ def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
 
 
 def _structure(
-    place: int, told: dict[str, Any], columns: dict[str, np.ndarray], planned: Plan | None
-) -> TrialGroup:
+    place: int, told: dict[str, Any], trials: np.ndarray, columns: dict[str, np.ndarray],
+    planned: Plan | None,
+) -> TrialGroup:  # fmt: skip
     """The trials of a structure: of a space where one is given, else as the store names it."""
-    trials = columns.pop("")
     if planned is not None:  # fields, and so structures, may have been in another order
         same = [k for k, group in enumerate(planned.groups) if group.labels() == told["labels"]]
-        made = planned.structure(same[0] if len(same) == 1 else place, trials, columns)
-        return dataclasses.replace(made, place=place)
+        made = planned.structures[same[0] if len(same) == 1 else place]
+        return dataclasses.replace(made, place=place, trials=trials, columns=columns)
     template, missing = _named(told["template"])
     unfolded = template.unfolded() if hasattr(template, "unfolded") else None
     return TrialGroup(

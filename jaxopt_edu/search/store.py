@@ -26,7 +26,7 @@ from jaxopt_edu.engine import checkpoint
 from jaxopt_edu.engine.checkpoint import LANES, lanes_path, read_tile, write_tile
 from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.search import rounds
-from jaxopt_edu.search.metadata import sweep_metadata as about_course
+from jaxopt_edu.search.fields import sweep_metadata
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.schedulers import Exploit
 from jaxopt_edu.storage.disk import (
@@ -71,16 +71,19 @@ class Store:
         """
         record = driver.record
         if record.filed.trials < record.over < driver.plan.total:
-            record.filed = rounds.write_round(self.directory, driver, record.filed, record.over)
+            rounds.write_round(self.directory, driver)
         filed = rounds.Filed() if finished else record.filed
         about = {
             "format": FORMAT,
-            **about_course(driver),
+            **sweep_metadata(driver),
             "stage": driver.stage,
             "finished": finished,
             "seconds": time.perf_counter() - record.began,
             "widths": {str(k): w for k, w in driver.widths.items()},
-            "structures": {str(k): _about(batch) for k, batch in driver.batches.items()},
+            "structures": {
+                str(k): {"labels": b.labels, "template": describe(b.template)}
+                for k, b in driver.batches.items()
+            },  # for those who read a store without having made the space
             "moves": rounds.moves(driver, filed),
             "filed": asdict(filed),
         }
@@ -161,11 +164,6 @@ class Store:
         return position
 
 
-def _about(batch: Any) -> dict[str, Any]:
-    """What a structure is, for those who read a store without having made the space."""
-    return {"labels": batch.labels, "template": describe(batch.template)}
-
-
 # ------------------------------------------------------------------------------- opening
 
 
@@ -187,11 +185,6 @@ def opened(
         if found is not None and jax.process_index() == 0:
             clean(found / rounds.ROUNDS)
         yield None if found is None else Store(found)
-
-
-def read_asked(directory: Path) -> dict[str, Any]:
-    """What the sweep in a store was asked for."""
-    return ASKED.read(directory)
 
 
 def read_identity(directory: Path, parts: dict[str, str]) -> dict[str, Any] | None:
@@ -238,9 +231,3 @@ def restore_record(record: Record, about: dict[str, Any], arrays: dict[str, np.n
     record.moves = [(step, Exploit(*copy)) for step, *copy in about["moves"]]
     record.began -= about["seconds"]
     record.filed = rounds.filed_of(about)
-
-
-def stored_columns(place: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The trials of a structure, under "", and their numbers by name."""
-    head = f"column/{place}/"
-    return {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}

@@ -17,6 +17,7 @@ from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.resuming import complete, unfinished, with_more_trials
 from jaxopt_edu.search.schedulers import Scheduler
 from jaxopt_edu.search.setup import check_structures, eval_plan, objectives, on_fold, settled
+from jaxopt_edu.search.store import opened
 from jaxopt_edu.search.study import Study, SweepInterrupted
 from jaxopt_edu.search.trials import plan
 from jaxopt_edu.storage.named import describe
@@ -155,7 +156,8 @@ def sweep(
     grows = None if given else functools.partial(with_more_trials, sampler, rungs)
     if store is not None and grows and (before := unfinished(Path(store), asked, grows)):
         sweep(**arguments | {"trials": before, "folds": folds})
-    study = Study(space=space, **complete(start, driver, store, asked, values, grows))
+    files = opened(store, asked, values, grows)
+    study = Study(space=space, **complete(start, driver, files))
     if study.info["interrupted"]:
         raise SweepInterrupted(study)
     return study

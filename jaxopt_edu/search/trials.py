@@ -100,10 +100,6 @@ class Plan:
         """An experiment of each structure, with whatever numbers."""
         return [structure.template for structure in self.structures]
 
-    def structure(self, place: int, trials: np.ndarray, columns: dict[str, Any]) -> TrialGroup:
-        """A structure with these trials and numbers."""
-        return dataclasses.replace(self.structures[place], trials=trials, columns=columns)
-
     def as_trained(self, folds: Any, accumulate: int, tol: float | None) -> "Plan":
         """The plan of experiments as a sweep trains them: on folds, in parts, done at tol."""
         for place, structure in enumerate(self.structures):
