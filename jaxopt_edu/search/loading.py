@@ -15,6 +15,7 @@ from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.rounds import of_columns
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
+from jaxopt_edu.storage.formats import newer_identity
 from jaxopt_edu.storage.identity import fingerprint
 from jaxopt_edu.storage.named import only_named, rebuild, unnamed
 
@@ -93,7 +94,9 @@ def _structure(
 def _differs(directory: Path, space: Any) -> str | None:
     """How the space that a store was made of is another one; older stores do not say."""
     mine = fingerprint(space, "space")
-    stored = store.read_identity(directory, mine.parts)
+    found = store.ASKED.found(directory)
+    was, version = found["asked"].get("space"), found["format"]
+    stored = newer_identity(found.get("identity"), was, mine.parts, version)
     if stored is None:
         return None
     if mine.other_python(stored):

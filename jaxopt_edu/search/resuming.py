@@ -16,10 +16,10 @@ from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.fields import study_fields, sweep_metadata
-from jaxopt_edu.search.rounds import columns_of, new_rows, of_columns
+from jaxopt_edu.search.rounds import Arrays, Contents, columns_of, new_rows, of_columns
 from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
 from jaxopt_edu.search.store import ASKED, Store, read_results, restore_record
-from jaxopt_edu.search.trials import TrialGroup
+from jaxopt_edu.search.trials import Plan, TrialGroup
 
 
 def complete(
@@ -139,9 +139,7 @@ def unfinished(directory: Path, asked: dict[str, Any], grows: Callable) -> int |
     return None if done else there["trials"]
 
 
-def _grown(
-    plan: Any, about: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _grown(plan: Plan, about: dict[str, Any], arrays: Arrays) -> Contents:
     """What a store of fewer trials says and holds, as one of all those of a plan.
 
     Trials of random samplers and of Sobol's keep their numbers; those of a grid are found by their
@@ -161,7 +159,7 @@ def _grown(
     return about | {"stage": 0, "finished": False}, found
 
 
-def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:
+def _same(batch: TrialGroup, arrays: Arrays) -> list[tuple[int, int]]:
     """The trials of a structure in the store, and which of the batch they are now."""
     before = _numbers(*of_columns(batch.place, arrays))
     now = _numbers(batch.trials, batch.columns)
@@ -170,7 +168,7 @@ def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, i
     return [(old, new) for old, new in found.items() if new is not None]
 
 
-def _numbers(trials: np.ndarray, columns: dict[str, np.ndarray]) -> dict[int, tuple]:
+def _numbers(trials: np.ndarray, columns: Arrays) -> dict[int, tuple]:
     """The numbers of each trial, by the names of the columns in order."""
     numbers = zip(*(columns[name].tolist() for name in sorted(columns)), strict=True)
     return dict(zip(trials.tolist(), list(numbers) or [()] * len(trials), strict=True))

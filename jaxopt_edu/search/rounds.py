@@ -20,6 +20,10 @@ ROUNDS = "rounds"  # the directory
 NEW = {"b": True, "i": 0, "f": np.nan}  # of trials yet to be, by the kind of an array: they go on
 
 
+Arrays = dict[str, np.ndarray]  # by name
+Contents = tuple[dict[str, Any], Arrays]  # what a file says and holds
+
+
 @dataclass(frozen=True)
 class Filed:
     """How much of a sweep is in the files of its rounds."""
@@ -30,7 +34,7 @@ class Filed:
     moves: int = 0
 
 
-def rows(driver: Any, filed: Filed, end: int) -> dict[str, np.ndarray]:
+def rows(driver: Any, filed: Filed, end: int) -> Arrays:
     """What is known of the trials from those that are filed to before `end`, as arrays by name."""
     record = driver.record
     told = {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
@@ -40,13 +44,13 @@ def rows(driver: Any, filed: Filed, end: int) -> dict[str, np.ndarray]:
     return told | {"segments": np.array(record.segments[filed.segments :], float)}
 
 
-def columns_of(batch: TrialGroup) -> dict[str, np.ndarray]:
+def columns_of(batch: TrialGroup) -> Arrays:
     """The trials of a structure, under "", and their numbers, as a store names them."""
     columns = {"": batch.trials, **batch.columns}
     return {f"column/{batch.place}/{name}": x for name, x in columns.items()}
 
 
-def of_columns(place: Any, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, Any]]:
+def of_columns(place: int | str, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
     """The inverse of `columns_of`: trials and their numbers by name; none of what is not there."""
     head = f"column/{place}/"
     columns = {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
@@ -67,9 +71,7 @@ def write_round(directory: Path, driver: Any) -> None:
     record.filed = Filed(filed.rounds + 1, record.over, len(record.segments), len(record.moves))
 
 
-def joined(
-    directory: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def joined(directory: Path, about: dict[str, Any], arrays: Arrays) -> Contents:
     """What results.npz says and holds, with the rounds that it names."""
     parts, moved = [], []
     for path in _paths(directory, about):
@@ -87,7 +89,7 @@ def joined(
     return about | {"moves": moved + about["moves"]}, out
 
 
-def _padded(name: str, parts: list[dict[str, np.ndarray]], trials: int) -> np.ndarray:
+def _padded(name: str, parts: list[Arrays], trials: int) -> np.ndarray:
     """An array over all trials, of what parts of them hold: also of those that are yet to be."""
     like = next(part[name] for part in parts if name in part)
     known = [part.get(name, new_rows(len(part["record/going"]), like)) for part in parts]

@@ -10,7 +10,6 @@ from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO
 from jaxopt_edu.search.schedulers import NoRungs, Scheduler
 from jaxopt_edu.search.trials import TrialGroup, plan
-from jaxopt_edu.values.space import groups
 
 
 def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str], list[str]]:
@@ -25,13 +24,12 @@ def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str
     for name in metrics:
         if metrics.count(name) > 1:
             raise ValueError(f"metric = {metric!r} names {name!r} twice")
-    given = isinstance(space, list | tuple) and not hasattr(space, "_fields")
-    experiments = list(space) if given else [group.experiment for group in groups(space)]
+    templates = plan(space, None, 0, "random").templates()
     try:
-        return metrics, [mode_for(experiments, *pair) for pair in zip(metrics, modes, strict=True)]
+        return metrics, [mode_for(templates, *pair) for pair in zip(metrics, modes, strict=True)]
     except ValueError:
         if AUTO in modes:  # an unknown metric is named as that
-            check_structures(plan(space, None, 0, "random").templates(), steps, metrics)
+            check_structures(templates, steps, metrics)
         raise
 
 
