@@ -6,19 +6,18 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search import store
 from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.rounds import of_columns
+from jaxopt_edu.search.rounds import Arrays, of_columns
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
 from jaxopt_edu.storage.formats import newer_identity
 from jaxopt_edu.storage.identity import fingerprint
 from jaxopt_edu.storage.named import only_named, rebuild, unnamed
 
+CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 USUAL: dict[str, Any] = {  # what stores mean that do not say it, as they are older
     "rank_by": "last", "patience": None, "streamed": False, "why_done": EvalPlan.why_done,
 }  # fmt: skip
@@ -48,7 +47,7 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     about["info"].setdefault("interrupted", not about["finished"])
     planned = None if space is None else _plan(space, asked)
     batches = [
-        _structure(int(place), told, *of_columns(place, arrays), planned)
+        _group(int(place), told, arrays, planned)
         for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0]))
     ]
     if space is None:
@@ -62,7 +61,20 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     return Study(space=space, **study_fields(batches, _record(about, arrays), about))
 
 
-def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
+def load_confirmed(study: Study, directory: str | Path) -> Study | None:
+    """The confirmation that lies beside a stored study, if it is one of this and finished."""
+    directory = Path(directory) / CONFIRM
+    if not (directory / store.RESULTS).exists():
+        return None
+    found = load_study(directory)
+    of = found.columns["of"].tolist()
+    fits = all(0 <= trial < len(study) for trial in of) and all(
+        study.hyperparameters(trial) == found.hyperparameters(i) for i, trial in enumerate(of)
+    )
+    return found if fits and found.scored and not found.info["interrupted"] else None
+
+
+def _record(about: dict[str, Any], arrays: Arrays) -> Record:
     """The record that a store holds."""
     sign = 1 if about["mode"] == "min" else -1
     settings = EvalPlan(
@@ -75,11 +87,9 @@ def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
     return record
 
 
-def _structure(
-    place: int, told: dict[str, Any], trials: np.ndarray, columns: dict[str, np.ndarray],
-    planned: Plan | None,
-) -> TrialGroup:  # fmt: skip
+def _group(place: int, told: dict[str, Any], arrays: Arrays, planned: Plan | None) -> TrialGroup:
     """The trials of a structure: of a space where one is given, else as the store names it."""
+    trials, columns = of_columns(place, arrays)
     if planned is not None:  # fields, and so structures, may have been in another order
         same = [k for k, group in enumerate(planned.groups) if group.labels() == told["labels"]]
         made = planned.structures[same[0] if len(same) == 1 else place]

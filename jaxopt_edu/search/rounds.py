@@ -50,7 +50,7 @@ def columns_of(batch: TrialGroup) -> Arrays:
     return {f"column/{batch.place}/{name}": x for name, x in columns.items()}
 
 
-def of_columns(place: int | str, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
+def of_columns(place: int, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
     """The inverse of `columns_of`: trials and their numbers by name; none of what is not there."""
     head = f"column/{place}/"
     columns = {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
