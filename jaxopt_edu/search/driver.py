@@ -184,8 +184,7 @@ class SweepDriver:
         self.tiles = pack(self.structures, batches, self.repeats, packed)
         if self.store is None:
             return Position()
-        needed = self.stage % len(self.ends) > 0
-        return self.store.read_lanes(self.stage, self._mine, self.record, needed)
+        return self.store.read_lanes(self, self._mine, needed=self.stage % len(self.ends) > 0)
 
     @property
     def owners(self) -> int:
@@ -197,11 +196,6 @@ class SweepDriver:
         """The tiles of this process, by their numbers."""
         first = jax.process_index() % self.owners
         return {i: self.tiles[i] for i in range(first, len(self.tiles), self.owners)}
-
-    @property
-    def _position(self) -> Position | None:
-        """In the stream, where there is one."""
-        return None if self.feed is None else self.feed.position
 
     def _advance(self, end: int) -> None:
         """All tiles to the end of the stage."""
@@ -216,7 +210,7 @@ class SweepDriver:
                 continue
             at_hand = {numbers[id(tile)]: tile} if self.feed is None else mine
             if all(one.n_recorded == len(one.segments) for one in at_hand.values()):
-                self.store.keep_lanes(self.stage, at_hand, self.record, self._position)
+                self.store.keep_lanes(self, at_hand)
         self._merge()
 
     def _merge(self) -> None:
@@ -232,7 +226,7 @@ class SweepDriver:
         else:
             self.tiles, self.record.over = [], self.asked
         if self.store is not None:
-            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
+            self.store.write_lanes(self, self._mine)
             collectives.barrier("sweep")
             self.save()
 
@@ -268,7 +262,7 @@ class SweepDriver:
             if tile.n_recorded < len(tile.segments):  # it was not out when Ctrl-C was heard
                 self.record.note(tile)
         if self.store is not None:
-            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
+            self.store.write_lanes(self, self._mine)
         for tile in self._mine.values():
             if tile.lanes is not None and not tile.final:
                 score_tile(tile, self.settings)

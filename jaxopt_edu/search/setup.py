@@ -10,6 +10,7 @@ from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO
 from jaxopt_edu.search.schedulers import NoRungs, Scheduler
 from jaxopt_edu.search.trials import TrialGroup, plan
+from jaxopt_edu.values.space import groups
 
 
 def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str], list[str]]:
@@ -24,12 +25,14 @@ def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str
     for name in metrics:
         if metrics.count(name) > 1:
             raise ValueError(f"metric = {metric!r} names {name!r} twice")
-    templates = plan(space, None, 0, "random").templates()
+    given = isinstance(space, list | tuple) and not hasattr(space, "_fields")
+    experiments = list(space) if given else [group.experiment for group in groups(space)]
     try:
-        return metrics, [mode_for(templates, *pair) for pair in zip(metrics, modes, strict=True)]
+        return metrics, [mode_for(experiments, *pair) for pair in zip(metrics, modes, strict=True)]
     except ValueError:
         if AUTO in modes:  # an unknown metric is named as that
-            check_structures(templates, steps, metrics)
+            planned = plan(space, None, 0, "random")
+            check_structures([one.template for one in planned.structures], steps, metrics)
         raise
 
 

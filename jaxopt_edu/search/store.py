@@ -97,33 +97,30 @@ class Store:
 
     # ------------------------------------------------------------------------------- the lanes
 
-    def keep_lanes(
-        self, stage: int, tiles: dict[int, Tile], record: Record, position: Position | None = None
-    ) -> None:
+    def keep_lanes(self, driver: Any, tiles: dict[int, Tile]) -> None:
         """Writes tiles unless that was done within the last second.
 
         Not where other processes must do the same, as clocks differ.
         """
-        what, now = (stage, min(tiles)), time.perf_counter()
+        what, now = (driver.stage, min(tiles)), time.perf_counter()
         if tiles[min(tiles)].spec.placement.mesh is not None and jax.process_count() > 1:
             return
         if now - self._written.get(what, self._opened) > LANES_EVERY:
             self._written[what] = now
-            self.write_lanes(stage, tiles, record, position)
+            self.write_lanes(driver, tiles)
 
-    def write_lanes(
-        self, stage: int, tiles: dict[int, Tile], record: Record, position: Position | None = None
-    ) -> None:
+    def write_lanes(self, driver: Any, tiles: dict[int, Tile]) -> None:
         """Tiles as far as they went, by their numbers, with what is known of their trials.
 
-        position: in the stream that they read. Those must go on from one step, so those of the
-            step before are deleted after all are written.
+        Those that read a stream must go on from one step, so those of the step before are deleted
+        after all are written.
         """
+        stage, position = driver.stage, None if driver.feed is None else driver.feed.position
         end = "" if position is None else f"-{position.batches:09d}"
         before = self._streamed(stage) if end else []
         for i, tile in tiles.items():
             path = checkpoint.lanes_path(self.directory, stage, i, end)
-            checkpoint.write_tile(path, tile, record.rows(tile), position)
+            checkpoint.write_tile(path, tile, driver.record.rows(tile), position)
         for path in before:
             if jax.process_index() == 0 and not path.stem.endswith(end):
                 path.unlink(missing_ok=True)
@@ -137,21 +134,19 @@ class Store:
         ends = [path.stem.split("-")[-1] for path in self._streamed(stage)]
         return max((f"-{end}" for end in ends if ends.count(end) == count), default="")
 
-    def read_lanes(
-        self, stage: int, tiles: dict[int, Tile], record: Record, needed: bool
-    ) -> Position:
+    def read_lanes(self, driver: Any, tiles: dict[int, Tile], needed: bool) -> Position:
         """Sets tiles to where they were; where they are not needed, those that are there.
 
         Returns where the stream is to go on.
         """
-        read, position, end = [], Position(), self._last(stage, len(tiles))
+        read, position, end = [], Position(), self._last(driver.stage, len(tiles))
         for i, tile in tiles.items():
-            path = checkpoint.lanes_path(self.directory, stage, i, end)
+            path = checkpoint.lanes_path(self.directory, driver.stage, i, end)
             if needed or path.exists():
                 rows, position = checkpoint.read_tile(path, tile)
-                record.put_rows(tile, rows)
+                driver.record.put_rows(tile, rows)
                 read.append(tile)
-        record.put_segments(read)
+        driver.record.put_segments(read)
         return position
 
 

@@ -124,7 +124,7 @@ def sweep(
     def start() -> SweepDriver:
         planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
         planned = planned.as_trained(folds, accumulate, tol)
-        templates = planned.templates()  # made anew at each call, folds and all
+        templates = [one.template for one in planned.structures]  # anew at each call, with folds
         for template in templates:
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:

@@ -96,10 +96,6 @@ class Plan:
                 found.append(dataclasses.replace(structure, columns=columns, trials=trials))
         return found
 
-    def templates(self) -> list[Any]:
-        """An experiment of each structure, with whatever numbers."""
-        return [structure.template for structure in self.structures]
-
     def as_trained(self, folds: Any, accumulate: int, tol: float | None) -> "Plan":
         """The plan of experiments as a sweep trains them: on folds, in parts, done at tol."""
         structures = []
