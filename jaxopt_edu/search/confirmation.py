@@ -7,6 +7,7 @@ not know of it: their mean is what such a training gives, and it decides between
 import functools
 import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -68,9 +69,8 @@ def confirm(
             "confirm: no trial went all steps, so that there is none to train again; the best, "
             f"trial {study.best_trial}, was stopped"
         )
-    used = [seed for seed, _ in study.repeats] or [study.seed]
-    folds = list(dict.fromkeys(fold for _, fold in study.repeats)) or [None]
-    repeats = tuple((seed, fold) for seed in fresh_seeds(used, seeds) for fold in folds)
+    used, folds = zip(*study.repeats, strict=True)
+    repeats = tuple(itertools.product(fresh_seeds(used, seeds), dict.fromkeys(folds)))
     start = functools.partial(_started, study, of, repeats, progress)
     driver = start()
     asked = {
@@ -93,7 +93,7 @@ def candidates(study: Any) -> np.ndarray:
     return scored[np.isin(scored, study.finished())]
 
 
-def fresh_seeds(used: list[int], count: int) -> list[int]:
+def fresh_seeds(used: Sequence[int], count: int) -> list[int]:
     """The next seeds after those used.
 
     >>> fresh_seeds([0, 1], 3), fresh_seeds([2**32 - 1], 2)

@@ -37,7 +37,7 @@ class Study:
         the best trial gives its numbers again bit for bit.
     timeline: an entry for each segment of a tile: the worker, start and end in seconds, its first
         step, steps, width, lanes alive at its end, structure, and the useful lane-steps in it.
-    moves: (step, Copy) for each trial that took over the state of another.
+    moves: (step, Exploit) for each trial that took over the state of another.
     diverge_above, patience: as in `sweep`. streamed: whether it was trained on a stream.
     """
 
