@@ -10,7 +10,7 @@ from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search import store
 from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
-from jaxopt_edu.search.rounds import Arrays, of_columns
+from jaxopt_edu.search.rounds import Arrays, read_columns
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
 from jaxopt_edu.storage.formats import newer_identity
@@ -89,7 +89,7 @@ def _record(about: dict[str, Any], arrays: Arrays) -> Record:
 
 def _group(place: int, told: dict[str, Any], arrays: Arrays, planned: Plan | None) -> TrialGroup:
     """The trials of a structure: of a space where one is given, else as the store names it."""
-    trials, columns = of_columns(place, arrays)
+    trials, columns = read_columns(place, arrays)
     if planned is not None:  # fields, and so structures, may have been in another order
         same = [k for k, group in enumerate(planned.groups) if group.labels() == told["labels"]]
         made = planned.structures[same[0] if len(same) == 1 else place]

@@ -16,7 +16,7 @@ from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.search.driver import SweepDriver
 from jaxopt_edu.search.fields import study_fields, sweep_metadata
-from jaxopt_edu.search.rounds import Arrays, Contents, columns_of, new_rows, of_columns
+from jaxopt_edu.search.rounds import Arrays, Contents, column_arrays, new_rows, read_columns
 from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
 from jaxopt_edu.search.store import ASKED, Store, read_results, restore_record
 from jaxopt_edu.search.trials import Plan, TrialGroup
@@ -49,8 +49,7 @@ def complete(
                 half = widest // 2
                 print(f"out of memory with {widest} lanes in a tile: now {half}", file=sys.stderr)
                 widths = {place: min(width, half) for place, width in driver.widths.items()}
-                driver = start()
-                driver.widths = widths
+                driver = replace(start(), widths=widths)
                 if files is not None:
                     files.clear()
         if not driver.interrupted:
@@ -78,7 +77,7 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
     driver.stage = about["stage"]
     driver.widths = {int(place): width for place, width in about["widths"].items()}
     for structure in driver.plan.structures:
-        trials, columns = of_columns(structure.place, arrays)
+        trials, columns = read_columns(structure.place, arrays)
         if len(trials):
             driver.batches[structure.place] = replace(structure, trials=trials, columns=columns)
     if about["finished"]:
@@ -155,13 +154,13 @@ def _grown(plan: Plan, about: dict[str, Any], arrays: Arrays) -> Contents:
             found[name][new] = x[old]
     found["record/packed"] = ~np.isin(np.arange(plan.total), new)
     for batch in batches:
-        found |= columns_of(batch)
+        found |= column_arrays(batch)
     return about | {"stage": 0, "finished": False}, found
 
 
 def _same(batch: TrialGroup, arrays: Arrays) -> list[tuple[int, int]]:
     """The trials of a structure in the store, and which of the batch they are now."""
-    before = _numbers(*of_columns(batch.place, arrays))
+    before = _numbers(*read_columns(batch.place, arrays))
     now = _numbers(batch.trials, batch.columns)
     places = {numbers: trial for trial, numbers in now.items()}
     found = {i: i if now.get(i) == x else places.get(x) for i, x in before.items()}

@@ -40,18 +40,18 @@ def rows(driver: Any, filed: Filed, end: int) -> Arrays:
     told = {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
     for batch in driver.batches.values():
         low, high = np.searchsorted(batch.trials, (filed.trials, end))
-        told |= {name: x[low:high] for name, x in columns_of(batch).items()}
+        told |= {name: x[low:high] for name, x in column_arrays(batch).items()}
     return told | {"segments": np.array(record.segments[filed.segments :], float)}
 
 
-def columns_of(batch: TrialGroup) -> Arrays:
+def column_arrays(batch: TrialGroup) -> Arrays:
     """The trials of a structure, under "", and their numbers, as a store names them."""
     columns = {"": batch.trials, **batch.columns}
     return {f"column/{batch.place}/{name}": x for name, x in columns.items()}
 
 
-def of_columns(place: int, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
-    """The inverse of `columns_of`: trials and their numbers by name; none of what is not there."""
+def read_columns(place: int, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
+    """The inverse of `column_arrays`: the trials of a structure and their numbers by name; none of what is not there."""
     head = f"column/{place}/"
     columns = {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
     return columns.pop("", np.zeros(0, int)), columns
