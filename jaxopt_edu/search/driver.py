@@ -142,8 +142,7 @@ class SweepDriver:
             all_go = np.ones(self.record.trials, bool)
             firsts = [pack(self.structures, [batch], self.repeats, all_go)[0] for batch in new]
             began = time.perf_counter()
-            for _ready in compile_tiles(firsts, self.settings):
-                pass
+            list(compile_tiles(firsts, self.settings))  # waits for all
             self.compiling += time.perf_counter() - began
             new = [batch for batch in new if self._halved(batch)]
 

@@ -51,7 +51,7 @@ def column_arrays(batch: TrialGroup) -> Arrays:
 
 
 def read_columns(place: int, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
-    """The inverse of `column_arrays`: the trials of a structure and their numbers by name; none of what is not there."""
+    """The trials of a structure, none where it is not there, and their numbers by name."""
     head = f"column/{place}/"
     columns = {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
     return columns.pop("", np.zeros(0, int)), columns
