@@ -16,7 +16,7 @@ from jaxopt_edu.cli.confirming import affordable
 from jaxopt_edu.cli.program import main
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.search.confirmation import fresh_seeds
-from jaxopt_edu.search.export import load_confirmed
+from jaxopt_edu.search.loading import load_confirmed
 
 # Rungs of a few steps: what they rank is not looked at here.
 pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")

@@ -10,7 +10,7 @@ import sweeps
 
 import jaxopt_edu as jo
 from jaxopt_edu.search import driver
-from jaxopt_edu.search.store import read_asked
+from jaxopt_edu.search.store import ASKED
 
 # Rungs of a few steps: what they rank is not looked at here.
 pytestmark = pytest.mark.filterwarnings("ignore:rungs.*judges at step")
@@ -87,7 +87,7 @@ def test_a_sweep_that_was_interrupted_goes_on_and_grows(whole, tmp_path, monkeyp
     while True not in grown:  # first within the old trials, then within the new ones
         with interrupted(monkeypatch):
             sweep(9, tmp_path)
-        grown.append(read_asked(tmp_path)["trials"] == 9)
+        grown.append(ASKED.read(tmp_path)["trials"] == 9)
     assert False in grown and "interrupted" in jo.load_study(tmp_path).columns["status"]
     sweeps.same(sweep(9, tmp_path), fresh(whole, "random", 9))
 

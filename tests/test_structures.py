@@ -71,7 +71,7 @@ def structures(space):
 def test_structure_is_chosen_and_each_structure_runs(parts, wanted):
     space = training(**parts)
     assert structures(space) == [(x,) for x in wanted]
-    for template in plan(space, 8, 0, "random").templates():
+    for template in (one.template for one in plan(space, 8, 0, "random").structures):
         template.check()
         state = jax.eval_shape(template.init, jax.random.key(0))
         jax.eval_shape(template.step, state, np.int32(0), jax.random.key(0))

@@ -16,7 +16,7 @@ from jaxopt_edu.cli.study_summary import cell, leaderboard, summary, table, told
 from jaxopt_edu.engine.fitting import fit
 from jaxopt_edu.optim import schedules
 from jaxopt_edu.search import Study, SweepInterrupted, load_study, save_study, sweep
-from jaxopt_edu.search.export import load_confirmed
+from jaxopt_edu.search.loading import load_confirmed
 from jaxopt_edu.search.study import no_best
 from jaxopt_edu.storage.files import write_text
 from jaxopt_edu.train.ingredients import LOSSES, OPTIMIZERS

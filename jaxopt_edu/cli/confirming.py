@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxopt_edu.search import Study
 from jaxopt_edu.search.confirmation import candidates
-from jaxopt_edu.search.export import CONFIRM
+from jaxopt_edu.search.loading import CONFIRM
 
 
 def confirmed_best(study: Study, best: int, directory: Path) -> tuple[Study | None, str]:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxopt_edu.search.export import CONFIRM
+from jaxopt_edu.search.loading import CONFIRM
 from jaxopt_edu.search.rounds import ROUNDS
 from jaxopt_edu.search.store import RESULTS
 

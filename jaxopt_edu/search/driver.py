@@ -17,6 +17,7 @@ from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.prefetch import Prefetcher
 from jaxopt_edu.engine.progress import Progress
 from jaxopt_edu.engine.segments import compile_tiles, run_tiles, scores_on
+from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, TileProgram
 from jaxopt_edu.engine.widths import program_memory, tile_width
@@ -141,8 +142,7 @@ class SweepDriver:
             all_go = np.ones(self.record.trials, bool)
             firsts = [pack(self.structures, [batch], self.repeats, all_go)[0] for batch in new]
             began = time.perf_counter()
-            for _ready in compile_tiles(firsts, self.settings):
-                pass
+            list(compile_tiles(firsts, self.settings))  # waits for all
             self.compiling += time.perf_counter() - began
             new = [batch for batch in new if self._halved(batch)]
 
@@ -183,8 +183,7 @@ class SweepDriver:
         self.tiles = pack(self.structures, batches, self.repeats, packed)
         if self.store is None:
             return Position()
-        needed = self.stage % len(self.ends) > 0
-        return self.store.read_lanes(self.stage, self._mine, self.record, needed)
+        return self.store.read_lanes(self, self._mine, needed=self.stage % len(self.ends) > 0)
 
     @property
     def owners(self) -> int:
@@ -196,11 +195,6 @@ class SweepDriver:
         """The tiles of this process, by their numbers."""
         first = jax.process_index() % self.owners
         return {i: self.tiles[i] for i in range(first, len(self.tiles), self.owners)}
-
-    @property
-    def _position(self) -> Position | None:
-        """In the stream, where there is one."""
-        return None if self.feed is None else self.feed.position
 
     def _advance(self, end: int) -> None:
         """All tiles to the end of the stage."""
@@ -215,7 +209,7 @@ class SweepDriver:
                 continue
             at_hand = {numbers[id(tile)]: tile} if self.feed is None else mine
             if all(one.n_recorded == len(one.segments) for one in at_hand.values()):
-                self.store.keep_lanes(self.stage, at_hand, self.record, self._position)
+                self.store.keep_lanes(self, at_hand)
         self._merge()
 
     def _merge(self) -> None:
@@ -231,7 +225,7 @@ class SweepDriver:
         else:
             self.tiles, self.record.over = [], self.asked
         if self.store is not None:
-            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
+            self.store.write_lanes(self, self._mine)
             collectives.barrier("sweep")
             self.save()
 
@@ -239,22 +233,19 @@ class SweepDriver:
         """Stops trials, or gives them the numbers and the states of others."""
         first = min(int(batch.trials.min()) for batch in batches)
         local = [dataclasses.replace(b, trials=b.trials - first) for b in batches]
-        standing = self.record.standing(step, batches, self.repeats[0][0])
-        verdict = self.rungs.judge(standing, local)
-        going = self.record.arrays["going"]
-        going[first : first + len(verdict.active)] = verdict.active
-        for copy in verdict.copies:  # their numbers are those that the study's table shows
+        standing = self.record.standing(step, local, first, self.repeats[0][0])
+        active, copies = self.rungs.judge(standing, local)
+        arrays, parents = self.record.arrays, {}
+        arrays["going"][first : first + len(active)] = active
+        for copy in copies:  # its numbers are those that the study's table shows; it lives again
             local[standing.structures[copy.trial]].put(copy)
-        copies = [
-            copy._replace(trial=copy.trial + first, parent=copy.parent + first)
-            for copy in verdict.copies
-        ]
-        self.record.copy(step, copies)
-        alive = self.record.alive
+            trial, parent = copy.trial + first, copy.parent + first
+            self.record.moves.append((step, copy._replace(trial=trial, parent=parent)))
+            arrays["status"][trial], parents[trial] = Status.RUNNING, parent
+        alive = self.record.results().alive
         if copies or not all(alive[tile.trials].all() for tile in self.tiles):
-            old, self.record.arrays["packed"] = self.tiles, alive
+            old, arrays["packed"] = self.tiles, alive
             self.tiles = pack(self.structures, batches, self.repeats, alive)
-            parents = {copy.trial: copy.parent for copy in copies}
             move_lanes(old, self.tiles, parents, step, self.owners)
 
     # --------------------------------------------------------------------------- the store
@@ -270,7 +261,7 @@ class SweepDriver:
             if tile.n_recorded < len(tile.segments):  # it was not out when Ctrl-C was heard
                 self.record.note(tile)
         if self.store is not None:
-            self.store.write_lanes(self.stage, self._mine, self.record, self._position)
+            self.store.write_lanes(self, self._mine)
         for tile in self._mine.values():
             if tile.lanes is not None and not tile.final:
                 tile.final = scores_on(tile, self.settings.splits)

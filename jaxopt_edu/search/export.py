@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.search.loading import load_study
-from jaxopt_edu.search.store import RESULTS
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.storage.descriptions import put
 from jaxopt_edu.storage.files import csv_text, strict, write_json, write_text
@@ -15,7 +13,6 @@ from jaxopt_edu.storage.formats import EXPERIMENT, STUDY
 from jaxopt_edu.storage.named import describe, unnamed
 from jaxopt_edu.values.pytrees import show
 
-CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 TOLD = ("steps", "seed", "metric", "mode", "rank_by", "split", "tiles")  # in study.json
 
 
@@ -71,19 +68,6 @@ def as_csv(study: Study) -> str:
 def _cells(column: np.ndarray) -> list:
     """Python values, None where there is none: csv leaves such cells empty."""
     return [x if x == x else None for x in column.tolist()]
-
-
-def load_confirmed(study: Study, directory: str | Path) -> Study | None:
-    """The confirmation that lies beside a stored study, if it is one of this and finished."""
-    directory = Path(directory) / CONFIRM
-    if not (directory / RESULTS).exists():
-        return None
-    found = load_study(directory)
-    of = found.columns["of"].tolist()
-    fits = all(0 <= trial < len(study) for trial in of) and all(
-        study.hyperparameters(trial) == found.hyperparameters(i) for i, trial in enumerate(of)
-    )
-    return found if fits and found.scored and not found.info["interrupted"] else None
 
 
 def winner_of(study: Study, confirmed: Study | None) -> int:

@@ -149,7 +149,9 @@ def tune(
     score = final_score(middle, steps, metric, split)
     mode = mode_for([middle], metric, mode)
     template = jax.tree.map(strong, middle)
-    walks, rows = _start(axes, starts, seed, optimizer), []
+    cube = np.random.default_rng(seed).random((starts, len(axes)))
+    u = {name: jnp.asarray(x, float) for (name, _), x in zip(axes, cube.T, strict=True)}
+    walks, rows = Walk(u, jax.vmap(optimizer.init)(u), jnp.full(starts, ALIVE)), []
     with contextlib.closing(Progress((updates + 1) * starts * steps, progress)) as bar:
         for _ in range(updates + 1):
             walks, seen = _update(
@@ -213,13 +215,6 @@ class Walk(NamedTuple):
     u: dict[str, Array]
     state: Any
     reason: Array
-
-
-def _start(axes: tuple, starts: int, seed: int, optimizer: Any) -> Walk:
-    """All walks before their first update."""
-    cube = np.random.default_rng(seed).random((starts, len(axes)))
-    u = {name: jnp.asarray(x, float) for (name, _), x in zip(axes, cube.T, strict=True)}
-    return Walk(u, jax.vmap(optimizer.init)(u), jnp.full(starts, ALIVE))
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "score", "falling"))

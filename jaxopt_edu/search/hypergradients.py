@@ -85,8 +85,7 @@ class FinalScore:
 def final_score(experiment: Any, steps: int, metric: str, split: str | None) -> FinalScore:
     """The score by its arguments, or the error that says what is wrong with them."""
     splits, _ = check_run(experiment, steps, metric, None)
-    if split is None:
-        split = ranking_split(splits)
+    split = ranking_split(splits) if split is None else split
     resolve_among("split", split, splits)
     return FinalScore(steps, metric, split)
 

@@ -6,17 +6,18 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search import store
 from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.rounds import Arrays, read_columns
 from jaxopt_edu.search.study import Study
 from jaxopt_edu.search.trials import Plan, TrialGroup, plan
+from jaxopt_edu.storage.formats import newer_identity
 from jaxopt_edu.storage.identity import fingerprint
 from jaxopt_edu.storage.named import only_named, rebuild, unnamed
 
+CONFIRM = "confirm"  # the directory of the confirmation, within that of the sweep
 USUAL: dict[str, Any] = {  # what stores mean that do not say it, as they are older
     "rank_by": "last", "patience": None, "streamed": False, "why_done": EvalPlan.why_done,
 }  # fmt: skip
@@ -35,7 +36,7 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     if not isinstance(directory, str | os.PathLike):
         raise TypeError(f"directory = {directory!r}: wanted the name of one")
     directory = Path(directory)
-    asked = store.read_asked(directory)
+    asked = store.ASKED.read(directory)
     if space is not None and (differs := _differs(directory, space)) is not None:
         raise ValueError(differs)
     found = store.read_results(directory)
@@ -46,7 +47,7 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     about["info"].setdefault("interrupted", not about["finished"])
     planned = None if space is None else _plan(space, asked)
     batches = [
-        _structure(int(place), told, store.stored_columns(place, arrays), planned)
+        _group(int(place), told, arrays, planned)
         for place, told in sorted(about["structures"].items(), key=lambda item: int(item[0]))
     ]
     if space is None:
@@ -60,7 +61,20 @@ def load_study(directory: str | os.PathLike[str], *, space: Any = None) -> Study
     return Study(space=space, **study_fields(batches, _record(about, arrays), about))
 
 
-def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
+def load_confirmed(study: Study, directory: str | Path) -> Study | None:
+    """The confirmation that lies beside a stored study, if it is one of this and finished."""
+    directory = Path(directory) / CONFIRM
+    if not (directory / store.RESULTS).exists():
+        return None
+    found = load_study(directory)
+    of = found.columns["of"].tolist()
+    fits = all(0 <= trial < len(study) for trial in of) and all(
+        study.hyperparameters(trial) == found.hyperparameters(i) for i, trial in enumerate(of)
+    )
+    return found if fits and found.scored and not found.info["interrupted"] else None
+
+
+def _record(about: dict[str, Any], arrays: Arrays) -> Record:
     """The record that a store holds."""
     settings = EvalPlan(
         tuple(about["stops"]), about["split"], tuple(about["splits"]), tuple(about["names"]),
@@ -73,15 +87,13 @@ def _record(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Record:
     return record
 
 
-def _structure(
-    place: int, told: dict[str, Any], columns: dict[str, np.ndarray], planned: Plan | None
-) -> TrialGroup:
+def _group(place: int, told: dict[str, Any], arrays: Arrays, planned: Plan | None) -> TrialGroup:
     """The trials of a structure: of a space where one is given, else as the store names it."""
-    trials = columns.pop("")
+    trials, columns = read_columns(place, arrays)
     if planned is not None:  # fields, and so structures, may have been in another order
         same = [k for k, group in enumerate(planned.groups) if group.labels() == told["labels"]]
-        made = planned.structure(same[0] if len(same) == 1 else place, trials, columns)
-        return dataclasses.replace(made, place=place)
+        made = planned.structures[same[0] if len(same) == 1 else place]
+        return dataclasses.replace(made, place=place, trials=trials, columns=columns)
     template, missing = _named(told["template"])
     unfolded = template.unfolded() if hasattr(template, "unfolded") else None
     return TrialGroup(
@@ -92,7 +104,9 @@ def _structure(
 def _differs(directory: Path, space: Any) -> str | None:
     """How the space that a store was made of is another one; older stores do not say."""
     mine = fingerprint(space, "space")
-    stored = store.read_identity(directory, mine.parts)
+    found = store.ASKED.found(directory)
+    was, version = found["asked"].get("space"), found["format"]
+    stored = newer_identity(found.get("identity"), was, mine.parts, version)
     if stored is None:
         return None
     if mine.other_python(stored):

@@ -246,33 +246,28 @@ class Search:
         if states is None:
             states = np.where(np.isnan(scores).any(1), DIVERGED, FINISHED)
         rows = np.zeros((len(scores), 0)) if curves is None else np.asarray(curves, float)
-        found = [
-            {t: x for t, x in zip(np.asarray(steps).tolist(), row, strict=True) if x == x}
-            for row in rows.tolist()
-        ]
         with optuna_trials.quiet():
-            for trial, values, curve, state in zip(self._asked, scores, found, states, strict=True):
-                if self._prunes and state == STOPPED and curve:
-                    step = max(curve)
-                    trial.report(curve[step], step)
+            for trial, values, row, state in zip(self._asked, scores, rows, states, strict=True):
+                seen = np.flatnonzero(~np.isnan(row))
+                if self._prunes and state == STOPPED and len(seen):
+                    trial.report(float(row[seen[-1]]), int(steps[seen[-1]]))
                     self._study.tell(trial, state=TrialState.PRUNED)
                 else:
                     self._study.tell(trial, np.where(np.isnan(values), np.inf, values).tolist())
             if self._copy is not None:
-                self._write(scores, found, {"status": states, **(attributes or {})})
+                self._write(scores, steps, rows, {"status": states, **(attributes or {})})
 
     def _write(
-        self, scores: ndarray, curves: list[dict[int, float]], attributes: Mapping[str, ndarray]
+        self, scores: ndarray, steps: Any, rows: ndarray, attributes: Mapping[str, ndarray]
     ) -> None:
         """Copies the trials into the storage, with the scores as they were."""
         told, made = {name: np.asarray(x).tolist() for name, x in attributes.items()}, []
         for i, trial in enumerate(self._asked):
             values = (self._signs * scores[i]).tolist()
-            curve = {step: float(self._signs[0]) * x for step, x in curves[i].items()}
+            curve = (self._signs[0] * rows[i]).tolist()
             notes = {name: x[i] for name, x in told.items()}
-            made.append(
-                optuna_trials.as_trial(values, trial.params, trial.distributions, curve, notes)
-            )
+            parameters = trial.params, trial.distributions
+            made.append(optuna_trials.as_trial(values, *parameters, steps, curve, notes))
         optuna_trials.add_trials(self._copy, made, self._asked[0].number)
 
 

@@ -63,12 +63,13 @@ def parameter_names(groups: Sequence[Group]) -> dict[Axis, str]:
 
 def as_trial(
     values: Sequence[float], params: Mapping[str, Any],
-    distributions: Mapping[str, "BaseDistribution"], curve: Mapping[int, float],
-    attributes: Mapping[str, Any],
+    distributions: Mapping[str, "BaseDistribution"], steps: Iterable[int],
+    curve: Iterable[float], attributes: Mapping[str, Any],
 ) -> "FrozenTrial":  # fmt: skip
     """A finished trial of Optuna's; numbers that are NaN are left out of it.
 
-    distributions: those of its parameters, and maybe of others. attributes: its status and more.
+    distributions: those of its parameters, and maybe of others. curve: the scores at these steps.
+    attributes: its status and more.
     """
     from optuna.trial import TrialState, create_trial
 
@@ -82,7 +83,7 @@ def as_trial(
         params={k: d.to_external_repr(d.to_internal_repr(params[k])) for k, d in own.items()},
         distributions=own,
         user_attrs={name: x for name, x in attributes.items() if x == x and x is not None},
-        intermediate_values={step: x for step, x in curve.items() if x == x},
+        intermediate_values={int(t): x for t, x in zip(steps, curve, strict=True) if x == x},
     )
 
 
@@ -172,17 +173,14 @@ def to_optuna(study: Any, storage: Any = None, study_name: str | None = None) ->
 def trials_of(study: Any) -> list["FrozenTrial"]:
     """All trials of a study in their order."""
     others = {k: x.tolist() for k, x in study.columns.items() if k not in study.swept}
-    curves, steps = study.curves[study.metric].tolist(), study.evaluations.tolist()
-    batches, distributions = _parameters(study)
-    made: dict[int, FrozenTrial] = {}
-    for batch, values in zip(study.batches, batches, strict=True):
-        for i, trial in enumerate(batch.trials.tolist()):
-            told = {name: x[trial] for name, x in others.items()}
-            score = [told.pop(study.ranks)]
-            params = {name: x[i] for name, x in values.items()}
-            curve = dict(zip(steps, curves[trial], strict=True))
-            made[trial] = as_trial(score, params, distributions, curve, told)
-    return [made[trial] for trial in sorted(made)]
+    (batches, distributions), made = _parameters(study), []
+    for trial, curve in enumerate(study.curves[study.metric].tolist()):
+        k, i = study.place(trial)
+        told = {name: x[trial] for name, x in others.items()}
+        score = [told.pop(study.ranks)]
+        params = {name: x[i] for name, x in batches[k].items()}
+        made.append(as_trial(score, params, distributions, study.evaluations, curve, told))
+    return made
 
 
 def _parameters(study: Any) -> tuple[list[dict[str, list]], dict[str, "BaseDistribution"]]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.search.schedulers import Decision, Exploit, RungState, first_rung, order
+from jaxopt_edu.search.schedulers import Decision, Exploit, RungState, Scheduler, first_rung, order
 from jaxopt_edu.values.pytrees import check_count
 from jaxopt_edu.values.space import Choice, Distribution, IntUniform
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Scheduler):
     """Population based training: exploit (copy the best), explore (perturb), and train on.
 
     Formula: every `every` steps, in each structure, a trial of the worst `fraction` takes over the
@@ -57,9 +57,6 @@ class Population:
     def stops(self, steps):
         every = first_rung(self.every, steps, 20)
         return tuple(range(every, steps, every))
-
-    def expected(self, trials, steps):
-        return [(trials, steps)]
 
     def judge(self, standing, batches):
         copies = []

@@ -15,11 +15,6 @@ RULES = ("last", "tail", "best")
 TAIL = 5  # the tail is the last fifth of the evaluations
 
 
-def check_rule(rule: Any) -> None:
-    """ValueError unless it is one of the rules."""
-    resolve_among("rank_by", rule, RULES)
-
-
 def ranks(curves: ndarray, seen: ndarray, last: ndarray, rule: str, sign: int) -> ndarray:
     """The scores that rank, of curves (..., evaluations): (...).
 
@@ -34,7 +29,7 @@ def ranks(curves: ndarray, seen: ndarray, last: ndarray, rule: str, sign: int) -
     >>> [float(ranks(curve, np.array(10), curve[-1], rule, 1)) for rule in RULES]
     [3.0, 2.0, 1.0]
     """
-    check_rule(rule)
+    resolve_among("rank_by", rule, RULES)
     if rule == "last":
         return last
     place, seen = np.arange(curves.shape[-1]), np.asarray(seen)[..., None]

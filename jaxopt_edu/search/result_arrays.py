@@ -44,7 +44,6 @@ class Record:
         self.over = 0  # trials of rounds that are over
         self.filed = Filed()  # what a store has of those
         self.shared = 0  # segments that all processes know
-        self.best = np.inf
 
     def note(self, tile: Tile) -> Segment:
         """Files the last segment of a tile; its times from here on are those since the start."""
@@ -62,9 +61,6 @@ class Record:
             curve = self._array(CURVE + name, len(self.settings.stops))
             curve[where] = np.where(gone, np.nan, values)
         self.finish(tile)
-        if self.repeats == 1:
-            scores = self.sign * self.arrays[CURVE + self.metric][where]
-            self.best = min(self.best, np.min(scores[np.isfinite(scores)], initial=np.inf))
         self.segments.append(tuple(tile.segments[-1]))
         return tile.segments[-1]
 
@@ -129,35 +125,26 @@ class Record:
         """What is known of the trials from `first` to before `end`; by default of all."""
         return Results(self, first, end)
 
-    @property
-    def alive(self) -> np.ndarray:
-        """The trials that were neither stopped nor have diverged."""
-        return self.results().alive
-
-    def standing(self, step: int, batches: list[TrialGroup], seed: int) -> RungState:
-        """How the trials of these batches stand at a rung; they are consecutive."""
-        first = min(int(batch.trials.min()) for batch in batches)
+    def standing(self, step: int, batches: list[TrialGroup], first: int, seed: int) -> RungState:
+        """How the trials of these batches, numbered from `first`, stand at a rung."""
         mine = self.results(first, first + sum(len(batch.trials) for batch in batches))
         stop, lanes = self.settings.stops.index(step), mine.followed(self.metric)
         curves = self.sign * lanes.mean(1)[:, : stop + 1]
         structures = np.zeros(len(curves), int)
         for k, batch in enumerate(batches):
-            structures[batch.trials - first] = k
+            structures[batch.trials] = k
         scores = self.sign * standing_scores(lanes, stop, self.rank_by, self.sign).mean(1)
         scores = np.where(mine.alive, scores, np.nan)
         return RungState(step, self.settings.steps, scores, mine.alive, curves, structures, seed)
 
-    def copy(self, step: int, copies: Iterable[Exploit]) -> None:
-        """Trials that were replaced live again."""
-        for copy in copies:
-            self.moves.append((step, copy))
-            self.arrays["status"][copy.trial] = Status.RUNNING
-
     def figures(self) -> dict[str, Any]:
         """What a progress bar shows."""
-        best = {f"best {self.metric}": f"{self.sign * self.best:.4f}"} if self.repeats == 1 else {}
-        known = self.results()
-        return best | {"alive": int(known.alive.sum()), "diverged": int(known.dead.sum())}
+        known, told = self.results(), {}
+        if self.repeats == 1:
+            scores = self.sign * known.lanes[self.metric]
+            best = np.min(scores[np.isfinite(scores)], initial=np.inf)
+            told[f"best {self.metric}"] = f"{self.sign * best:.4f}"
+        return told | {"alive": int(known.alive.sum()), "diverged": int(known.dead.sum())}
 
     def timeline(self) -> dict[str, np.ndarray]:
         """One entry for each dispatched segment, by name."""
@@ -222,12 +209,15 @@ class Results:
         return {name: x.mean(1) for name, x in (self.ranked | self.finals).items()}
 
     def followed(self, name: str) -> np.ndarray:
-        """The curves of the states that trials have. Who is copied is of the same round."""
+        """The curves of the states that trials have. Who is copied is of the same round.
+
+        So the moves of these trials follow each other.
+        """
         end = len(self.going) + self.first
-        low, high = (bisect_left(self.record.moves, t, key=_of) for t in (self.first, end))
+        by_trial = functools.partial(bisect_left, self.record.moves, key=lambda move: move[1].trial)
         moves = [
             (step, copy._replace(trial=copy.trial - self.first, parent=copy.parent - self.first))
-            for step, copy in self.record.moves[low:high]
+            for step, copy in self.record.moves[by_trial(self.first) : by_trial(end)]
         ]
         return followed(self.arrays[CURVE + name], moves, self.settings.stops)
 
@@ -248,11 +238,6 @@ class Results:
         rung = np.array([f"worse than others at step {t}" for t in rungs] or [""])[which]
         reasons = np.array([self.settings.reason(one) for one in Status])[cause]
         return {"status": status, "steps": steps, "reason": np.where(self.stopped, rung, reasons)}
-
-
-def _of(move: tuple[int, Exploit]) -> int:
-    """Whose move it is. Those of a round come after all of the rounds before."""
-    return move[1].trial
 
 
 def _last(curves: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Running a sweep to its end from where a store holds it, with more trials than it had too."""
 
-import os
+import copy
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,33 +15,25 @@ from jaxopt_edu.engine import collectives
 from jaxopt_edu.engine.peers import watched
 from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.search.driver import SweepDriver
-from jaxopt_edu.search.fields import study_fields
-from jaxopt_edu.search.metadata import sweep_metadata
-from jaxopt_edu.search.rounds import NEW
+from jaxopt_edu.search.fields import study_fields, sweep_metadata
+from jaxopt_edu.search.rounds import Arrays, Contents, column_arrays, new_rows, read_columns
 from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
-from jaxopt_edu.search.store import ASKED, opened, read_results, restore_record, stored_columns
-from jaxopt_edu.search.trials import TrialGroup
+from jaxopt_edu.search.store import ASKED, Store, read_results, restore_record
+from jaxopt_edu.search.trials import Plan, TrialGroup
 
 
 def complete(
     start: Callable[[], SweepDriver],
     driver: SweepDriver,
-    store: str | os.PathLike[str] | None,
-    asked: dict[str, Any],
-    values: dict[str, Any],
-    grows: Callable | None = None,
+    store: AbstractContextManager[Store | None],
 ) -> dict[str, Any]:
     """Runs a driver, which start() makes anew, to its end; the fields of the study that it gives.
 
-    asked, values, grows: see `store.opened`. The study's info says whether Ctrl-C ended it early.
+    store: see `store.opened`. The study's info says whether Ctrl-C ended it early.
     Where memory does not suffice it starts anew with tiles half as wide: results depend on the
     width, so no lane may have gone a part of its way at another.
     """
-    with (
-        Compilations() as compiled,
-        opened(store, asked, values, grows) as files,
-        watched(lambda: _where(driver, store)),
-    ):
+    with Compilations() as compiled, store as files, watched(lambda: _where(driver, files)):
         collectives.barrier("sweep")
         while True:
             driver.store, driver.compiled = files, compiled
@@ -55,8 +48,8 @@ def complete(
                     raise
                 half = widest // 2
                 print(f"out of memory with {widest} lanes in a tile: now {half}", file=sys.stderr)
-                before, driver = driver, start()
-                driver.widths = {place: min(width, half) for place, width in before.widths.items()}
+                widths = {place: min(width, half) for place, width in driver.widths.items()}
+                driver = replace(start(), widths=widths)
                 if files is not None:
                     files.clear()
         if not driver.interrupted:
@@ -84,10 +77,9 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
     driver.stage = about["stage"]
     driver.widths = {int(place): width for place, width in about["widths"].items()}
     for structure in driver.plan.structures:
-        columns = stored_columns(str(structure.place), arrays)
-        if columns:  # it has trials so far
-            kept = replace(structure, trials=columns.pop(""), columns=columns)
-            driver.batches[structure.place] = kept
+        trials, columns = read_columns(structure.place, arrays)
+        if len(trials):
+            driver.batches[structure.place] = replace(structure, trials=trials, columns=columns)
     if about["finished"]:
         driver.asked = sum(len(batch.trials) for batch in driver.batches.values())
     else:
@@ -95,11 +87,11 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
     return bool(about["finished"])
 
 
-def _where(driver: SweepDriver, store: Any) -> str:
+def _where(driver: SweepDriver, store: Store | None) -> str:
     """Where a job was when it lost a process, and what to do."""
     how = "without store= they begin anew"
     if store is not None:
-        how = f"from {store} they go on where they were"
+        how = f"from {store.directory} they go on where they were"
     return f"in stage {driver.stage + 1} of the sweep; start all processes again: {how}"
 
 
@@ -135,54 +127,47 @@ def unfinished(directory: Path, asked: dict[str, Any], grows: Callable) -> int |
 
     Those are to be done first, in the tiles that they were in.
     """
-    if not (directory / ASKED.file).exists():
-        return None
-    there = ASKED.read(directory)
     try:
+        there = ASKED.read(directory)
         if grows(there, asked) is there:
             return None
-    except ValueError:  # to be said when it is opened
+    except ValueError:  # there is none, or what is to be said when it is opened
         return None
     about, _ = read_results(directory) or ({"finished": False}, {})
     done = about["finished"] and about["trials"] == there["trials"]
     return None if done else there["trials"]
 
 
-def _grown(
-    plan: Any, about: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _grown(plan: Plan, about: dict[str, Any], arrays: Arrays) -> Contents:
     """What a store of fewer trials says and holds, as one of all those of a plan.
 
     Trials of random samplers and of Sobol's keep their numbers; those of a grid are found by their
     values, and points that the larger grid does not have are left out.
     """
-    batches = plan.ask(0)
-    plan.asking.restart()
+    batches = replace(plan, asking=copy.copy(plan.asking)).ask(0)
     pairs = [pair for batch in batches for pair in _same(batch, arrays)]
     old, new = np.array(pairs, int).reshape(-1, 2).T
     found = {"segments": arrays["segments"]}
     for name, x in arrays.items():
         if name.startswith("record/"):
-            found[name] = np.full((plan.total, *x.shape[1:]), NEW[x.dtype.kind], x.dtype)
+            found[name] = new_rows(plan.total, x)
             found[name][new] = x[old]
     found["record/packed"] = ~np.isin(np.arange(plan.total), new)
     for batch in batches:
-        columns = {"": batch.trials} | batch.columns
-        found |= {f"column/{batch.place}/{name}": x for name, x in columns.items()}
+        found |= column_arrays(batch)
     return about | {"stage": 0, "finished": False}, found
 
 
-def _same(batch: TrialGroup, arrays: dict[str, np.ndarray]) -> list[tuple[int, int]]:
+def _same(batch: TrialGroup, arrays: Arrays) -> list[tuple[int, int]]:
     """The trials of a structure in the store, and which of the batch they are now."""
-    columns = stored_columns(str(batch.place), arrays)
-    before = _numbers(columns, columns.get("", np.zeros(0, int)))
-    now = _numbers(batch.columns, batch.trials)
+    before = _numbers(*read_columns(batch.place, arrays))
+    now = _numbers(batch.trials, batch.columns)
     places = {numbers: trial for trial, numbers in now.items()}
     found = {i: i if now.get(i) == x else places.get(x) for i, x in before.items()}
     return [(old, new) for old, new in found.items() if new is not None]
 
 
-def _numbers(columns: dict[str, np.ndarray], trials: np.ndarray) -> dict[int, tuple]:
+def _numbers(trials: np.ndarray, columns: Arrays) -> dict[int, tuple]:
     """The numbers of each trial, by the names of the columns in order."""
-    numbers = zip(*(columns[name].tolist() for name in sorted(columns) if name), strict=True)
+    numbers = zip(*(columns[name].tolist() for name in sorted(columns)), strict=True)
     return dict(zip(trials.tolist(), list(numbers) or [()] * len(trials), strict=True))

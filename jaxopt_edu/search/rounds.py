@@ -12,11 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.search.trials import TrialGroup
 from jaxopt_edu.storage.disk import from_text_array, read_arrays, readable, text_array
 from jaxopt_edu.storage.files import write_arrays
 
 ROUNDS = "rounds"  # the directory
 NEW = {"b": True, "i": 0, "f": np.nan}  # of trials yet to be, by the kind of an array: they go on
+
+
+Arrays = dict[str, np.ndarray]  # by name
+Contents = tuple[dict[str, Any], Arrays]  # what a file says and holds
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,27 @@ class Filed:
     moves: int = 0
 
 
-def rows(driver: Any, filed: Filed, end: int) -> dict[str, np.ndarray]:
+def rows(driver: Any, filed: Filed, end: int) -> Arrays:
     """What is known of the trials from those that are filed to before `end`, as arrays by name."""
-    record, told = driver.record, {}
-    for k, batch in driver.batches.items():
+    record = driver.record
+    told = {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
+    for batch in driver.batches.values():
         low, high = np.searchsorted(batch.trials, (filed.trials, end))
-        for name, x in {"": batch.trials, **batch.columns}.items():
-            told[f"column/{k}/{name}"] = x[low:high]
-    told |= {f"record/{name}": x[filed.trials : end] for name, x in record.arrays.items()}
+        told |= {name: x[low:high] for name, x in column_arrays(batch).items()}
     return told | {"segments": np.array(record.segments[filed.segments :], float)}
+
+
+def column_arrays(batch: TrialGroup) -> Arrays:
+    """The trials of a structure, under "", and their numbers, as a store names them."""
+    columns = {"": batch.trials, **batch.columns}
+    return {f"column/{batch.place}/{name}": x for name, x in columns.items()}
+
+
+def read_columns(place: int, arrays: Arrays) -> tuple[np.ndarray, Arrays]:
+    """The trials of a structure, none where it is not there, and their numbers by name."""
+    head = f"column/{place}/"
+    columns = {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}
+    return columns.pop("", np.zeros(0, int)), columns
 
 
 def moves(driver: Any, filed: Filed) -> list[list]:
@@ -45,18 +62,16 @@ def moves(driver: Any, filed: Filed) -> list[list]:
     return [[step, *copy] for step, copy in driver.record.moves[filed.moves :]]
 
 
-def write_round(directory: Path, driver: Any, filed: Filed, end: int) -> Filed:
-    """Files the trials before `end`; how much is filed then. What names the file comes after it."""
+def write_round(directory: Path, driver: Any) -> None:
+    """Files the trials of rounds that are over. What names the file comes after it."""
     (directory / ROUNDS).mkdir(exist_ok=True)
-    told = {"moves": text_array(moves(driver, filed)), **rows(driver, filed, end)}
+    record, filed = driver.record, driver.record.filed
+    told = {"moves": text_array(moves(driver, filed)), **rows(driver, filed, record.over)}
     write_arrays(_path(directory, filed.rounds), told)
-    record = driver.record
-    return Filed(filed.rounds + 1, end, len(record.segments), len(record.moves))
+    record.filed = Filed(filed.rounds + 1, record.over, len(record.segments), len(record.moves))
 
 
-def joined(
-    directory: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def joined(directory: Path, about: dict[str, Any], arrays: Arrays) -> Contents:
     """What results.npz says and holds, with the rounds that it names."""
     parts, moved = [], []
     for path in _paths(directory, about):
@@ -74,16 +89,16 @@ def joined(
     return about | {"moves": moved + about["moves"]}, out
 
 
-def _padded(name: str, parts: list[dict[str, np.ndarray]], trials: int) -> np.ndarray:
+def _padded(name: str, parts: list[Arrays], trials: int) -> np.ndarray:
     """An array over all trials, of what parts of them hold: also of those that are yet to be."""
     like = next(part[name] for part in parts if name in part)
-    out, first = np.full((trials, *like.shape[1:]), NEW[like.dtype.kind], like.dtype), 0
-    for part in parts:
-        end = first + len(part["record/going"])
-        if name in part:
-            out[first:end] = part[name]
-        first = end
-    return out
+    known = [part.get(name, new_rows(len(part["record/going"]), like)) for part in parts]
+    return np.concatenate([*known, new_rows(trials - sum(map(len, known)), like)])
+
+
+def new_rows(count: int, like: np.ndarray) -> np.ndarray:
+    """What an array like this has of trials of which nothing is known yet."""
+    return np.full((count, *like.shape[1:]), NEW[like.dtype.kind], like.dtype)
 
 
 def filed_of(about: dict[str, Any]) -> Filed:

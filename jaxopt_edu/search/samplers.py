@@ -62,10 +62,6 @@ class _Given:
         self._asked += n
         return {axis: column[mine] for axis, column in self._columns.items()}
 
-    def restart(self):
-        """The first points are asked for again."""
-        self._asked = 0
-
     def tell(self, scores, **more):
         """Nothing is learned from scores."""
 

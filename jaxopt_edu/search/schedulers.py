@@ -59,8 +59,11 @@ class Scheduler(Protocol):
     """
 
     def stops(self, steps: int) -> tuple[int, ...]: ...
-    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]: ...
     def judge(self, standing: RungState, batches: list) -> Decision: ...
+
+    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
+        """(trials, steps) of each stage; where nobody is stopped, all of one."""
+        return [(trials, steps)]
 
 
 def first_rung(given: int | None, steps: int, share: int, least: int | None = None) -> int:
@@ -74,7 +77,7 @@ def order(scores: ndarray) -> ndarray:
 
 
 @dataclass(frozen=True)
-class NoRungs:
+class NoRungs(Scheduler):
     """Rungs that stop nobody.
 
     moves: (step, Exploit), of trials that take over the states of others there.
@@ -85,9 +88,6 @@ class NoRungs:
     def stops(self, steps: int) -> tuple[int, ...]:
         return tuple(sorted({step for step, _ in self.moves}))
 
-    def expected(self, trials: int, steps: int) -> list[tuple[int, int]]:
-        return [(trials, steps)]
-
     def judge(self, standing: RungState, batches: list) -> Decision:
         now = (copy for step, copy in self.moves if step == standing.step)
         return Decision(standing.active, tuple(c for c in now if standing.active[c.trial]))
@@ -97,7 +97,7 @@ class NoRungs:
 
 
 @dataclass(frozen=True)
-class _Halvings(ABC):
+class _Halvings(Scheduler, ABC):
     """Brackets of trials, each with rungs of its own, after which 1 / eta of a bracket go on."""
 
     eta: int = 4
@@ -232,7 +232,7 @@ def _dealt(shares: tuple[float, ...], count: int) -> ndarray:
 
 
 @dataclass(frozen=True)
-class MedianStopping:
+class MedianStopping(Scheduler):
     """A trial stops where its best score so far is worse than the median of the others' averages.
 
     Formula: at step t trial i stops if  min_{s <= t} f_i(s) > median_{j != i} mean_{s <= t} f_j(s),
@@ -263,9 +263,6 @@ class MedianStopping:
     def stops(self, steps):
         first, every = (first_rung(given, steps, 8) for given in (self.first, self.every))
         return tuple(range(first, steps, every))
-
-    def expected(self, trials, steps):
-        return [(trials, steps)]
 
     def judge(self, standing, batches):
         rated = np.flatnonzero(standing.active & np.isfinite(standing.scores))

@@ -31,7 +31,8 @@ def objectives(space: Any, metric: Any, mode: Any, steps: int) -> tuple[list[str
         return metrics, [mode_for(experiments, *pair) for pair in zip(metrics, modes, strict=True)]
     except ValueError:
         if AUTO in modes:  # an unknown metric is named as that
-            check_structures(plan(space, None, 0, "random").templates(), steps, metrics)
+            planned = plan(space, None, 0, "random")
+            check_structures([one.template for one in planned.structures], steps, metrics)
         raise
 
 

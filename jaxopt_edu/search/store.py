@@ -19,26 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxopt_edu.data.streams import Position
 from jaxopt_edu.engine import checkpoint
-from jaxopt_edu.engine.checkpoint import LANES, lanes_path, read_tile, write_tile
 from jaxopt_edu.engine.tiles import Tile
 from jaxopt_edu.search import rounds
-from jaxopt_edu.search.metadata import sweep_metadata as about_course
+from jaxopt_edu.search.fields import sweep_metadata
 from jaxopt_edu.search.result_arrays import Record
+from jaxopt_edu.search.rounds import Arrays, Contents
 from jaxopt_edu.search.schedulers import Exploit
-from jaxopt_edu.storage.disk import (
-    Manifest,
-    check_format,
-    from_text_array,
-    read_arrays,
-    readable,
-    text_array,
-)
+from jaxopt_edu.storage import disk
 from jaxopt_edu.storage.files import clean, write_arrays
-from jaxopt_edu.storage.formats import newer_asked, newer_identity, newer_results
+from jaxopt_edu.storage.formats import newer_asked, newer_results
 from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 
@@ -47,8 +39,8 @@ LANES_EVERY = 1.0  # seconds after which the lanes of a tile are written again
 RESULTS = "results.npz"
 
 
-ASKED = Manifest(
-    "sweep", "sweep.json", FORMAT, OLDER, others=(LANES, rounds.ROUNDS),
+ASKED = disk.Manifest(
+    "sweep", "sweep.json", FORMAT, OLDER, others=(checkpoint.LANES, rounds.ROUNDS),
     instead="load_study reads it as it is; to sweep anew, give another directory",
     converted=newer_asked,
 )  # fmt: skip
@@ -58,7 +50,7 @@ class Store:
     """A directory that one process writes; others may read it meanwhile."""
 
     def __init__(self, directory: Path):
-        self.directory = directory
+        self.directory, self.lanes = directory, directory / checkpoint.LANES
         self._written: dict[tuple[int, int], float] = {}
         self._opened = time.perf_counter()
 
@@ -71,99 +63,91 @@ class Store:
         """
         record = driver.record
         if record.filed.trials < record.over < driver.plan.total:
-            record.filed = rounds.write_round(self.directory, driver, record.filed, record.over)
+            rounds.write_round(self.directory, driver)
         filed = rounds.Filed() if finished else record.filed
         about = {
             "format": FORMAT,
-            **about_course(driver),
+            **sweep_metadata(driver),
             "stage": driver.stage,
             "finished": finished,
             "seconds": time.perf_counter() - record.began,
             "widths": {str(k): w for k, w in driver.widths.items()},
-            "structures": {str(k): _about(batch) for k, batch in driver.batches.items()},
+            "structures": {
+                str(k): {"labels": b.labels, "template": describe(b.template)}
+                for k, b in driver.batches.items()
+            },  # for those who read a store without having made the space
             "moves": rounds.moves(driver, filed),
             "filed": asdict(filed),
         }
-        told = {"about": text_array(about), **rounds.rows(driver, filed, driver.asked)}
+        told = {"about": disk.text_array(about), **rounds.rows(driver, filed, driver.asked)}
         write_arrays(self.directory / RESULTS, told)
-        for path in (self.directory / LANES).glob("[0-9]*"):  # not what a process is writing now
+        for path in self.lanes.glob("[0-9]*"):  # not what a process is writing now
             if not path.name.startswith(f"{driver.stage:05d}-"):
                 path.unlink(missing_ok=True)
         if finished:
             rounds.forget(self.directory)
-            if (self.directory / LANES).exists():
-                (self.directory / LANES).rmdir()
+            if self.lanes.exists():
+                self.lanes.rmdir()
 
     def clear(self) -> None:
         """Deletes all but what was asked."""
-        for path in [self.directory / RESULTS, *(self.directory / LANES).glob("*")]:
+        for path in [self.directory / RESULTS, *self.lanes.glob("*")]:
             path.unlink(missing_ok=True)
         rounds.forget(self.directory)
 
     # ------------------------------------------------------------------------------- the lanes
 
-    def keep_lanes(
-        self, stage: int, tiles: dict[int, Tile], record: Record, position: Position | None = None
-    ) -> None:
+    def keep_lanes(self, driver: Any, tiles: dict[int, Tile]) -> None:
         """Writes tiles unless that was done within the last second.
 
         Not where other processes must do the same, as clocks differ.
         """
-        what, now = (stage, min(tiles)), time.perf_counter()
-        if tiles[min(tiles)].spec.placement.mesh is not None and jax.process_count() > 1:
+        what, now = (driver.stage, min(tiles)), time.perf_counter()
+        if driver.placement.mesh is not None and jax.process_count() > 1:
             return
         if now - self._written.get(what, self._opened) > LANES_EVERY:
             self._written[what] = now
-            self.write_lanes(stage, tiles, record, position)
+            self.write_lanes(driver, tiles)
 
-    def write_lanes(
-        self, stage: int, tiles: dict[int, Tile], record: Record, position: Position | None = None
-    ) -> None:
+    def write_lanes(self, driver: Any, tiles: dict[int, Tile]) -> None:
         """Tiles as far as they went, by their numbers, with what is known of their trials.
 
-        position: in the stream that they read. Those must go on from one step, so those of the
-            step before are deleted after all are written.
+        Those that read a stream must go on from one step, so those of the step before are deleted
+        after all are written.
         """
-        count = None if position is None else position.batches
-        before = [] if count is None else self._files(stage)
+        stage, position = driver.stage, None if driver.feed is None else driver.feed.position
+        end = "" if position is None else f"-{position.batches:09d}"
+        before = self._streamed(stage) if end else []
         for i, tile in tiles.items():
-            path = lanes_path(self.directory, stage, i, "" if count is None else f"-{count:09d}")
-            write_tile(path, tile, record.rows(tile), position)
-        for path in set(before) - set(self._files(stage, count)):
-            if jax.process_index() == 0:
+            path = checkpoint.lanes_path(self.directory, stage, i, end)
+            checkpoint.write_tile(path, tile, driver.record.rows(tile), position)
+        for path in before:
+            if jax.process_index() == 0 and not path.stem.endswith(end):
                 path.unlink(missing_ok=True)
 
-    def _files(self, stage: int, batches: Any = None) -> list[Path]:
-        """The lanes of tiles that read one stream; those written after so many batches."""
-        end = "*" if batches is None else f"{batches:09d}"
-        return sorted((self.directory / LANES).glob(f"{stage:05d}-*-{end}.npz"))
+    def _streamed(self, stage: int) -> list[Path]:
+        """The lanes of tiles that read one stream, named also by the batches they have read."""
+        return list(self.lanes.glob(f"{stage:05d}-*-*.npz"))
 
     def _last(self, stage: int, count: int) -> str:
         """How the names of the last complete set of such tiles end; "" where there is none."""
-        ends = [path.stem.split("-")[-1] for path in self._files(stage)]
+        ends = [path.stem.split("-")[-1] for path in self._streamed(stage)]
         return max((f"-{end}" for end in ends if ends.count(end) == count), default="")
 
-    def read_lanes(
-        self, stage: int, tiles: dict[int, Tile], record: Record, needed: bool
-    ) -> Position:
+    def read_lanes(self, driver: Any, tiles: dict[int, Tile], needed: bool) -> Position:
         """Sets tiles to where they were; where they are not needed, those that are there.
 
         Returns where the stream is to go on.
         """
-        read, position, end = [], Position(), self._last(stage, len(tiles))
+        read, position, end = [], Position(), self._last(driver.stage, len(tiles))
         for i, tile in tiles.items():
-            path = lanes_path(self.directory, stage, i, end)
+            path = checkpoint.lanes_path(self.directory, driver.stage, i, end)
             if needed or path.exists():
-                rows, position = read_tile(path, tile)
-                record.put_rows(tile, rows)
+                rows, position = checkpoint.read_tile(path, tile)
+                driver.record.put_rows(tile, rows)
                 read.append(tile)
-        record.put_segments(read)
+        driver.record.put_segments(read)
         return position
-
-
-def _about(batch: Any) -> dict[str, Any]:
-    """What a structure is, for those who read a store without having made the space."""
-    return {"labels": batch.labels, "template": describe(batch.template)}
 
 
 # ------------------------------------------------------------------------------- opening
@@ -189,25 +173,10 @@ def opened(
         yield None if found is None else Store(found)
 
 
-def read_asked(directory: Path) -> dict[str, Any]:
-    """What the sweep in a store was asked for."""
-    return ASKED.read(directory)
-
-
-def read_identity(directory: Path, parts: dict[str, str]) -> dict[str, Any] | None:
-    """What the values were that it was asked for; None in older formats.
-
-    parts: of the space by today's version, of which an earlier one did not know all.
-    """
-    found = ASKED.found(directory)
-    space = found["asked"].get("space")
-    return newer_identity(found.get("identity"), space, parts, found["format"])
-
-
 # ------------------------------------------------------------------------------ results.npz
 
 
-def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+def read_results(directory: Path) -> Contents | None:
     """(about, arrays) of results.npz, or None where it was not written yet."""
     path = directory / RESULTS
     if not path.exists():
@@ -220,16 +189,16 @@ def read_results(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
     return (about, arrays) if about["format"] == FORMAT else newer_results(about, arrays)
 
 
-def _results(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    arrays = read_arrays(path)
-    with readable(path):
-        about = from_text_array(arrays.pop("about"))
+def _results(path: Path) -> Contents:
+    arrays = disk.read_arrays(path)
+    with disk.readable(path):
+        about = disk.from_text_array(arrays.pop("about"))
         version = about["format"]
-    check_format(path, version, (*OLDER, FORMAT))
+    disk.check_format(path, version, (*OLDER, FORMAT))
     return about, arrays
 
 
-def restore_record(record: Record, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def restore_record(record: Record, about: dict[str, Any], arrays: Arrays) -> None:
     """Puts what results.npz holds into a record."""
     for name, x in arrays.items():
         if name.startswith("record/"):
@@ -238,9 +207,3 @@ def restore_record(record: Record, about: dict[str, Any], arrays: dict[str, np.n
     record.moves = [(step, Exploit(*copy)) for step, *copy in about["moves"]]
     record.began -= about["seconds"]
     record.filed = rounds.filed_of(about)
-
-
-def stored_columns(place: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The trials of a structure, under "", and their numbers by name."""
-    head = f"column/{place}/"
-    return {n.removeprefix(head): x for n, x in arrays.items() if n.startswith(head)}

@@ -1,21 +1,17 @@
 """The result of a sweep: a table of trials, their curves, and the best one as an experiment."""
 
 import functools
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.engine.history import Run
 from jaxopt_edu.engine.status import COMPLETE, DIVERGED
 from jaxopt_edu.optim.schedules import join_schedules
+from jaxopt_edu.search import confirmation, optuna_trials, replay
 from jaxopt_edu.search.confidence import Interval, effective_folds, fold_count, interval
-from jaxopt_edu.search.confirmation import confirm
 from jaxopt_edu.search.fields import swept_names
-from jaxopt_edu.search.optuna_trials import to_optuna
-from jaxopt_edu.search.replay import rerun
 from jaxopt_edu.search.schedulers import Exploit
 from jaxopt_edu.values import notebook
 from jaxopt_edu.values.names import with_parts
@@ -41,7 +37,7 @@ class Study:
         the best trial gives its numbers again bit for bit.
     timeline: an entry for each segment of a tile: the worker, start and end in seconds, its first
         step, steps, width, lanes alive at its end, structure, and the useful lane-steps in it.
-    moves: (step, Copy) for each trial that took over the state of another.
+    moves: (step, Exploit) for each trial that took over the state of another.
     diverge_above, patience: as in `sweep`. streamed: whether it was trained on a stream.
     """
 
@@ -215,43 +211,9 @@ class Study:
         resolve_among("score", score, self.finals)
         return self.finals[score]
 
-    def confirm(
-        self,
-        best: int = 8,
-        seeds: int = 4,
-        *,
-        store: str | os.PathLike | None = None,
-        progress: bool | None = None,
-    ) -> "Study":
-        """The best trials once more, with seeds that had no part in choosing them.
-
-        The best of many scores is partly luck. New initial weights and a new order of the data
-        know nothing of it: the means over them say what such a training gives, without bias, and
-        which is best. The data, their split and the folds stay as they are.
-        best: of how many trials; those that were stopped or diverged are left out. seeds: how many
-        seeds, the next ones after those of the study. All folds are trained with each of them.
-        store: a directory that holds it: the same call again gives the finished confirmation.
-        The study that comes has a trial for each of them, the column `of` says which trial of this
-        study it was; `repeats` are the new seeds, its scores means over them with intervals, its
-        `best` is the winner. It is trained at the same tile widths, in programs that this process
-        has compiled for the sweep: where it ran the sweep, nothing is compiled.
-        Errors: ValueError where no trial has a score, or went all steps.
-
-        >>> import jaxopt_edu as jo
-        >>> space = jo.Training(
-        ...     model=jo.models.Linear(4, 3), data=jo.data.load("iris"), batch_size=8,
-        ...     loss=jo.losses.softmax_cross_entropy_with_integer_labels,
-        ...     optimizer=jo.sgd(jo.log_uniform(1e-3, 1.0)),
-        ... )
-        >>> winners = jo.sweep(space, 8, steps=40).confirm(best=2, seeds=3)
-        >>> winners.repeats, winners.finals["test_loss"].shape
-        (((1, None), (2, None), (3, None)), (2, 3))
-        """
-        return confirm(self, best, seeds, store=store, progress=progress)
-
-    def rerun(self, trial: int, *, repeat: int = 0, debug: bool = False) -> Run:
-        """One trial again, alone: bit for bit; or with full checks of every step (debug)."""
-        return rerun(self, trial, repeat=repeat, debug=debug)
+    confirm = confirmation.confirm
+    rerun = replay.rerun
+    to_optuna = optuna_trials.to_optuna
 
     @property
     def folds(self) -> int | None:
@@ -273,10 +235,6 @@ class Study:
         frame = pandas.DataFrame(self.columns)
         frame.index.name = "trial"
         return frame.iloc[self.order]
-
-    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> Any:
-        """The study as one of Optuna's, with every trial: see `jo.to_optuna`."""
-        return to_optuna(self, storage, study_name)
 
     def place(self, trial: int) -> tuple[int, int]:
         """Which of the batches holds a trial, and where in it."""

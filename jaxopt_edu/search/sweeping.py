@@ -12,16 +12,17 @@ from jaxopt_edu.data.folds import as_folds
 from jaxopt_edu.engine.checks import check_options, check_space, evaluations, segment_length
 from jaxopt_edu.engine.options import check_mesh, check_stream
 from jaxopt_edu.search.driver import SweepDriver
-from jaxopt_edu.search.ranking import check_rule
+from jaxopt_edu.search.ranking import RULES
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.resuming import complete, unfinished, with_more_trials
 from jaxopt_edu.search.schedulers import Scheduler
 from jaxopt_edu.search.setup import check_structures, eval_plan, objectives, on_fold, settled
+from jaxopt_edu.search.store import opened
 from jaxopt_edu.search.study import Study, SweepInterrupted
 from jaxopt_edu.search.trials import plan
 from jaxopt_edu.storage.named import describe
 from jaxopt_edu.train.placement import Placement
-from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed
+from jaxopt_edu.values.pytrees import SEEDS, check_count, check_seed, resolve_among
 
 RUN_ONLY = ("store", "progress", "mesh", "prefetch")  # arguments that change no result
 
@@ -112,7 +113,7 @@ def sweep(
     check_options(**arguments)
     check_space(space)
     folds = None if folds is None else as_folds(folds)
-    check_rule(rank_by)
+    resolve_among("rank_by", rank_by, RULES)
     if patience is not None:
         rank_by = "last"  # the score of the state that a trial comes to
     metrics, modes = objectives(space, metric, mode, steps)
@@ -122,8 +123,8 @@ def sweep(
 
     def start() -> SweepDriver:
         planned = plan(space, trials, seed, sampler, modes[0] if len(modes) == 1 else modes)
-        planned.as_trained(folds, accumulate, tol)
-        templates = planned.templates()  # made anew at each call, folds and all
+        planned = planned.as_trained(folds, accumulate, tol)
+        templates = [one.template for one in planned.structures]  # anew at each call, with folds
         for template in templates:
             check_mesh(mesh, template, needed=batches is not None)
             if batches is not None:
@@ -155,7 +156,7 @@ def sweep(
     grows = None if given else functools.partial(with_more_trials, sampler, rungs)
     if store is not None and grows and (before := unfinished(Path(store), asked, grows)):
         sweep(**arguments | {"trials": before, "folds": folds})
-    study = Study(space=space, **complete(start, driver, store, asked, values, grows))
+    study = Study(space=space, **complete(start, driver, opened(store, asked, values, grows)))
     if study.info["interrupted"]:
         raise SweepInterrupted(study)
     return study

@@ -96,24 +96,16 @@ class Plan:
                 found.append(dataclasses.replace(structure, columns=columns, trials=trials))
         return found
 
-    def templates(self) -> list[Any]:
-        """An experiment of each structure, with whatever numbers."""
-        return [structure.template for structure in self.structures]
-
-    def structure(self, place: int, trials: np.ndarray, columns: dict[str, Any]) -> TrialGroup:
-        """A structure with these trials and numbers."""
-        return dataclasses.replace(self.structures[place], trials=trials, columns=columns)
-
     def as_trained(self, folds: Any, accumulate: int, tol: float | None) -> "Plan":
         """The plan of experiments as a sweep trains them: on folds, in parts, done at tol."""
-        for place, structure in enumerate(self.structures):
-            trained, unfolded = changed(structure.template, accumulate, tol), None
+        structures = []
+        for structure in self.structures:
+            template, unfolded = changed(structure.template, accumulate, tol), None
             if folds is not None:
-                trained, unfolded = trained.folded(folds), trained
-            self.structures[place] = dataclasses.replace(
-                structure, template=trained, unfolded=unfolded
-            )
-        return self
+                template, unfolded = template.folded(folds), template
+            trained = dataclasses.replace(structure, template=template, unfolded=unfolded)
+            structures.append(trained)
+        return dataclasses.replace(self, structures=structures)
 
 
 def plan(space: Any, trials: int | None, seed: int, sampler: Any, mode: Any = "min") -> Plan:
