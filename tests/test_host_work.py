@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.engine import collectives
+from jaxopt_edu.engine import checkpoint, collectives, fitting
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.search import Study, optuna_trials, samplers, store
@@ -525,3 +525,18 @@ def test_processes_share_what_is_new(monkeypatch):
         return sum(sent)
 
     grows_in_proportion(shared, 64)
+
+
+def test_data_are_not_hashed_where_nothing_is_stored(monkeypatch):
+    """Neither is a study's space: what they are is asked by stores, and by jobs of processes."""
+
+    def asked(*given):
+        raise AssertionError("a fingerprint")
+
+    monkeypatch.setattr(checkpoint, "fingerprints", asked)
+    monkeypatch.setattr(fitting, "fingerprints", asked)
+    jo.sweep(SPACE, 2, steps=2, tile=2)
+    x, y = (np.asarray(z) for z in SPACE.data.train[:2])
+    one = dataclasses.replace(SPACE, batch_size=None)
+    one = jo.replace(one, learning_rate=0.1)
+    jo.fit(one, 2, batches=[(x[:8], y[:8])])

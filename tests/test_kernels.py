@@ -200,24 +200,18 @@ def test_small_and_large_weights_have_the_same_gradients(outputs):
         same(found, jax.grad(lambda w: jnp.sum(jnp.sin(product(x, w))))(w))
 
 
-def test_elsewhere_than_on_a_cpu_the_numbers_are_the_same(monkeypatch):
-    """The programs for other devices, run here."""
-
-    def outcomes():
-        for name in ("matmul", "conv2d"):
-            kernel, _, *shapes = CASES[name]
-            args = arrays(*shapes)
-            lanes = arrays(shapes[0], (3, *shapes[1]))
-            yield kernel(*args)
-            yield jax.grad(lambda w, k=kernel, x=args[0]: jnp.sum(jnp.sin(k(x, w))))(args[1])
-            yield jax.vmap(kernel, (None, 0))(*lanes)
-        yield conv2d(jnp.ones((1, 3, 3, 1), int), jnp.ones((1, 3, 3, 1)))
-
+@every_dtype
+def test_a_bias_is_added_to_each_row_and_pixel(dtype):
     with jax.enable_x64(True):
-        here = list(outcomes())
-        monkeypatch.setattr(kernels, "_on_cpu", lambda: False)
-        for got, want in zip(outcomes(), here, strict=True):
-            same(got, want)
+        for kernel, *shapes in (
+            (matmul, (3, 4), (5, 4), (5,)),
+            (conv2d, (2, 5, 4, 3), (6, 3, 3, 3), (6,)),
+        ):
+            x, w, b = arrays(*shapes, dtype=dtype)
+            same(kernel(x, w, b), kernel(x, w) + b, dtype)
+            found = jax.grad(lambda b, k=kernel, x=x, w=w: jnp.sum(jnp.sin(k(x, w, b))))(b)
+            want = jax.grad(lambda b, k=kernel, x=x, w=w: jnp.sum(jnp.sin(k(x, w) + b)))(b)
+            same(found, want, dtype)
 
 
 # -------------------------------------------------------------------------------------- layouts

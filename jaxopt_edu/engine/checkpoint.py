@@ -27,24 +27,26 @@ from jaxopt_edu.storage.disk import (
     text_array,
 )
 from jaxopt_edu.storage.files import clean, write_arrays
-from jaxopt_edu.storage.identity import Fingerprint
+from jaxopt_edu.storage.identity import fingerprints
 
 LANES, FORMAT = "lanes", 3
 
 
 @contextlib.contextmanager
 def opened(
-    manifest: Manifest, directory: Any, asked: dict[str, Any], identity: Fingerprint, grows: Any
+    manifest: Manifest, directory: Any, asked: dict[str, Any], values: dict[str, Any], grows: Any
 ) -> Iterator[Path | None]:
     """The directory of a store, new or as it was left, which process 0 writes; None for None.
 
+    values: the arguments that are told apart by what they are (`fingerprint`), by their names;
+        others by what they were asked for. grows: see `Manifest.check`.
     Errors: ValueError, in all processes, where it holds something else, or what was asked with
         other arguments; BlockingIOError where another process is writing it.
     """
     if directory is None:
         yield None
         return
-    directory = Path(directory)
+    directory, identity = Path(directory), fingerprints(values)
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
             stack.enter_context(manifest.opened(directory, asked, identity, grows))

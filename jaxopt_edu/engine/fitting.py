@@ -22,7 +22,7 @@ from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan, Tile, lone_tile
 from jaxopt_edu.storage.disk import Manifest
 from jaxopt_edu.storage.files import to_json
-from jaxopt_edu.storage.identity import Fingerprint, fingerprints
+from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 
 ASKED = Manifest("fit", "fit.json", 4, others=(LANES,))
@@ -141,9 +141,14 @@ class FitDriver:
         if store is None and batches is None:
             yield
             return
-        asked, identity = self._asked(experiment, batches)
+        asked, values = self._asked(experiment, batches), {"experiment": experiment}
+        if collectives.processes() > 1:
+            told = {name: x for name, x in asked.items() if name != "experiment"}
+            text = (fingerprints(values).digest + to_json(told, sort_keys=True)).encode()
+            number = int(hashlib.sha256(text).hexdigest()[:15], 16)
+            collectives.check_same("what jo.fit is asked for", number)
         feed: Any = contextlib.nullcontext()
-        with opened(ASKED, store, asked, identity, grows) as self.directory:
+        with opened(ASKED, store, asked, values, grows) as self.directory:
             position = self._resume()
             collectives.check_same("the step at which the store goes on", self.tile.t)
             if batches is not None and not self.tile.finished(self.plan.steps):
@@ -153,22 +158,19 @@ class FitDriver:
             with watched(self._where), feed as self.feed:
                 yield
 
-    def _asked(self, experiment: Any, batches: Any) -> tuple[dict[str, Any], Fingerprint]:
-        """Everything that determines the result, as JSON, and what functions and data are.
+    def _asked(self, experiment: Any, batches: Any) -> dict[str, Any]:
+        """Everything that determines the result, as JSON.
 
         The mesh is left out: it changes results by rounding only.
         """
-        plan, identity = self.plan, fingerprints({"experiment": experiment})
-        asked = {
+        plan = self.plan
+        return {
+            "experiment": describe(experiment),
             "steps": plan.steps, "seed": self.tile.seed, "patience": plan.patience,
             "metric": plan.metric, "mode": plan.mode, "evaluations": list(plan.stops),
             "diverge_above": plan.diverge_above, "batches": batches is not None,
             "float": str(jax.numpy.result_type(float)),
         }  # fmt: skip
-        text = (identity.digest + to_json(asked, sort_keys=True)).encode()
-        number = int(hashlib.sha256(text).hexdigest()[:15], 16)
-        collectives.check_same("what jo.fit is asked for", number)
-        return {"experiment": describe(experiment), **asked}, identity
 
     def _resume(self) -> Position:
         """Puts the training where its checkpoint has it, if there is one; its place in a stream.

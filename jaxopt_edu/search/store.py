@@ -31,7 +31,6 @@ from jaxopt_edu.search.schedulers import Exploit
 from jaxopt_edu.storage import disk
 from jaxopt_edu.storage.files import clean, write_arrays
 from jaxopt_edu.storage.formats import newer_asked, newer_results
-from jaxopt_edu.storage.identity import fingerprints
 from jaxopt_edu.storage.named import describe
 
 FORMAT, OLDER = 5, (1, 2, 3, 4)  # of sweep.json and results.npz
@@ -160,14 +159,8 @@ def opened(
     values: dict[str, Any],
     grows: Any = None,
 ) -> Iterator[Store | None]:
-    """The store of a sweep with these arguments, new or as it was left; None for None.
-
-    values: the arguments that are told apart by what they are (`fingerprint`), by their names;
-        others by what they were asked for. grows: see `Manifest.check`.
-    Errors: ValueError where the directory holds something else, or a sweep with other arguments;
-        BlockingIOError where another process is writing it.
-    """
-    with checkpoint.opened(ASKED, directory, asked, fingerprints(values), grows) as found:
+    """The store of a sweep with these arguments, new or as it was left: see `checkpoint.opened`."""
+    with checkpoint.opened(ASKED, directory, asked, values, grows) as found:
         if found is not None and jax.process_index() == 0:
             clean(found / rounds.ROUNDS)
         yield None if found is None else Store(found)

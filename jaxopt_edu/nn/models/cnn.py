@@ -95,5 +95,5 @@ class CNN:
         check_input(x, height * width * channels, "CNN")
         h = x.reshape(-1, height, width, channels)
         for layer in params["convolutions"]:
-            h = max_pool(activation_of(self)(conv2d(h, layer["w"]) + layer["b"]), self.pool)
+            h = max_pool(activation_of(self)(conv2d(h, layer["w"], layer["b"])), self.pool)
         return self.mlp.apply(params["mlp"], flatten(h), key)

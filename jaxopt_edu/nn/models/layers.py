@@ -82,7 +82,7 @@ def dense_init(key: Array, fan_in: int, fan_out: int, scheme: str, gain: Any) ->
 
 def dense(layer: dict[str, Array], x: Array) -> Array:
     """x w^T + b for x (n, inputs), w (outputs, inputs) and b (outputs,), if there is a b."""
-    return matmul(x, layer["w"]) + layer.get("b", 0)
+    return matmul(x, layer["w"], layer.get("b"))
 
 
 def readout(layer: dict[str, Array], x: Array) -> Array:
