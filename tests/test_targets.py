@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.storage.saved import trained
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 L, M = jo.losses, jo.metrics
@@ -269,7 +270,7 @@ def test_an_index_in_another_order_is_refused(y):
     assert d == jo.data.from_arrays(TABLE, y, test=(TABLE[::-1], turned.to_numpy()))
     if y is TWO:
         run = straight(d)
-        for model in (run, run._trained("evaluate")):
+        for model in (run, trained(run.experiment, run.state, "evaluate")):
             with pytest.raises(ValueError, match=f"rows and labels {words}"):
                 model.evaluate(TABLE, turned)
 
