@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import jaxopt_edu as jo
 from jaxopt_edu.data.columns import Columns
-from jaxopt_edu.storage.saved import trained
+from jaxopt_edu.storage import saved
 
 SOFTMAX = jo.losses.softmax_cross_entropy_with_integer_labels
 SIGMOID = jo.losses.sigmoid_binary_cross_entropy
@@ -472,7 +472,7 @@ def test_class_numbers_that_data_hand_out_are_known(kind):
     labels = NAMES[kind][OLD.astype(int)]
     run = jo.fit(dataclasses.replace(RUN.experiment, data=data(labels)), steps=5)
     fold = jo.fit(run.experiment.folded(2).fold(1), steps=5)
-    for of in (run, fold, trained(run.experiment, run.state, "evaluate")):
+    for of in (run, fold, saved.trained(run.experiment, run.state, "evaluate")):
         d = fold.experiment.data if of is fold else run.experiment.data
         for part in (d.train, d.test):
             want = of.evaluate(part.x, np.asarray(NAMES[kind][part.y]).astype(object))
