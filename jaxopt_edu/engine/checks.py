@@ -73,6 +73,11 @@ TWO_LINES = """    class {}(jo.Experiment):
 def _check_leaves(experiment: Any) -> None:
     """TypeError, with its name, where something else stands in the place of a number."""
     for name, leaf in hyperparameters(experiment).items():
+        if not name and leaf is experiment:
+            raise TypeError(
+                f"{type(leaf).__name__} is no pytree, whose numbers are seen: decorate the class "
+                "with @jo.pytree"
+            )
         if not isinstance(leaf, StandIn | Number) and not hasattr(leaf, "dtype"):
             raise TypeError(
                 f"{name} = {short(leaf)}: wanted a number; what is none belongs into a field "
@@ -125,6 +130,9 @@ def _traced(experiment: Any, split: str) -> tuple[Step, dict[str, Any]]:
     """What a step tells and the shapes of the scores; an error names vectors among the numbers."""
     try:
         state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=split)
+        if not isinstance(scores, dict):
+            kind = type(experiment).__name__
+            raise TypeError(f"{kind}.score gives {short(scores)}: wanted a dict of named numbers")
         return _check_step(experiment, state, new), scores
     except (TypeError, ValueError) as error:
         given = [f"{name} ({len(x)} numbers)" for name, x in vectors(experiment)]
@@ -148,6 +156,8 @@ def _check_step(experiment: Any, state: Any, new: Any) -> Step:
     for name, x in told._asdict().items():
         if getattr(x, "shape", ()) != ():
             raise TypeError(f"Step: {name} has shape {x.shape}: wanted one number")
+    if not np.issubdtype(getattr(told.done, "dtype", bool), bool):
+        raise TypeError(f"Step: done is {told.done.dtype}: wanted a bool, such as norm(g) <= tol")
     before: Any = jax.tree.structure(state)
     after: Any = jax.tree.structure(new)
     if before != after:
@@ -244,7 +254,7 @@ OPTIONS = {  # by name: the error, what is wanted, and whether it is that
     "diverge_above": (ValueError, "a number above 0", lambda x: _is_real(x) and x > 0),
     "progress": (TypeError, "True, False or None", lambda x: isinstance(x, bool)),
     "train_curve": (TypeError, "True or False", lambda x: isinstance(x, bool)),
-    "store": (TypeError, "a directory", lambda x: isinstance(x, str | os.PathLike)),
+    "store": (TypeError, "a directory", lambda x: isinstance(x, str | os.PathLike) and x != ""),
     "folds": (ValueError, "an integer, at least 2, or pairs of rows", _is_folds),
     "rungs": (TypeError, "a policy, such as jo.halving(3) or jo.median_stopping()", _is_policy),
 }

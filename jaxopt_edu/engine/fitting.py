@@ -76,6 +76,8 @@ def fit(
     store: a directory that is written after every evaluation; the same call goes on from there,
         bit for bit, killed or not.
 
+    On Ctrl-C it ends after the segment under way, and the run so far is returned, its status
+        "interrupted"; a second one, or one before the first evaluation, is a KeyboardInterrupt.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; what
         batches raise; `PeerLost` where a process of the job is gone.
 
@@ -169,6 +171,7 @@ class FitDriver:
             "steps": plan.steps, "seed": self.tile.seed, "patience": plan.patience,
             "metric": plan.metric, "mode": plan.mode, "evaluations": list(plan.stops),
             "diverge_above": plan.diverge_above, "batches": batches is not None,
+            "train_curve": self.train_curve,
             "float": str(jax.numpy.result_type(float)),
         }  # fmt: skip
 

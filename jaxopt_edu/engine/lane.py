@@ -100,10 +100,12 @@ def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:
     return experiment.score(lane.state, split) | {TRAINING_LOSS: lane.loss}
 
 
-def judge(lane: Lane, score: Array | None, before: Array, rule: StopRule, t: Array) -> Lane:
-    """The lane with the verdict of an evaluation on its whole state, and on the score that patience
-    watches, if it has that. before: how it stood when it went on to this one."""
-    lane = end(lane, ~tree.all_finite(lane.state), Status.STATE_NOT_FINITE, t)
+def judge(
+    lane: Lane, watched: Any, score: Array | None, before: Array, rule: StopRule, t: Array
+) -> Lane:
+    """The lane with the verdict of an evaluation on what must stay finite, and on the score that
+    patience watches, if it has that. before: how it stood when it went on to this one."""
+    lane = end(lane, ~tree.all_finite(watched), Status.STATE_NOT_FINITE, t)
     return lane if score is None else check_patience(lane, before, score, rule, t)
 
 

@@ -9,7 +9,7 @@ import jax
 from jaxopt_edu.engine import checks
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.optim.priors import Prior
-from jaxopt_edu.train import InParts, Training
+from jaxopt_edu.train import InParts, Sharpness, Training
 from jaxopt_edu.values.messages import short
 
 
@@ -51,9 +51,16 @@ def changed(experiment: Any, accumulate: int, tol: float | None) -> Any:
         experiment = dataclasses.replace(experiment, tol=tol)
     if accumulate != 1:
         experiment.check_placement("accumulate")
-        parts = InParts(accumulate, of=experiment.estimator)
-        experiment = dataclasses.replace(experiment, estimator=parts)
+        estimator = _in_parts(experiment.estimator, accumulate)
+        experiment = dataclasses.replace(experiment, estimator=estimator)
     return experiment
+
+
+def _in_parts(estimator: Any, parts: int) -> Any:
+    """The same gradient, taken in parts: a Sharpness goes uphill from the params as a whole."""
+    if isinstance(estimator, Sharpness):
+        return dataclasses.replace(estimator, of=_in_parts(estimator.of, parts))
+    return InParts(parts, of=estimator)
 
 
 def check_mesh(mesh: Any, experiment: Any, needed: bool) -> None:

@@ -123,8 +123,9 @@ def advance_lanes(
 
         def look(k, before, lane, table):
             scores = evaluate(experiment, lane, split)
-            watched = None if metric is None else scores[metric]
-            lane = judge(lane, watched, before, rule, stops[k])
+            score = None if metric is None else scores[metric]
+            watched = experiment.watched(lane.state)
+            lane = judge(lane, watched, score, before, rule, stops[k])
             return lane, {name: table[name].at[k].set(x) for name, x in scores.items()}
 
         def segment(k, carry):

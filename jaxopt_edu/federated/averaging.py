@@ -184,6 +184,8 @@ class Federated(Drawing):
             )
         if training.augment is not None:
             raise ValueError("augment: clients train on their examples as they are")
+        if self.secure is not None and not callable(self.secure):
+            raise TypeError(f"secure = {show(self.secure)}: wanted a jo.federated.SecureSum")
         if training.stateful:
             self._check_state(training)
 

@@ -12,7 +12,7 @@ from jaxopt_edu.search.fields import study_fields
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.search.rounds import Arrays, read_columns
 from jaxopt_edu.search.study import Study
-from jaxopt_edu.search.trials import Plan, TrialGroup, plan
+from jaxopt_edu.search.trials import NOT_NAMED, Plan, TrialGroup, plan
 from jaxopt_edu.storage.formats import newer_identity
 from jaxopt_edu.storage.identity import fingerprint
 from jaxopt_edu.storage.named import only_named, rebuild, unnamed
@@ -134,4 +134,6 @@ def _named(description: Any) -> tuple[Any, dict[str, str]]:
     try:
         return rebuild(only_named(description) if missing else description), missing
     except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
+        for name, was in missing.items():
+            return None, {"": NOT_NAMED.format(name, was)}
         return None, {"": f"the store names an experiment that cannot be made here: {error}"}

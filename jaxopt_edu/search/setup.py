@@ -9,7 +9,7 @@ from jaxopt_edu.engine.checks import check_run, mode_for, ranking_split
 from jaxopt_edu.engine.tiles import EvalPlan
 from jaxopt_edu.nn.scores import AUTO
 from jaxopt_edu.search.schedulers import NoRungs, Scheduler
-from jaxopt_edu.search.trials import TrialGroup, plan
+from jaxopt_edu.search.trials import NOT_NAMED, TrialGroup, plan
 from jaxopt_edu.values.space import groups
 
 
@@ -80,10 +80,7 @@ def check_named(batch: TrialGroup, doing: str) -> None:
     """ValueError where a study that was loaded lacks what it takes to train a structure."""
     batch.experiment(0)
     for name, was in batch.unnamed.items():
-        raise ValueError(
-            f"{doing}: {name} was {was}, which the store could not name: load_study(directory, "
-            "space=...) with the space it was made of"
-        )
+        raise ValueError(f"{doing}: {NOT_NAMED.format(name, was)}")
 
 
 # ------------------------------------------------------------------------------------ rungs

@@ -72,8 +72,8 @@ def sweep(
         `median_stopping`; or, with `population`, go on from the state of better ones. By default
         not before an epoch, or a fortieth of the steps where there are no batches.
     folds, seeds: every trial is trained on each of so many folds of the training and validation
-        part (or on those given: `jo.data.k_fold`), and with each of the seeds seed, seed + 1, ...;
-        its scores are means, with intervals.
+        part (or on those given: pairs of rows, as scikit-learn's splitters give them), and with
+        each of the seeds seed, seed + 1, ...; its scores are means, with intervals.
     sampler: random, sobol, latin_hypercube, grid (at most that many points), or a sampler such as
         `sobol()` or `optuna("tpe")`, which learns from the scores of the trials so far.
     store: a directory that holds the sweep while it runs. The same call again goes on where it
@@ -95,7 +95,8 @@ def sweep(
     In a `jax.distributed` job every process makes the same call and takes its share of the lanes;
     all get the same study.
     Errors: ValueError or TypeError that names the argument, before anything is compiled; on Ctrl-C
-        `SweepInterrupted`, a KeyboardInterrupt with the study so far; `PeerLost` where a process of
+        `SweepInterrupted`, a KeyboardInterrupt with the study so far (before the first evaluation a
+        plain KeyboardInterrupt); `PeerLost` where a process of
         the job is gone.
 
     >>> import jax, jax.numpy as jnp, jaxopt_edu as jo
@@ -113,6 +114,8 @@ def sweep(
     check_options(**arguments)
     check_space(space)
     folds = None if folds is None else as_folds(folds)
+    if folds is not None and batches is not None:
+        raise ValueError("folds: not with batches, which hold rows of all folds")
     resolve_among("rank_by", rank_by, RULES)
     if patience is not None:
         rank_by = "last"  # the score of the state that a trial comes to

@@ -14,6 +14,11 @@ from jaxopt_edu.values.names import hyperparameters, is_constant, vectors, with_
 from jaxopt_edu.values.pytrees import StandIn, check_count, check_seed
 from jaxopt_edu.values.space import Distribution, Group, groups, structural
 
+NOT_NAMED = (
+    "{} was {}, which the store could not name: load_study(directory, space=...) with the space it "
+    "was made of"
+)
+
 
 @dataclass(frozen=True)
 class TrialGroup:
@@ -36,7 +41,12 @@ class TrialGroup:
         if "" in self.unnamed:
             raise ValueError(self.unnamed[""])
         template = self.template if self.unfolded is None else self.unfolded
-        return with_parts(template, {name: x[i].item() for name, x in self.columns.items()})
+        try:
+            return with_parts(template, {name: x[i].item() for name, x in self.columns.items()})
+        except ValueError as error:
+            for name, was in self.unnamed.items():
+                raise ValueError(NOT_NAMED.format(name, was)) from error
+            raise
 
     def after(self, earlier: "TrialGroup | None") -> "TrialGroup":
         """The same structure with the trials of earlier rounds too, its columns nobody else's."""

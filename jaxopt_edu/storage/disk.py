@@ -207,7 +207,8 @@ def readable(path: Path) -> Iterator[None]:
     except PermissionError:
         raise
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, OSError) as error:
-        raise ValueError(f"{path} is damaged or no part of a store: {error}") from error
+        why = str(error).partition(" If you trust")[0]  # NumPy's advice to unpickle
+        raise ValueError(f"{path} is damaged or no part of a store: {why}") from error
 
 
 def text_array(value: Any) -> np.ndarray:

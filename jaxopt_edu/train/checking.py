@@ -3,6 +3,7 @@
 Losses, metrics and augmentations are tried on shapes, so that errors name the part they are in.
 """
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def _check_batches(training: Any) -> None:
 
 def _check_estimator(training: Any) -> None:
     estimator = training.estimator
+    _check_numbers(estimator)
     estimator.check(training)
     blind = needs(training.optimizer) if estimator.private_draw else ()
     if wanted := [name for name in blind if name not in ("t", "key")]:
@@ -69,6 +71,19 @@ def _check_estimator(training: Any) -> None:
             f"optimizer = {show(training.optimizer)} wants to be told {', '.join(wanted)}, but "
             f"{type(estimator).__name__} shows it nothing but gradients"
         )
+
+
+def _check_numbers(estimator: Any) -> None:
+    """TypeError where a schedule, or nothing, stands in the place of a number."""
+    for f in dataclasses.fields(estimator) if dataclasses.is_dataclass(estimator) else ():
+        value, wanted = getattr(estimator, f.name), "low" in f.metadata
+        if wanted and (callable(value) or (value is None and f.default is not None)):
+            raise TypeError(
+                f"{type(estimator).__name__}: {f.name} = {short(value)}: wanted a number "
+                "(schedules are for optimizers)"
+            )
+        if hasattr(value, "private_draw"):
+            _check_numbers(value)
 
 
 def _check_outputs(training: Any) -> None:

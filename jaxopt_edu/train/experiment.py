@@ -83,6 +83,13 @@ class Experiment:
         """The params to predict with, which an optimizer may keep beside those it moves."""
         return state.params
 
+    def watched(self, state: Any) -> Any:
+        """What must stay finite, looked at when scores are taken: the whole state.
+
+        Where a part of it may hold infinity by design, such as the best value so far: the rest.
+        """
+        return state
+
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the part, before anything is compiled."""
 

@@ -197,6 +197,10 @@ class Training(OldNames, Experiment):
     def eval_params(self, state):
         return eval_params(self.optimizer, state.optimizer, state.params)
 
+    def watched(self, state):
+        """Params and the model's state: that of an optimizer may begin with infinity, as a best."""
+        return state.params, state.model_state
+
     def score(self, state, split):
         return self.measure(self.eval_params(state), state.model_state, split)
 

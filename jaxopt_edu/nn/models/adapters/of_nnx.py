@@ -55,7 +55,11 @@ class NNX:
     stateful = True
 
     def __post_init__(self):
-        library("flax.nnx", "NNX")
+        if isinstance(self.make, library("flax.nnx", "NNX").Module):
+            raise TypeError(
+                f"make = {show(self.make)[:60]}: a module, made already: wanted a function of rngs "
+                "that makes one, or its class"
+            )
         check_function("make", self.make, "a function of rngs that makes a module, or its class")
         read_example(self)
         check(self)
