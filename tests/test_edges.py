@@ -167,3 +167,12 @@ def test_a_damaged_file_is_not_recommended_to_be_trusted(tmp_path):
     with pytest.raises(ValueError, match="damaged") as error:
         jo.fit(IRIS, 2, store=tmp_path)
     assert "allow_pickle" not in str(error.value)
+
+
+def test_a_stored_model_says_what_it_could_not_name(tmp_path):
+    nnx = pytest.importorskip("flax.nnx")
+    model = jo.models.NNX(lambda rngs: nnx.Linear(4, 3, rngs=rngs), (1, 4))
+    space = dataclasses.replace(IRIS, model=model, optimizer=jo.sgd(jo.uniform(0.01, 0.1)))
+    jo.sweep(space, 2, steps=2, tile=2, store=tmp_path)
+    with pytest.raises(ValueError, match=r"model.make was .*lambda.* could not name: load_study"):
+        jo.load_study(tmp_path).rerun(0)

@@ -134,6 +134,6 @@ def _named(description: Any) -> tuple[Any, dict[str, str]]:
     try:
         return rebuild(only_named(description) if missing else description), missing
     except (ValueError, OSError, ImportError) as error:  # of a class, or data that have moved
-        for name, was in missing.items():
-            return None, {"": NOT_NAMED.format(name, was)}
+        if missing and isinstance(error.__cause__, TypeError):  # of None in the place of a part
+            return None, {"": NOT_NAMED.format(*next(iter(missing.items())))}
         return None, {"": f"the store names an experiment that cannot be made here: {error}"}
