@@ -39,7 +39,7 @@ ARMS = (
 
 
 def main() -> None:
-    options = arguments(__doc__, ARMS, **{"pairs": (7,)})
+    options = arguments(__doc__, ARMS, **{"pairs": (5,)})
     if options.serve:
         return serve(timed(work_of(options.serve, options.quick)))
     other = Path(os.environ.get("OTHER", HERE.parent)).resolve()
