@@ -60,7 +60,7 @@ def machine() -> dict[str, Any]:
     """Date, hardware, load and versions."""
     return {
         "date": date.today().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "cpu": _cpu_model(),
         "cores": _cores(),
         "products of float32": jax.config.jax_default_matmul_precision or "JAX's default",
@@ -88,10 +88,11 @@ def _ticks() -> tuple[int, int]:
     return sum(ticks), ticks[3] + ticks[4]
 
 
-def _commit() -> str:
+def commit(tree: Path = HERE) -> str:
+    """Which commit a checkout is of."""
     if shutil.which("git") is None:
         return ""
-    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    git = ["git", "-C", str(tree), "describe", "--always", "--dirty"]
     return subprocess.run(git, capture_output=True, text=True).stdout.strip()
 
 

@@ -76,3 +76,13 @@ def test_an_unknown_arm_is_named():
         "unknown arm 'optix': there are ours, ours-closed, ours-crossed, optax, torch"
         in done.stderr
     )
+
+
+@pytest.mark.slow
+def test_a_checkout_beside_itself(tmp_path):
+    done = run("versions", "--quick", "--out", tmp_path, "--arms", "fit-short")
+    assert done.returncode == 0, done.stderr
+    [record] = tmp_path.glob("*.json")
+    [row] = json.loads(record.read_text())["results"]["rows"]
+    assert row["arm"] == "fit-short" and len(row["this"]) == len(row["other"]) == 3
+    assert min(row["this"] + row["other"]) > 0 and row["ratio"] > 0

@@ -20,6 +20,7 @@ from jaxopt_edu.nn.targets import check_targets
 from jaxopt_edu.optim.extra_args import needs
 from jaxopt_edu.optim.step_sizes import check_lengths, wants_lengths
 from jaxopt_edu.train.calling import call_model, init_model, mixes_rows
+from jaxopt_edu.train.estimators import Estimator
 from jaxopt_edu.train.ingredients import check_params, check_parts
 from jaxopt_edu.values import keys
 from jaxopt_edu.values.messages import short, show
@@ -82,7 +83,7 @@ def _check_numbers(estimator: Any) -> None:
                 f"{type(estimator).__name__}: {f.name} = {short(value)}: wanted a number "
                 "(schedules are for optimizers)"
             )
-        if hasattr(value, "private_draw"):
+        if isinstance(value, Estimator):
             _check_numbers(value)
 
 
