@@ -176,3 +176,23 @@ def test_a_stored_model_says_what_it_could_not_name(tmp_path):
     jo.sweep(space, 2, steps=2, tile=2, store=tmp_path)
     with pytest.raises(ValueError, match=r"model.make was .*lambda.* could not name: load_study"):
         jo.load_study(tmp_path).rerun(0)
+
+
+def test_a_confirmation_that_fails_is_not_deleted(tmp_path, monkeypatch):
+    """The command makes anew what is another confirmation, or damaged, and nothing else."""
+    from jaxopt_edu.cli import confirming
+
+    study = jo.sweep(jo.replace(IRIS, learning_rate=jo.uniform(0.01, 0.1)), 32, steps=4, tile=2)
+    again, why = confirming.confirmed_best(study, 2, tmp_path)
+    assert again is not None and not why
+    kept = sorted(path.name for path in (tmp_path / "confirm").iterdir())
+    other = jo.sweep(jo.replace(IRIS, learning_rate=jo.uniform(0.02, 0.2)), 32, steps=4, tile=2)
+    assert confirming.confirmed_best(other, 2, tmp_path)[0] is not None
+
+    def fails(*given, **options):
+        raise ValueError("of the training")
+
+    monkeypatch.setattr(confirming.Study, "confirm", fails)
+    with pytest.raises(ValueError, match="of the training"):
+        confirming.confirmed_best(other, 2, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "confirm").iterdir()) == kept

@@ -8,6 +8,7 @@ import numpy as np
 from jaxopt_edu.search import Study
 from jaxopt_edu.search.confirmation import candidates
 from jaxopt_edu.search.loading import CONFIRM
+from jaxopt_edu.storage.disk import StoreError
 
 
 def confirmed_best(study: Study, best: int, directory: Path) -> tuple[Study | None, str]:
@@ -24,7 +25,7 @@ def confirmed_best(study: Study, best: int, directory: Path) -> tuple[Study | No
     store = directory / CONFIRM
     try:
         again = study.confirm(*size, store=store, progress=True)
-    except ValueError:  # it holds another confirmation, or a damaged one
+    except StoreError:  # it holds another confirmation, or a damaged one
         shutil.rmtree(store, ignore_errors=True)
         again = study.confirm(*size, store=store, progress=True)
     if not again.scored:

@@ -20,6 +20,7 @@ from jaxopt_edu.search.rounds import Arrays, Contents, column_arrays, new_rows, 
 from jaxopt_edu.search.samplers import Grid, LatinHypercube, Random, Sobol, as_sampler
 from jaxopt_edu.search.store import ASKED, Store, read_results, restore_record
 from jaxopt_edu.search.trials import Plan, TrialGroup
+from jaxopt_edu.storage.disk import StoreError
 
 
 def complete(
@@ -67,7 +68,7 @@ def _restore(driver: SweepDriver, directory: Path) -> bool:
         return False
     about, arrays = found
     if about["stops"] != list(driver.settings.stops):
-        raise ValueError(
+        raise StoreError(
             f"store = {directory} was begun with other rungs or evaluations, by another "
             "version: finish it with that one, or give the same first= and eval_every="
         )

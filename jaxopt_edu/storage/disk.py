@@ -22,9 +22,13 @@ from jaxopt_edu.storage.lock import NAME as LOCK
 from jaxopt_edu.storage.lock import locked
 
 __all__ = [
-    "Manifest", "as_before", "check_format", "from_text_array", "is_key", "plain", "plain_shape",
-    "read_arrays", "readable", "text_array", "write_arrays",
+    "Manifest", "StoreError", "as_before", "check_format", "from_text_array", "is_key", "plain",
+    "plain_shape", "read_arrays", "readable", "text_array", "write_arrays",
 ]  # fmt: skip
+
+
+class StoreError(ValueError):
+    """A store holds what was asked with other arguments, by another version, or is damaged."""
 
 
 def _as_it_is(asked: dict[str, Any], version: int) -> dict[str, Any]:
@@ -97,12 +101,12 @@ class Manifest:
         found = self.found(directory)
         there, here, stored = found["asked"], from_json(to_json(asked)), found.get("identity")
         if stored is None:
-            raise ValueError(
+            raise StoreError(
                 f"store {directory} was written by an earlier version, which does not say what "
                 f"functions and data it was made with: {self.instead}"
             )
         if found["format"] != self.format:
-            raise ValueError(
+            raise StoreError(
                 f"store {directory} was written by an earlier version, in format "
                 f"{found['format']}, which this one does not go on with: {self.instead}"
             )
@@ -111,15 +115,15 @@ class Manifest:
             try:
                 there = grows(there, here)
             except ValueError as error:
-                raise ValueError(f"{head}: {error}") from None
+                raise StoreError(f"{head}: {error}") from None
         told = {name for name in here if _of(name, identity.parts)}  # by what they are
         for name in [*here, *(n for n in there if n not in here)]:
             if name not in told and there.get(name) != here.get(name):
                 place, old, new = _difference(there.get(name), here.get(name), name)
-                raise ValueError(f"{head}: {place} was {old}, now {new}")
+                raise StoreError(f"{head}: {place} was {old}, now {new}")
         differs = identity.differs(stored)
         if differs is not None:
-            raise ValueError(f"{head}: {differs}")
+            raise StoreError(f"{head}: {differs}")
 
     @contextlib.contextmanager
     def opened(
@@ -178,7 +182,7 @@ def check_format(path: Path, version: Any, known: tuple[int, ...], instead: str 
         last = f"this version reads {max(known)}"
         if len(known) > 1:
             last = f"this version reads {', '.join(map(str, known[:-1]))} and {known[-1]}"
-        raise ValueError(f"{path} has format {version}: {last}{instead and '; '}{instead}")
+        raise StoreError(f"{path} has format {version}: {last}{instead and '; '}{instead}")
 
 
 def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
@@ -208,7 +212,7 @@ def readable(path: Path) -> Iterator[None]:
         raise
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, OSError) as error:
         why = str(error).partition(" If you trust")[0]  # NumPy's advice to unpickle
-        raise ValueError(f"{path} is damaged or no part of a store: {why}") from error
+        raise StoreError(f"{path} is damaged or no part of a store: {why}") from error
 
 
 def text_array(value: Any) -> np.ndarray:
