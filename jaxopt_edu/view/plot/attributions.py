@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxopt_edu.values.pytrees import check_count
 from jaxopt_edu.view.plot.figure import COLOURS, plain, sign
-from jaxopt_edu.view.plot.scores import show_number
+from jaxopt_edu.view.plot.scores import short, show_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,13 +16,21 @@ LOWERS, RAISES = COLOURS[:2]
 
 
 def checked(name: str, x: Any, *dims: int) -> np.ndarray:
-    """x in float64, or ValueError unless it has so many axes and something in each."""
+    """Finite x in float64, or ValueError unless it has so many axes and something in each."""
     x = np.asarray(x, float)
     if x.ndim not in dims or not x.size:
-        shapes = {1: "(d,)", 2: "(n, d)", 3: "(n, d, outputs)"}
+        shapes = {0: "a number", 1: "(d,)", 2: "(n, d)", 3: "(n, d, outputs)"}
         wanted = " or ".join(shapes[n] for n in dims)
         one = f"; choose an output: {name}[..., 0]" if x.ndim == max(dims) + 1 else ""
         raise ValueError(f"{name} has shape {x.shape}: wanted {wanted}{one}")
+    return finite(name, x)
+
+
+def finite(name: str, x: np.ndarray) -> np.ndarray:
+    """x, or ValueError where one of its numbers is not finite: a picture has no place for it."""
+    wrong = np.count_nonzero(~np.isfinite(x))
+    if wrong:
+        raise ValueError(f"{name}: {wrong} of {x.size} numbers are not finite")
     return x
 
 
@@ -40,7 +48,7 @@ def names_of(names: Sequence[str] | None, d: int) -> list[str]:
         return [f"feature {j}" for j in range(d)]
     if len(names) != d:
         raise ValueError(f"names: {len(names)} for {d} features")
-    return [plain(name) for name in names]
+    return [plain(short(name)) for name in names]
 
 
 def largest(sizes: np.ndarray, most: int) -> np.ndarray:
@@ -72,7 +80,7 @@ def signed(value: float) -> str:
 
 def with_value(name: str, value: float) -> str:
     """mean radius = 1.23"""
-    return f"{name} = {show_number(float(f'{value:.3g}'))}".replace("-", "\u2212")
+    return f"{name} = " + show_number(float(f"{value:.3g}")).replace("-", "\u2212")
 
 
 def direction_signs() -> list[Any]:

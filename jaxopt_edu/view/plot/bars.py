@@ -11,6 +11,7 @@ from jaxopt_edu.view.plot.attributions import (
     checked,
     checked_like,
     direction_signs,
+    finite,
     largest,
     names_of,
     of_all,
@@ -18,7 +19,7 @@ from jaxopt_edu.view.plot.attributions import (
     signed,
     with_value,
 )
-from jaxopt_edu.view.plot.figure import COLOURS, headline, key, new_figure, plain, tidy
+from jaxopt_edu.view.plot.figure import COLOURS, headline, key, new_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,13 +57,15 @@ def plot_bars(
         up, down = (np.mean(np.clip(sign * values, 0, None), 0)[shown] for sign in (1, -1))
         axes.barh(heights, up, 0.7, color=RAISES)
         axes.barh(heights, down, 0.7, left=up, color=LOWERS)
+        axes.set_xlim(left=0)
         axes.set_xlabel("mean size of the attribution")
         key(figure, direction_signs(), columns=2)
         words = f"What matters over {len(values):,} examples"
     else:
         axes.barh(heights, means[shown], 0.7, color=COLOURS[4])
         if errors is not None:
-            _whisker(axes, means[shown], heights, checked_like("errors", errors, values)[shown])
+            errors = finite("errors", checked_like("errors", errors, values))
+            _whisker(axes, means[shown], heights, errors[shown])
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_xlabel("importance" + ("" if errors is None else " \u00b1 its standard deviation"))
         words = "What matters"
@@ -88,15 +91,16 @@ def plot_waterfall(
     Features that are not shown are one bar, the lowest.
     """
     values = checked("values", values, 1)
-    labels, base = names_of(names, len(values)), float(base)
+    labels, base = names_of(names, len(values)), float(checked("base", base, 0))
     if x is not None:
         labels = list(map(with_value, labels, checked_like("x", x, values)))
-    shown = largest(values, most if len(values) <= most else most - 1)
+    shown = largest(values, most)
+    shown = shown[:-1] if len(values) > most else shown
     rest = np.setdiff1d(np.arange(len(values)), shown)
     steps, marks = values[shown], [labels[j] for j in shown]
     spread = np.zeros(len(shown))
     if errors is not None:
-        spread = checked_like("errors", errors, values)[shown]
+        spread = finite("errors", checked_like("errors", errors, values))[shown]
     if len(rest):
         steps = np.append(steps, np.sum(values[rest]))
         spread = np.append(spread, 0)
@@ -127,25 +131,27 @@ def _whisker(axes: "Axes", x: Any, y: Any, error: Any) -> None:
 
 
 def _say(axes: "Axes", height: float, end: float, step: float, error: float) -> None:
-    """The number of a bar, beyond its end and its error."""
-    side = 1 if step >= 0 else -1
+    """The number of a bar, to the right of it and of its error: to the left are the names."""
     axes.annotate(
-        signed(step), (end + side * error, height), (6 * side, 0), textcoords="offset points",
-        ha="left" if side > 0 else "right", va="center", fontsize=10, color=INK,
+        signed(step), (max(end - step, end + error), height), (6, 0), textcoords="offset points",
+        ha="left", va="center", fontsize=10, color=INK,
     )  # fmt: skip
 
 
 def _ends(axes: "Axes", base: float, end: float) -> None:
     """Lines at the base and at the prediction, named above the axes, and room for the numbers."""
     low, high = axes.dataLim.intervalx
-    margin = 0.12 * (high - low) or 0.5
-    axes.set_xlim(low - margin, high + margin)
+    span = high - low or 1.0
+    axes.set_xlim(low - 0.05 * span, high + 0.15 * span)
     axes.set_xlabel("prediction")
-    near = abs(end - base) < 0.25 * (high - low)
+    near = abs(end - base) <= 0.25 * (high - low)
+    digits = 3 + int(np.clip(np.log10(max(abs(base), abs(end), span) / span), 0, 12))
     for value, other, words, style in ((base, end, "base", "--"), (end, base, "prediction", "-")):
         axes.axvline(value, color=INK, linewidth=1, linestyle=style, zorder=0)
-        outward = "right" if value < other or (value == other and words == "base") else "left"
+        outward = -1 if value < other or (value == other and words == "base") else 1
+        number = f"{value:.{digits}g}".replace("-", "\u2212")
         axes.annotate(
-            plain(f"{words} {value:.3g}"), (value, 1), (0, 4), xycoords=axes.get_xaxis_transform(),
-            textcoords="offset points", ha=outward if near else "center", va="bottom", color=INK,
+            f"{words} {number}", (value, 1), (3 * outward if near else 0, 4),
+            xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+            ha={-1: "right", 1: "left"}[outward] if near else "center", va="bottom", color=INK,
         )  # fmt: skip

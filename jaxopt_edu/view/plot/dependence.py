@@ -47,6 +47,9 @@ def plot_dependence(
     alpha = float(np.clip(30 / len(shown), 0.25, 0.7))
     axes.add_collection(LineCollection(points, colors=COLOURS[0], linewidths=0.9, alpha=alpha))
     axes.plot(grid, average, color=BEST, linewidth=3.2)
+    if len(grid) == 1:  # a line of one point cannot be seen
+        axes.plot(np.full(len(shown), grid), shown, "o", color=COLOURS[0], alpha=alpha, zorder=1)
+        axes.plot(grid, average, "o", color=BEST, markersize=12)
     axes.autoscale_view()
     axes.set(xlabel=plain(name), ylabel="prediction")
     each = f"one example with its {name} changed"

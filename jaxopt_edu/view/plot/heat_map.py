@@ -66,10 +66,10 @@ def _shape(values: np.ndarray, images: np.ndarray, shape: tuple | None) -> tuple
     if images.shape != values.shape[:2]:
         raise ValueError(f"images have shape {images.shape}: wanted {values.shape[:2]}")
     side = int(np.sqrt(d))
-    rows, columns = shape or (side, side)
-    if rows * columns != d:
-        raise ValueError(f"shape = {(rows, columns)}: wanted one for {d} pixels")
-    return rows, columns
+    shape = (side, side) if shape is None else tuple(shape)
+    if len(shape) != 2 or min(shape) < 1 or np.prod(shape) != d:
+        raise ValueError(f"shape = {shape}: wanted (rows, columns) of {d} pixels")
+    return shape
 
 
 def _words(name: str, words: Sequence[Any] | None, n: int, each: str) -> list[str]:
