@@ -1,6 +1,7 @@
 """A run that diverged: its step, and all else that it holds at that step, whichever way it ran."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -89,3 +90,84 @@ def test_private_and_federated_runs_too():
         np.testing.assert_array_equal(
             jax.tree.leaves(short.params)[0], jax.tree.leaves(run.params)[0]
         )
+
+
+# ----------------------------------------------------------------------------- debug=True
+
+
+@jo.pytree
+class Steps(jo.Experiment):
+    """A made-up loss, and two arrays of which the first grows."""
+
+    factor: float
+    at: int = 3
+
+    def init(self, key):
+        return {"grows": jnp.ones(()), "stays": jnp.ones(2)}
+
+    def told(self, state, t):
+        return state["grows"]
+
+    def step(self, state, t, key):
+        return state | {"grows": self.factor * state["grows"]}, jo.Step(self.told(state, t))
+
+    def score(self, state, split):
+        return {"loss": state["grows"]}
+
+
+@jo.pytree
+class Logged(Steps):
+    def told(self, state, t):  # infinite in one step only; the state is not touched
+        return jnp.log(jnp.where(t == self.at, 0.0, 2.0))
+
+
+@jo.pytree
+class Said(Steps):
+    def told(self, state, t):
+        return np.float32(np.nan)  # no operation makes it
+
+
+@jo.pytree
+class Alone(Steps):
+    """Its state is one array, and it tells no loss."""
+
+    def init(self, key):
+        return jnp.ones(())
+
+    def step(self, state, t, key):
+        return self.factor * state, jo.Step()
+
+    def score(self, state, split):
+        return {"loss": state}
+
+
+@pytest.mark.parametrize(
+    ("kind", "factor", "message"),
+    [
+        (Steps, 1e20, r"step 2: the state is not finite in \['grows'\]; first in .*\(inf\).* mul"),
+        (Logged, 0.5, r"step 4: the loss is not finite; first in an operation: .* in log"),
+        (Said, 0.5, "step 1: the loss is not finite$"),
+        (Alone, 1e20, "step 2: the state is not finite; first in an operation: .* in mul"),
+    ],
+)
+def test_debugging_names_step_part_and_operation(kind, factor, message):
+    study = jo.sweep([kind(factor), Steps(0.5)], steps=6, eval_every=2)
+    assert study.columns["status"].tolist() == ["diverged", "finished"]
+    with pytest.raises(FloatingPointError, match=message):
+        study.rerun(0, debug=True)
+    checked = study.rerun(1, debug=True)
+    assert (checked.status, checked.steps) == ("finished", 6)
+    assert checked.scores["validation"]["loss"] == study.rerun(1).evaluate()["loss"] == 0.5**6
+    np.testing.assert_array_equal(checked.history["training_loss"], 0.5 ** np.arange(6))
+
+
+def test_debugging_a_training_names_its_params():
+    study = jo.sweep([jo.replace(JUMPY, learning_rate=1e30)], steps=8, diverge_above=1e38)
+    with pytest.raises(FloatingPointError, match=r"step \d: .* not finite.* first in an operation"):
+        study.rerun(0, debug=True)
+
+
+def test_a_loss_that_is_far_off_but_finite_is_no_error_to_debug(by_hand):
+    study = jo.sweep([JUMPY], steps=60)
+    checked = study.rerun(0, debug=True)
+    assert (checked.status, checked.steps) == ("diverged", by_hand[0])

@@ -67,7 +67,7 @@ def _checked(stages: list[tuple[Any, int]], seed: int, status: str) -> Run:
     for experiment, end in stages:
         for t in range(len(losses), end):
             new, told = step(experiment, state, np.int32(t), key)
-            if not _finite(experiment.watched(new)):
+            if not _finite((told.loss, experiment.watched(new))):
                 raise _located(experiment, state, new, t, key)
             state = new
             losses.append(np.nan if told.loss is None else float(told.loss))
@@ -86,7 +86,10 @@ def _located(experiment: Any, state: Any, new: Any, t: int, key: Any) -> Floatin
     """Where a number that is not finite comes from."""
     leaves = jax.tree_util.tree_leaves_with_path(experiment.watched(new))
     bad = [jax.tree_util.keystr(path) for path, x in leaves if not bool(_finite(x))]
-    what = f"step {t + 1}: the state is not finite in {', '.join(bad)}"
+    what = f"step {t + 1}: the loss is not finite"
+    if bad:
+        where = ", ".join(filter(None, bad))  # a state that is one array has no parts
+        what = f"step {t + 1}: the state is not finite" + (where and f" in {where}")
     try:
         with jax.debug_nans(True), jax.debug_infs(True), jax.disable_jit():
             experiment.step(state, np.int32(t), key)
