@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.values import environment
 
 IRIS = jo.Training(
     model=jo.models.Linear(4, 3),
@@ -196,3 +197,84 @@ def test_a_confirmation_that_fails_is_not_deleted(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="of the training"):
         confirming.confirmed_best(other, 2, tmp_path)
     assert sorted(path.name for path in (tmp_path / "confirm").iterdir()) == kept
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "why"),
+    [
+        (lambda e: e.init(None), NotImplementedError, r"Bare has no init\(key\)"),
+        (
+            lambda e: e.step(None, 0, None),
+            NotImplementedError,
+            r"Bare has no step\(state, t, key\)",
+        ),
+        (lambda e: e.score(None, "test"), NotImplementedError, r"has no score\(state, split\)"),
+        (lambda e: e.learn(None, None, 0, None), TypeError, "batches: Bare has no learn.*its own"),
+        (lambda e: e.folded(3), TypeError, "folds: Bare has no method folded"),
+        (lambda e: e.fold(0), TypeError, "folds: Bare has no method fold$"),
+        (lambda e: jo.fit(e, 2), NotImplementedError, "Bare has no init"),
+        (lambda e: jo.fit(e, 2, accumulate=2), TypeError, "accumulate: Bare has a step of its own"),
+        (lambda e: jo.sweep([e], steps=2, folds=2), TypeError, "Bare has no method folded"),
+    ],
+)
+def test_an_experiment_says_what_it_lacks(ask, error, why):
+    with pytest.raises(error, match=why):
+        ask(jo.pytree(type("Bare", (jo.Experiment,), {}))())
+
+
+def test_an_estimator_says_what_it_lacks():
+    bare = type("Bare", (jo.Estimator,), {})
+    with pytest.raises(NotImplementedError, match=r"Bare has no estimate\(f, params\)"):
+        jo.fit(dataclasses.replace(IRIS, estimator=jo.pytree(bare)()), 2)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "why"),
+    [
+        (lambda: jo.InParts(2, of=3), "InParts: of = 3: wanted an estimator"),
+        (lambda: jo.Sharpness(0.1, of=jo.sgd(0.1)), "Sharpness: of = SGD.*: wanted an estimator"),
+        (lambda: jo.InParts(2, of=jo.Private(1.0, 1.0)), "of = Private, which chooses its exam"),
+    ],
+)
+def test_what_is_around_an_estimator_wants_one(estimator, why):
+    with pytest.raises(TypeError, match=why):
+        jo.fit(dataclasses.replace(IRIS, estimator=estimator()), 2)
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda x: None, r"there is no array lanes\.state\.params\['w'\]"),
+        (
+            lambda x: x[:, :2],
+            r"lanes\.state\.params\['w'\] has shape \(1, 2, 4\): wanted \(1, 3, 4\)",
+        ),
+    ],
+)
+def test_arrays_that_a_checkpoint_lacks_are_named(damage, why, tmp_path):
+    jo.fit(IRIS, 2, store=tmp_path)
+    [path] = (tmp_path / "lanes").iterdir()
+    with np.load(path) as found:
+        arrays = dict(found)
+    [name] = [name for name in arrays if name.endswith(".params['w']")]
+    arrays[name] = damage(arrays[name])
+    np.savez(path, **{name: x for name, x in arrays.items() if x is not None})
+    with pytest.raises(ValueError, match=rf"{path.name} is damaged or no part of a store: .*{why}"):
+        jo.fit(IRIS, 2, store=tmp_path)
+
+
+def test_versions_of_packages_that_are_not_installed(monkeypatch):
+    def missing(package):
+        if package == "scipy":
+            raise environment.metadata.PackageNotFoundError(package)
+        return f"{package}'s"
+
+    environment._version.cache_clear()
+    monkeypatch.setattr(environment.metadata, "version", missing)
+    try:
+        told = environment.versions()
+    finally:
+        environment._version.cache_clear()
+    assert (told["scipy"], told["jax"]) == ("not installed", "jax's")
+    with pytest.raises(ImportError, match=r"this needs no_such: pip install 'no_such'"):
+        environment.need("this", "json", "no_such")

@@ -1,14 +1,19 @@
 """`fit` against solvers that professionals trust, and its ways of stopping."""
 
 import dataclasses
+import importlib
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
 from sklearn.svm import LinearSVC
 
 import jaxopt_edu as jo
+from jaxopt_edu.engine import collectives
+from jaxopt_edu.engine.fitting import FitDriver
 
 
 def full_batch(model, loss, optimizer, data, **more):
@@ -189,3 +194,74 @@ def test_hypergradients_pass_through_a_training():
         for name in numbers:
             up, down = (loss(numbers | {name: numbers[name] + h}) for h in (1e-6, -1e-6))
             np.testing.assert_allclose(grads[name], (up - down) / 2e-6, rtol=1e-5)
+
+
+def stopped(monkeypatch, evaluations, processes=1):
+    """Ctrl-C after so many evaluations of a fit."""
+    module = importlib.import_module("jaxopt_edu.engine.fitting")
+    run_tiles = module.run_tiles
+
+    def run(*args, **more):
+        for _, tile in zip(range(evaluations), run_tiles(*args, **more), strict=False):
+            yield tile
+        monkeypatch.setattr(collectives, "processes", lambda: processes)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "run_tiles", run)
+
+
+def test_ctrl_c_gives_the_run_so_far_once_there_is_one(monkeypatch):
+    stopped(monkeypatch, 2)
+    part = jo.fit(LINE, 8, eval_every=2)
+    assert (part.status, part.steps) == ("interrupted", 4)
+    assert part.history["step"].tolist() == [2, 4]
+    monkeypatch.undo()
+    whole = jo.fit(LINE, 4, eval_every=2)
+    assert part.scores == whole.scores and whole.status == "finished"
+    stopped(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt, match="fit interrupted before its first evaluation"):
+        jo.fit(LINE, 8, eval_every=2)
+
+
+def test_in_a_job_of_several_processes_ctrl_c_ends_the_job(monkeypatch):
+    stopped(monkeypatch, 2, processes=2)
+    with pytest.raises(KeyboardInterrupt):
+        jo.fit(LINE, 8, eval_every=2)
+
+
+def test_a_lost_process_is_told_where_the_fit_goes_on(tmp_path):
+    tile, plan = SimpleNamespace(t=6), SimpleNamespace(steps=9)
+    driver = FitDriver(tile, plan, None, False)
+    told = "after step 6 of 9; start all processes again: "
+    assert driver._where() == told + "without store= they begin anew"
+    driver.directory, driver.saved = tmp_path, 4
+    assert driver._where() == told + f"from {tmp_path} they go on at step 4"
+
+
+@jo.pytree
+class Overflow(jo.Experiment):
+    """Its state is infinite from some step on; its loss never is."""
+
+    at: int = 5
+
+    def init(self, key):
+        return jnp.ones(())
+
+    def step(self, state, t, key):
+        return jnp.where(t + 1 >= self.at, jnp.inf, state), jo.Step(jnp.ones(()))
+
+    def score(self, state, split):
+        return {"loss": jnp.minimum(state, 2.0)}
+
+
+@pytest.mark.parametrize("at", [4, 5, 6, 7])
+def test_what_the_last_evaluation_of_fewer_steps_found_is_found_where_more_look(at, tmp_path):
+    """Of 5 steps the last is looked at; of 9 it is none of those at which evaluations come."""
+    given = {"eval_every": 4}
+    short = jo.fit(Overflow(at), 5, store=tmp_path, **given)
+    grown = jo.fit(Overflow(at), 9, store=tmp_path, **given)
+    alone = jo.fit(Overflow(at), 9, **given)
+    assert short.status == ("diverged" if at <= 5 else "finished")
+    assert (grown.status, grown.steps, grown.reason) == (alone.status, alone.steps, alone.reason)
+    assert grown.status == "diverged"
+    assert grown.history["step"].tolist() == alone.history["step"].tolist()

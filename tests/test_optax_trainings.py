@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 import jaxopt_edu as jo
+from jaxopt_edu.train.objective import Objective
 
 CONTRIB = optax.contrib
 IRIS = jo.Training(
@@ -103,3 +104,46 @@ def test_lbfgs_finds_the_optimum_that_scipy_finds(name, classes):
             method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-16, "gtol": 1e-10},
         )  # fmt: skip
         assert abs(float(objective(run.params)) - best.fun) < 1e-8
+
+
+OBJECTIVES = {
+    "plain": jo.Plain(),
+    "one part": jo.InParts(1),
+    "parts": jo.InParts(4),  # of 30 rows, so two are padding
+    "uphill": jo.Sharpness(0.3),
+    "parts uphill": jo.InParts(3, of=jo.Sharpness(0.3)),
+    "uphill in parts": jo.Sharpness(0.3, of=jo.InParts(3)),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if "uphill" in n else n for n in OBJECTIVES]
+)
+def test_the_value_and_gradient_of_an_objective_are_those_that_are_estimated(name):
+    with jax.enable_x64(True):
+        model = jo.models.MLP((4, 6, 3), dropout=0.3)  # the objective has the masks of the step
+        training = dataclasses.replace(
+            IRIS, model=model, data=jo.data.load("iris"), batch_size=30, estimator=OBJECTIVES[name]
+        )
+        params, key = training.init(jax.random.key(0)).params, jax.random.key(1)
+        estimator = training.estimator
+        batch = estimator.prepared(training, estimator.draw(training, 0, key), 0, key)
+        f = Objective(training, (), batch, 0, key, jax.random.key(2))
+        found = jax.jit(lambda p: estimator.estimate(f, p))(params)
+        value, slope = jax.jit(jax.value_and_grad(estimator.objective(f)))(params)
+    assert value.dtype == jnp.float64
+    np.testing.assert_allclose(value, found.value, rtol=1e-12)
+    for x, y in zip(jax.tree.leaves(slope), jax.tree.leaves(found.gradient), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.slow
+def test_a_line_search_in_parts_is_that_of_the_whole_batch():
+    with jax.enable_x64(True):
+        one = dataclasses.replace(
+            IRIS, optimizer=jo.from_optax(optax.lbfgs), data=jo.data.load("iris")
+        )
+        whole, parts = (jo.fit(one, 5, accumulate=k) for k in (1, 4))
+    assert whole.evaluate("train")["loss"] < 0.2
+    for x, y in zip(jax.tree.leaves(whole.params), jax.tree.leaves(parts.params), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-8)
