@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -18,7 +19,9 @@ import pytest
 import sweeps
 
 import jaxopt_edu as jo
-from jaxopt_edu.search.store import opened
+from jaxopt_edu.search.resuming import _where
+from jaxopt_edu.search.store import Store, opened
+from jaxopt_edu.storage import disk
 
 SCRIPT = Path(sweeps.__file__)
 
@@ -138,6 +141,56 @@ def test_a_damaged_store_is_an_error_that_damages_nothing(name, tmp_path):
     with pytest.raises(ValueError, match=f"{name} is damaged"):
         sweeps.run("plain", tmp_path, steps=20)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_store_with_other_stops_is_left_as_it_is(tmp_path):
+    """Versions to come may evaluate at other steps of the same arguments."""
+    sweeps.run("plain", tmp_path, steps=20)
+    path = tmp_path / "results.npz"
+    with np.load(path) as found:
+        arrays = dict(found)
+    about = disk.from_text_array(arrays["about"])
+    arrays["about"] = disk.text_array(about | {"stops": about["stops"][1:]})
+    np.savez(path, **arrays)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="begun with other rungs or evaluations.* eval_every="):
+        sweeps.run("plain", tmp_path, steps=20)
+    assert path.read_bytes() == before
+
+
+def test_a_sweep_that_is_finished_while_it_is_read_is_read_finished(tmp_path, monkeypatch, whole):
+    from jaxopt_edu.search import driver, store
+
+    def interrupted(*args, **more):
+        yield from run_tiles(*args, **more)
+        if list(tmp_path.glob("rounds/*")):
+            raise KeyboardInterrupt
+
+    run_tiles, results = driver.run_tiles, store._results
+    monkeypatch.setattr(driver, "run_tiles", interrupted)
+    with pytest.raises(jo.SweepInterrupted):
+        sweeps.run("tpe", tmp_path, steps=20)
+    monkeypatch.undo()
+    assert list(tmp_path.glob("rounds/*"))
+
+    def finished_after(path):
+        found = results(path)
+        monkeypatch.undo()
+        sweeps.run("tpe", tmp_path, steps=20)
+        return found
+
+    monkeypatch.setattr(store, "_results", finished_after)
+    study = jo.load_study(tmp_path)
+    assert not list(tmp_path.glob("rounds/*"))
+    sweeps.same(study, sweeps.run("tpe", steps=20))
+
+
+def test_a_lost_process_is_told_where_the_sweep_goes_on(tmp_path):
+    driver = SimpleNamespace(stage=2)
+    told = "in stage 3 of the sweep; start all processes again: "
+    assert _where(driver, None) == told + "without store= they begin anew"
+    store = Store(tmp_path)
+    assert _where(driver, store) == told + f"from {tmp_path} they go on where they were"
 
 
 def test_a_later_format_is_refused(tmp_path):
