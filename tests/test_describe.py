@@ -156,3 +156,42 @@ def test_directories_are_new_or_refused(tmp_path):
     check_directory(tmp_path / "digits-2", overwrite=False, name="--out")
     with pytest.raises(ValueError, match="is a file"):
         check_directory(tmp_path / "digits-1" / "trials.csv", overwrite=True, name="--out")
+
+
+def test_a_study_of_a_store_keeps_the_names_of_what_it_could_not_name(tmp_path):
+    jo.sweep(study_of(my_loss).space, 3, steps=2, tile=2, store=tmp_path / "store")
+    loaded = jo.load_study(tmp_path / "store")
+    with pytest.warns(UserWarning, match="cannot name loss = my_loss: .*, loss=..."):
+        jo.save_study(loaded, tmp_path / "saved")
+    again = jo.load_experiment(tmp_path / "saved" / "best.json", loss=my_loss)
+    assert again == dataclasses.replace(loaded.best, loss=my_loss)
+
+
+def test_where_a_store_could_not_name_what_holds_the_numbers_there_is_no_best_json(tmp_path):
+    optax = pytest.importorskip("optax")
+    study = study_of(jo.losses.squared_error)
+    made = jo.from_optax(lambda learning_rate: optax.sgd(learning_rate), jo.uniform(0.01, 0.1))
+    space = dataclasses.replace(study.space, optimizer=made)
+    jo.sweep(space, 2, steps=2, tile=2, store=tmp_path / "store")
+    jo.save_study(study, tmp_path / "saved")  # whose best.json must not stay
+    told = r"best.json is not written: optimizer was .*lambda.*, which the store could not name"
+    with pytest.warns(UserWarning, match=told):
+        jo.save_study(jo.load_study(tmp_path / "store"), tmp_path / "saved")
+    assert sorted(p.name for p in (tmp_path / "saved").iterdir()) == ["study.json", "trials.csv"]
+
+
+def test_a_confirmation_without_a_score_confirms_nothing(tmp_path):
+    study = study_of(jo.losses.squared_error)
+    jo.save_study(study, tmp_path, confirmed=study.confirm(2, 2))
+    assert (tmp_path / "confirm.csv").exists()
+    lost = study.confirm(2, 2)
+    for column in lost.columns.values():
+        if column.dtype.kind == "f":
+            column[:] = np.nan
+    for lanes in lost.lanes.values():
+        lanes[:] = np.nan
+    assert not lost.scored
+    jo.save_study(study, tmp_path, confirmed=lost)
+    assert not (tmp_path / "confirm.csv").exists()
+    told = json.loads((tmp_path / "best.json").read_text())
+    assert told["confirmed"] is None and told["trial"] == study.best_trial

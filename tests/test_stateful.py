@@ -20,6 +20,7 @@ from stateful import DATA, SOFTMAX, Noisy, Normed, close, ready, same, training
 
 import jaxopt_edu as jo
 from jaxopt_edu.storage.archive import read_archive, write_archive
+from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.values import keys
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -343,3 +344,12 @@ def test_an_experiment_of_ones_own_says_where_the_state_is(run):
     for use in (odd.apply, lambda x: odd.predict(x, prepared=True)):
         with pytest.raises(TypeError, match=r"model = .*wanted it as the field model_state .* Own"):
             use(X)
+
+
+@pytest.mark.parametrize(("rows", "mixes"), [(1, False), (2, True), (9, True)])
+def test_one_example_is_mixed_with_no_other(rows, mixes):
+    x = np.asarray(DATA.train.x[:rows])
+    y = x[:, 0]
+    part = jo.data.from_arrays(x, y, validation=(x, y), test=0, task="regression", prepare=None)
+    assert mixes_rows(dataclasses.replace(training(batch_size=None), data=part)) == mixes
+    assert not mixes_rows(dataclasses.replace(training(Noisy(), batch_size=None), data=part))

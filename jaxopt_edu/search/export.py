@@ -27,8 +27,8 @@ def save_study(
     confirmed: what `study.confirm()` gave. Then best.json is of its winner, with the means and
         intervals of the fresh seeds, and confirm.csv is its table.
     Where no trial has a score there is no best.json.
-    Warns where best.json cannot name a part (a lambda, data from arrays), and where it cannot be
-    written, as a store names a class that is not imported.
+    Warns where best.json cannot name a part (a lambda, data from arrays), and where it is not
+    written, as a store names a class that is not imported, or no part that holds a number.
     """
     if not isinstance(study, Study):
         raise TypeError(f"study = {show(study)[:60]}: wanted a Study, as jo.sweep gives it")
@@ -48,15 +48,20 @@ def save_study(
 
 
 def _write_best(study: Study, path: Path, confirmed: Study | None) -> None:
-    """best.json, where there is a best trial and its experiment is known."""
-    if not study.scored:  # one of an earlier sweep must not stay
+    """best.json, where there is a best trial and its experiment is known.
+
+    Else none: one of an earlier sweep must not stay.
+    """
+    if not study.scored:
         path.unlink(missing_ok=True)
         return
-    missing = study.batches[study.place(winner_of(study, confirmed))[0]].unnamed.get("")
-    if missing is None:
-        write_json(path, best_json(study, confirmed))
-    else:
-        warnings.warn(f"best.json is not written: {missing}", stacklevel=3)
+    try:
+        (study if confirmed is None else confirmed).best  # noqa: B018
+    except ValueError as error:  # of a store that could not name it
+        path.unlink(missing_ok=True)
+        warnings.warn(f"best.json is not written: {error}", stacklevel=3)
+        return
+    write_json(path, best_json(study, confirmed))
 
 
 def as_csv(study: Study) -> str:
