@@ -212,3 +212,80 @@ def test_random_keys_of_every_kind_come_back_from_a_store(tmp_path):
         for like in (keys, jax.eval_shape(jax.random.clone, keys)):
             again = disk.as_before(jnp.asarray(np.asarray(disk.plain(keys))), like)
             assert again.dtype == keys.dtype and bool(jnp.all(again == keys))
+
+
+class Windows:
+    """What of its kernel a lock asks, in which there is one process with a code of exit."""
+
+    def __init__(self, process, code=0, error=87):
+        self.process, self.code, self.error, self.closed = process, code, error, []
+        self.windll = self.kernel32 = self
+
+    def OpenProcess(self, access, inherit, process):
+        return 7 if process == self.process else 0
+
+    def GetLastError(self):
+        return self.error
+
+    def GetExitCodeProcess(self, handle, code):
+        code._obj.value = self.code
+
+    def CloseHandle(self, handle):
+        self.closed.append(handle)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "lives", "closed"),
+    [
+        (Windows(42, code=259), True, [7]),  # still active
+        (Windows(42, code=1), False, [7]),  # it has ended, and somebody keeps its handle
+        (Windows(43, error=87), False, []),  # there is none
+        (Windows(43, error=5), True, []),  # there is one, of somebody else
+    ],
+)
+def test_on_windows_a_process_is_asked_for_without_a_signal(kernel, lives, closed, monkeypatch):
+    import ctypes
+
+    monkeypatch.setattr(ctypes, "windll", kernel, raising=False)
+    monkeypatch.setattr(os, "kill", lambda process, signal: pytest.fail("it would end"))
+    with monkeypatch.context() as one:
+        one.setattr(os, "name", "nt")
+        found = lock._process_lives(42)
+    assert found == lives and kernel.closed == closed
+
+
+def test_a_system_that_cannot_lock_is_named(monkeypatch, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+
+    def unsupported(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(OSError, match=f"cannot lock {tmp_path}: No locks") as error:
+        jo.fit(EXPERIMENT, 2, store=tmp_path)
+    assert error.value.errno == errno.ENOLCK
+
+
+def test_a_lock_file_that_another_takes_over_at_the_same_time_is_theirs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    path, host = tmp_path / ".lock.held", json.dumps(socket.gethostname())
+    path.write_text(f'{{"process": 99999999, "host": {host}}}')  # gone
+    made = lock._made
+
+    def later(path):
+        if not path.exists():  # between our unlinking and our making it
+            path.write_text(f'{{"process": 1, "host": {host}}}')
+        return made(path)
+
+    monkeypatch.setattr(lock, "_made", later)
+    with pytest.raises(BlockingIOError, match="in use by process 1 on"), lock.locked(tmp_path):
+        pass
+    assert json.loads(path.read_text())["process"] == 1
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="root may write everywhere")
+def test_a_directory_that_takes_no_lock_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="cannot write store"), lock.locked(tmp_path):
+        pass
