@@ -7,7 +7,7 @@ import pytest
 from test_plot import pixels, words
 
 import jaxopt_edu as jo
-from jaxopt_edu.diagnosis import find_shift
+from jaxopt_edu.diagnosis import baselines, find_shift
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 RING, FEW = 600, 60
@@ -131,3 +131,24 @@ def test_bad_input_is_named():
         find_shift(np.zeros((20, 2)), np.zeros((20, 3)))
     with pytest.raises(ValueError, match="20 and 9 rows: wanted at least 10"):
         find_shift(np.zeros((20, 2)), np.zeros((9, 2)))
+
+
+def test_errors_of_signs_are_those_of_the_classes():
+    rng = np.random.default_rng(0)
+    y, scores = rng.integers(0, 2, 50), rng.normal(size=50)
+    as_classes = baselines.errors(scores, y)
+    np.testing.assert_array_equal(baselines.errors(scores, 2.0 * y - 1), as_classes)
+    assert 0 < as_classes.mean() < 1
+    assert baselines.errors(np.zeros(1), np.ones(1)).tolist() == [1.0]  # 0 has no sign
+    halves = baselines.errors(scores, y + 0.5, scale=2.0)
+    np.testing.assert_allclose(halves, (scores - y - 0.5) ** 2 / 2)
+
+
+def test_of_large_parts_the_same_two_thousand_rows_are_looked_at():
+    x, y = np.arange(9000.0).reshape(3000, 3, 1), np.arange(3000)
+    rows, targets = baselines.thinned(x, y, seed=1)
+    assert rows.shape == (2000, 3) and len(set(targets.tolist())) == 2000
+    np.testing.assert_array_equal(rows, x.reshape(3000, 3)[targets])  # rows and targets go together
+    np.testing.assert_array_equal(baselines.thinned(x, y, seed=1)[1], targets)
+    assert (baselines.thinned(x, y, seed=2)[1] != targets).any()
+    np.testing.assert_array_equal(baselines.thinned(x[:2000], y[:2000], seed=1)[1], y[:2000])

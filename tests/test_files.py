@@ -289,3 +289,33 @@ def test_a_directory_that_takes_no_lock_file_is_named(tmp_path, monkeypatch):
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match="cannot write store"), lock.locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (FileExistsError(errno.EEXIST, "File exists"), ValueError, "store .*new is a file: wanted"),
+        (NotADirectoryError(errno.ENOTDIR, "Not"), ValueError, "new lies in a file: wanted a dir"),
+        (OSError(errno.ENOSPC, "No space left"), OSError, "cannot make store .*new: No space left"),
+        (PermissionError(errno.EACCES, "Denied"), PermissionError, "cannot make store .*: Denied"),
+    ],
+)
+def test_a_store_that_cannot_be_made_says_why(error, kind, told, tmp_path, monkeypatch):
+    def mkdir(path, *args, **more):
+        raise error
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(kind, match=told) as found:
+        jo.fit(EXPERIMENT, 2, store=tmp_path / "new")
+    assert kind is ValueError or found.value.errno == error.errno
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    jo.fit(EXPERIMENT, 2, store=tmp_path)
+
+    def read(path, *args, **more):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", read)
+    with pytest.raises(PermissionError, match="Permission denied: .*fit.json"):
+        jo.fit(EXPERIMENT, 2, store=tmp_path)

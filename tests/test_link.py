@@ -69,6 +69,34 @@ def test_probabilities_are_those_of_jax():
     assert sigmoid(np.array([-1e4, 1e4])).tolist() == [[1, 0], [0, 1]]
 
 
+def test_a_link_of_logarithms_has_their_exponentials():
+    x = np.log([[0.25, 0.75], [0.9, 0.1]])
+    link = LINKS["log"]
+    assert link.classes(x).tolist() == [1, 0]
+    for answer in (link.probabilities, link.numbers):
+        np.testing.assert_allclose(answer(x), [[0.25, 0.75], [0.9, 0.1]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", [name for name in LINKS if name != "identity"])
+def test_outputs_of_another_shape_are_named(name):
+    several = name in ("softmax", "log", "argmax")
+    wanted = r"wanted \(rows, classes\)" if several else "wanted one number a row"
+    with pytest.raises(
+        ValueError, match=rf"outputs of shape {'.5,.' if several else '.5, 3.'}: {wanted}"
+    ):
+        LINKS[name].classes(np.zeros(5) if several else np.zeros((5, 3)))
+
+
+def test_a_loss_that_wraps_one_has_its_link():
+    @functools.wraps(SOFTMAX)
+    def logged(p, y):
+        return SOFTMAX(p, y)
+
+    assert link_of(logged) is LINKS["softmax"]
+    del logged.link  # functools.wraps took it over; what it wraps still says
+    assert link_of(logged) is LINKS["softmax"]
+
+
 def test_classes_are_those_that_accuracy_counts():
     x, y = np.random.default_rng(1).normal(size=(40, 3)), np.arange(40) % 2
     for name, outputs in (("softmax", x), ("argmax", x), ("sigmoid", x[:, 0]), ("sign", x[:, 0])):

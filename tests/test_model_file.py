@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.storage.archive import CONTENT, read_archive, write_archive
+from jaxopt_edu.storage.archive import CONTENT, decoded, encoded, read_archive, write_archive
 from jaxopt_edu.storage.model_file import FORMAT
 
 SOFTMAX = jo.losses.softmax_cross_entropy_with_integer_labels
@@ -374,6 +374,12 @@ def pickled(saved, out):
     zipped(parts_of(saved) | {"0.npy": held.getvalue()}, out)
 
 
+def later_header(saved, out):
+    held = io.BytesIO()
+    np.lib.format.write_array(held, np.zeros(3, np.float32), version=(2, 0))
+    zipped(parts_of(saved) | {"0.npy": held.getvalue()}, out)
+
+
 def other_shape(saved, out):
     rewritten(saved, out, lambda c, a: a.__setitem__(0, a[0][..., :1]))
 
@@ -393,7 +399,8 @@ def said(name, described):
 LINEAR = {"class": "Linear", "inputs": 3, "outputs": 2, "intercept": True}
 STRANGE = [
     png, empty, truncated, half, flipped, npz, foreign, another_kind, no_object, too_deep, outside,
-    absolute, bomb, huge_claim, objects, pickled, other_shape, arrays_missing,
+    absolute, bomb, huge_claim, objects, pickled, other_shape,
+    arrays_missing, later_header,
     said("model", {"class": "save_study", "study": 1, "directory": "x"}),
     said("model", {"class": "SavedModel"}), said("model", {"class": "os.system", "command": "ls"}),
     said("model", {"class": "builtins.exec"}), said("model", {"class": "MLP", "sizes": 3}),
@@ -560,3 +567,28 @@ def test_what_is_given_beside_a_file_is_the_callers(tmp_path, given, message):
     assert "damaged" not in str(told.value)
     named = jo.load_model(tmp_path / "m.jo", metrics=("accuracy", "f1_score"))
     assert set(named.evaluate(np.ones((2, 2)), y[:2])) == {"loss", "accuracy", "f1_score"}
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (np.float64(0.25), 0.25), (np.int8(3), 3), (np.str_("a"), "a"), (np.bool_(True), True),
+        (np.inf, np.inf), (-np.inf, -np.inf), (b"\x00\xff", b"\x00\xff"), (None, None),
+        ((1, ("b", b"c", 2.5)), (1, ("b", b"c", 2.5))), ((np.float32(np.inf),), (np.inf,)),
+    ],
+)  # fmt: skip
+def test_what_rows_go_through_comes_back_from_json(value, wanted):
+    arrays = []
+    again = decoded(json.loads(json.dumps(encoded(value, arrays), allow_nan=False)), arrays)
+    assert again == wanted and type(again) is type(wanted) and not arrays
+    nan = decoded(json.loads(json.dumps(encoded(np.nan, []))), [])
+    assert type(nan) is float and np.isnan(nan)
+
+
+def test_arrays_that_are_no_numbers_are_not_written(tmp_path):
+    for array, name in ((np.array([None]), "object"), (np.array(["a"]), "<U1")):
+        with pytest.raises(TypeError, match=f"an array of {name} is no array of numbers"):
+            write_archive(tmp_path / "file", {}, [array])
+        with pytest.raises(TypeError, match="save: .* cannot be written into a file"):
+            encoded({"a": array}, [])
+    assert not list(tmp_path.iterdir())

@@ -277,3 +277,21 @@ def test_an_experiment_of_ones_own_is_held_to_the_same():
     noted = jo.pytree(Noted)(**{f.name: getattr(IRIS, f.name) for f in dataclasses.fields(IRIS)})
     with pytest.raises(ValueError, match="'training_loss' has the name of the loss of the state"):
         jo.fit(noted, 5)
+
+
+def test_losses_of_one_name_are_told_apart_by_their_numbers():
+    focal, cross = jo.losses.sigmoid_focal_loss, jo.losses.softmax_cross_entropy
+    weighted = [jo.losses.class_weighted(cross, weights) for weights in ((1, 2), (2, 1))]
+    told = [*named(weighted)]
+    assert told == [f"softmax_cross_entropy(weights={w})" for w in ("(1, 2)", "(2, 1)")]
+    numbers = [jo.losses.with_numbers(focal, gamma=gamma) for gamma in (1.0, 2.0)]
+    assert [*named(numbers)] == [f"sigmoid_focal_loss(gamma={g})" for g in (1.0, 2.0)]
+    positional = [functools.partial(cross, 1), functools.partial(cross, axis=0), cross]
+    assert [*named(positional)] == [
+        "softmax_cross_entropy(0=1)", "softmax_cross_entropy(axis=0)", "softmax_cross_entropy",
+    ]  # fmt: skip
+
+
+def test_names_stand_for_metrics():
+    assert (mode_of("accuracy"), mode_of("loss"), mode_of("unheard of")) == ("max", "min", None)
+    assert name_of("accuracy") == name_of(jo.metrics.accuracy) == "accuracy"

@@ -119,8 +119,8 @@ class Manifest:
         told = {name for name in here if _of(name, identity.parts)}  # by what they are
         for name in [*here, *(n for n in there if n not in here)]:
             if name not in told and there.get(name) != here.get(name):
-                place, old, new = _difference(there.get(name), here.get(name), name)
-                raise StoreError(f"{head}: {place} was {old}, now {new}")
+                old, new = (json.dumps(asked.get(name)) for asked in (there, here))
+                raise StoreError(f"{head}: {name} was {old}, now {new}")
         differs = identity.differs(stored)
         if differs is not None:
             raise StoreError(f"{head}: {differs}")
@@ -183,15 +183,6 @@ def check_format(path: Path, version: Any, known: tuple[int, ...], instead: str 
         if len(known) > 1:
             last = f"this version reads {', '.join(map(str, known[:-1]))} and {known[-1]}"
         raise StoreError(f"{path} has format {version}: {last}{instead and '; '}{instead}")
-
-
-def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
-    """The first place at which two JSON values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*new, *old]:
-            if old.get(key) != new.get(key):
-                return _difference(old.get(key), new.get(key), f"{place}.{key}")
-    return place, json.dumps(old), json.dumps(new)
 
 
 # ------------------------------------------------------------------------------------- arrays
