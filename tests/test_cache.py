@@ -161,3 +161,29 @@ def test_the_command_line_keeps_programs_and_its_results(tmp_path):
     for path in programs:
         path.write_bytes(path.read_bytes()[:100])
     assert sweep("d") == without
+
+
+@pytest.mark.parametrize(
+    ("platform", "told", "wanted"),
+    [
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local"),
+        ("win32", {"LOCALAPPDATA": ""}, "/me/.cache"),
+        ("darwin", {"XDG_CACHE_HOME": "/given"}, "/me/Library/Caches"),
+        ("linux", {"XDG_CACHE_HOME": "/given", "LOCALAPPDATA": "/local"}, "/given"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "/me/.cache"),
+    ],
+)
+def test_caches_are_where_the_platform_has_them(platform, told, wanted, monkeypatch):
+    for name, value in ({"HOME": "/me", "XDG_CACHE_HOME": ""} | told).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cache._user_cache() == Path(wanted)
+
+
+def test_where_users_have_no_numbers_a_directory_is_private(tmp_path, monkeypatch):
+    tmp_path.chmod(0o777)
+    assert not cache._is_private(tmp_path)
+    monkeypatch.delattr(os, "getuid")
+    assert cache._is_private(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert not cache._is_private(tmp_path / "file")

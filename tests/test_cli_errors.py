@@ -3,16 +3,21 @@
 import json
 import os
 import sys
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxopt_edu as jo
-from jaxopt_edu.cli import commands
+from jaxopt_edu import launch
+from jaxopt_edu.cli import commands, program
+from jaxopt_edu.cli.directories import new_directory
 from jaxopt_edu.cli.options import line_of_json
 from jaxopt_edu.cli.program import main
+from jaxopt_edu.engine.peers import PeerLost
 from jaxopt_edu.storage.files import strict
 
 TRAINING = [
@@ -159,3 +164,92 @@ def test_a_reader_that_goes_away_is_no_error(command, monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdout", nobody)
         assert main(command.split()) == 0
     assert capsys.readouterr().err == ""
+
+
+def raising(error):
+    def check(options):
+        raise error
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (KeyboardInterrupt(), 130, "jaxopt-edu: interrupted"),
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED:\nall of it"), 2, "EXHAUSTED: all of it"),
+        (MemoryError(), 2, "jaxopt-edu: MemoryError"),
+        (OSError(28, "No space left on device"), 2, "jaxopt-edu: [Errno 28] No space left"),
+        (ValueError("steps = 0:\n  wanted more"), 2, "jaxopt-edu: steps = 0: wanted more"),
+    ],
+)
+def test_what_ends_a_command_is_one_line_and_a_status(error, status, told, monkeypatch, capsys):
+    monkeypatch.setattr(program, "check_options", raising(error))
+    assert main(["list", "datasets"]) == status
+    out, line = capsys.readouterr()
+    assert out == "" and told in line and line.count("\n") == 1
+
+
+def test_an_error_of_a_device_that_is_no_lack_of_memory_is_not_hidden(monkeypatch):
+    error = jax.errors.JaxRuntimeError("INTERNAL: a bug")
+    monkeypatch.setattr(program, "check_options", raising(error))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL: a bug"):
+        main(["list", "datasets"])
+
+
+def test_a_new_directory_is_new_even_where_another_process_is_quicker(tmp_path, monkeypatch):
+    (tmp_path / "sweep-4").mkdir()
+    (tmp_path / "sweep-x").mkdir()
+    assert new_directory(tmp_path, "sweep") == tmp_path / "sweep-5"
+    mkdir = Path.mkdir
+
+    def slowly(path, *args, **more):
+        if path.name in ("sweep-6", "sweep-7"):
+            mkdir(path)
+        return mkdir(path, *args, **more)
+
+    monkeypatch.setattr(Path, "mkdir", slowly)
+    assert new_directory(tmp_path, "sweep") == tmp_path / "sweep-8"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("b1=uniform(low=0.1, high=0.2)", "uniform takes no keywords here"),
+        ("b1=unifrom(0.1, 0.2)", "unknown 'unifrom'; did you mean 'uniform'"),
+        ("b1=x.y(1)", "unknown ''"),
+        ("b1=1 + x", "wanted numbers, strings or tuples"),
+    ],
+)
+def test_a_space_that_cannot_be_read_is_said(text, why, capsys):
+    assert main(["fit", "iris", "--space", text]) == 2
+    line = capsys.readouterr().err
+    assert "--space" in line and why in line
+
+
+class Ended(BaseException):
+    """In the place of the end of the process."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (PeerLost("process 1 is gone"), launch.LOST, "jaxopt_edu: process 1 is gone\n"),
+        (SystemExit(3), 3, ""),
+        (SystemExit("words"), 1, "SystemExit: words"),
+        (ValueError("of the script"), 1, "ValueError: of the script"),
+        (KeyboardInterrupt(), 1, "KeyboardInterrupt"),
+    ],
+)
+def test_a_process_of_a_job_that_fails_ends_at_once(error, code, told, monkeypatch, capsys):
+    ended = []
+
+    def end(code):
+        ended.append(code)
+        raise Ended
+
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(Ended):
+        launch._fail(error)
+    line = capsys.readouterr().err
+    assert ended == [code] and told in line and (told or not line)

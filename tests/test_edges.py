@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import jaxopt_edu as jo
+from jaxopt_edu.engine import collectives
+from jaxopt_edu.search.confidence import interval
 from jaxopt_edu.values import environment
 
 IRIS = jo.Training(
@@ -278,3 +280,78 @@ def test_versions_of_packages_that_are_not_installed(monkeypatch):
     assert (told["scipy"], told["jax"]) == ("not installed", "jax's")
     with pytest.raises(ImportError, match=r"this needs no_such: pip install 'no_such'"):
         environment.need("this", "json", "no_such")
+
+
+def own(step):
+    """An experiment with this step."""
+    kind = type("Own", (Best,), {"step": lambda self, state, t, key: step(state)})
+    return jo.pytree(kind)(0.1)
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (lambda s: ({"w": s[0]}, jo.Step()), "step changes the structure of the state: .* became"),
+        (
+            lambda s: ((s[0], s[1] * jnp.ones(2)), jo.Step()),
+            r"state\[1\]: float32\[\] became .*\[2\]",
+        ),
+        (lambda s: ((s[0] > 0, s[1]), jo.Step()), r"state\[0\]: float32\[\] became bool\[\]"),
+        (lambda s: (s, jo.Step(jnp.ones(3))), r"Step: loss has shape \(3,\): wanted one number"),
+        (lambda s: s, "Own.step gives tuple|wanted the new state and a jo.Step"),
+    ],
+)
+def test_a_step_that_gives_another_state_is_told(step, why):
+    with pytest.raises(TypeError, match=why):
+        jo.fit(own(step), 2)
+    with pytest.raises(TypeError, match=why):
+        jo.sweep([own(step)], steps=2)
+
+
+class Kept:
+    """Batches that go on from a state, which may be none that JSON has."""
+
+    def __init__(self, state):
+        self.made = state
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return np.asarray(IRIS.data.train.x[:16]), np.asarray(IRIS.data.train.y[:16])
+
+    def get_state(self):
+        return self.made
+
+    def set_state(self, state):
+        self.made = state
+
+
+def test_streams_whose_state_no_store_can_keep_or_take_are_told(tmp_path):
+    one = dataclasses.replace(IRIS, batch_size=None)
+    with pytest.raises(TypeError, match="no store can keep their state .*set.*batches=lambda"):
+        jo.fit(one, 2, batches=Kept({1, 2}), store=tmp_path / "set")
+    jo.fit(one, 2, batches=Kept(b"bytes"), store=tmp_path / "kept")
+    batch = next(Kept(None))
+    with pytest.raises(ValueError, match="those of the store had a state.*these do not"):
+        jo.fit(one, 4, batches=[batch] * 4, store=tmp_path / "kept", eval_every=2)
+
+
+SPACE = jo.replace(IRIS, learning_rate=jo.uniform(0.01, 0.1))
+OTHER = [
+    (lambda: jo.sweep(SPACE, 2, steps=2, metric=("loss", "accuracy"), mode=("min",)),
+     r"mode = \('min',\): wanted one for each metric of \['loss', 'accuracy'\]"),
+    (lambda: interval([1.0, 2.0], None, level=1.0), r"level = 1.0: wanted a number in \(0, 1\)"),
+    (lambda: jo.sample(SPACE, 4, sampler=jo.optuna("tpe", batch=2)), "sample: .* learns from"),
+    (lambda: jo.sample(jo.one_of(jo.sgd(0.1), jo.adam(0.1)), 2), "sample: the space has 2 struct"),
+    (lambda: jo.privacy.noise_multiplier(epsilon=0.1, sample_rate=0.5, steps=9, delta=1e-300),
+     "epsilon = 0.1: no noise_multiplier up to"),
+    (lambda: collectives.check_same("steps", 3), r"steps differs between the .*: \[3, 4\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "why"), OTHER)
+def test_other_wrong_arguments_are_told(call, why, monkeypatch):
+    monkeypatch.setattr(collectives, "all_gather", lambda x: np.stack([x, x + 1]))
+    with pytest.raises(ValueError, match=why):
+        call()
