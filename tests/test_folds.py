@@ -173,6 +173,31 @@ def test_a_preparation_of_one_s_own_is_fitted_to_each_fold():
     np.testing.assert_array_equal(folds.at(1).train.first()[0][:, 0], 0)  # x1: not a feature
 
 
+class Many(data.Preparation):
+    """As many columns as there are values in the first one: not the same in every fold."""
+
+    def fit(self, x):
+        return Repeated(len(set(np.asarray(x)[:, 0].tolist())))
+
+
+class Repeated(Picked):
+    def apply(self, x):
+        return np.repeat(np.asarray(x, float)[:, :1], self.column, axis=1)
+
+    def names(self, names):
+        return ()
+
+
+def test_folds_whose_columns_cannot_be_matched_are_refused():
+    x = np.arange(24.0)[:, None].clip(0, 15)  # the last half has fewer values
+    d = data.from_arrays(x, np.arange(24.0), prepare=Many(), validation=0, test=0)
+    rows = np.argsort(d.train.y)
+    halves = rows[:12], rows[12:]
+    message = r"folds: .*Many.* gives a fold features of shape \(12,\), .* part \(16,\): wanted the"
+    with pytest.raises(ValueError, match=message):
+        data.k_fold(d, [halves, halves[::-1]])
+
+
 def test_folds_are_values():
     d = data.load("iris")
     folds = data.k_fold(d, 3)

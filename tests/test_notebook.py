@@ -9,6 +9,7 @@ import sys
 import types
 import warnings
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -97,6 +98,31 @@ def test_values_show_themselves(name):
     assert cell.tags <= {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "svg",
                          "polyline"}  # fmt: skip
     assert "table" in cell.tags and len(cell.words) < 10_000
+
+
+EXPLAINED = {
+    "PartialDependence": lambda p, x: jo.explain.partial_dependence(p, x, 0, points=3),
+    "PermutationImportance": lambda p, x: jo.explain.permutation_importance(
+        p, x, p(x), jo.metrics.mean_squared_error, key=jax.random.key(0)
+    ),
+    "PermutationShapley": lambda p, x: jo.explain.permutation_shapley(
+        p, x, x, key=jax.random.key(0), permutations=4
+    ),
+    "Lime": lambda p, x: jo.explain.lime(p, x, key=jax.random.key(0), samples=20),
+    "IntegratedGradients": lambda p, x: jo.explain.integrated_gradients(p, x, 0.0),
+}
+
+
+@pytest.mark.parametrize("kind", EXPLAINED)
+def test_explanations_show_their_arrays(kind):
+    x = jnp.array([[1.0, 2.0], [3.0, 5.0], [4.0, 1.0]])
+    found = EXPLAINED[kind](lambda x: x[:, 0] - 2 * x[:, 1], x)
+    words = Cell(found._repr_html_()).words
+    assert words.startswith(kind)
+    for name in found._fields:
+        array = getattr(found, name)
+        assert f"{name}float32{list(array.shape)}" in words
+        assert notebook.shown(float(array.ravel()[0] if array.size < 4 else array.max())) in words
 
 
 def test_a_study_shows_its_best_trials_in_order():

@@ -1,5 +1,6 @@
 """Pictures of a study: every shape of study draws, and what is drawn is what happened."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -285,6 +286,10 @@ def test_boxes_of_the_timeline_are_as_large_as_the_work():
     np.testing.assert_allclose(high, 0.8 * share)
     text = words(plot.plot_timeline(study))
     assert "2 workers" in text and "1.03 for each one of use" in text
+    for told in ({"useful_lane_steps": 0}, {"executed_lane_steps": None}):  # of older versions
+        older = dataclasses.replace(study, info=study.info | told)
+        text = words(plot.plot_timeline(older))
+        assert "2 workers" in text and "for each one of use" not in text
     assert "no timeline was recorded" in words(plot.plot_timeline(made_up(2)))
 
 

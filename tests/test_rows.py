@@ -89,6 +89,17 @@ def test_numbers_are_numbers():
     assert two.predict(FRAME).shape == (N, 2)
 
 
+def test_links_that_do_not_fit_the_data_are_told():
+    y = FRAME.age.to_numpy() * 2
+    run = trained(y, jo.losses.squared_error, 1)
+    with pytest.raises(ValueError, match="link = 'argmax' gives classes, but the data have num"):
+        run.predict(FRAME, link="argmax")
+    with pytest.raises(TypeError, match="predict_proba: link: wanted the name of one"):
+        RUN.predict_proba(FRAME, link=lambda x: x)
+    with pytest.raises(ValueError, match=r"model gives \(\d+, 2\), the data have 1 targets"):
+        trained(y, jo.losses.squared_error, 1).predict_proba(FRAME, link="sigmoid")
+
+
 def test_a_loss_of_ones_own_wants_a_link():
     run = trained(WORDS, lambda p, y: SOFTMAX(p, y), 2)
     for answer in (run.predict, run.predict_proba):

@@ -19,7 +19,8 @@ class Population(Scheduler):
     Formula: every `every` steps, in each structure, a trial of the worst `fraction` takes over the
         state and the numbers of one of the best `fraction`, drawn at random; each sampled number
         is then drawn anew from its distribution with probability `resample`, and else multiplied
-        by `factor` or by 1 / factor, and kept within the bounds of its distribution.
+        by `factor` or by 1 / factor, and kept within the bounds of its distribution; a choice
+        stays as it is.
     Nobody is stopped: a trial that diverged is replaced like the worst. Draws depend on the seed
     of the sweep, the step and the trial. The winner carries its lineage: `study.lineage(trial)`,
     and `study.best` has it as a schedule.
