@@ -1,6 +1,7 @@
 """Edges that users have come upon: what runs there, and what is refused by name."""
 
 import dataclasses
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives
 from jaxopt_edu.search.confidence import interval
+from jaxopt_edu.storage import disk
 from jaxopt_edu.values import environment
 
 IRIS = jo.Training(
@@ -350,8 +352,43 @@ OTHER = [
 ]  # fmt: skip
 
 
+class State(NamedTuple):
+    params: Any
+
+
 @pytest.mark.parametrize(("call", "why"), OTHER)
 def test_other_wrong_arguments_are_told(call, why, monkeypatch):
     monkeypatch.setattr(collectives, "all_gather", lambda x: np.stack([x, x + 1]))
     with pytest.raises(ValueError, match=why):
         call()
+
+
+def test_a_stream_of_another_number_of_processes_is_told(tmp_path):
+    one = dataclasses.replace(IRIS, batch_size=None)
+    jo.fit(one, 2, batches=Kept("here"), store=tmp_path)
+    [path] = (tmp_path / "lanes").iterdir()
+    with np.load(path) as found:
+        arrays = dict(found)
+    *known, state = disk.from_text_array(arrays["stream"])
+    arrays["stream"] = disk.text_array([*known, state * 2])
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="batches came from 2 processes, this job has 1"):
+        jo.fit(one, 4, batches=Kept("here"), store=tmp_path, eval_every=2)
+
+
+def test_what_an_experiment_of_ones_own_predicts_with_are_the_params_of_its_state():
+    @jo.pytree
+    class Line(jo.Experiment):
+        rate: float
+
+        def init(self, key):
+            return State(jnp.ones(2))
+
+        def step(self, state, t, key):
+            return State((1 - self.rate) * state.params), jo.Step()
+
+        def score(self, state, split):
+            return {"loss": jnp.sum(state.params)}
+
+    run = jo.fit(Line(0.5), 3)
+    np.testing.assert_array_equal(run.params, [0.125, 0.125])

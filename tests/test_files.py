@@ -319,3 +319,26 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "read_text", read)
     with pytest.raises(PermissionError, match="Permission denied: .*fit.json"):
         jo.fit(EXPERIMENT, 2, store=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "lives"), [(ProcessLookupError(), False), (PermissionError(), True), (None, True)]
+)
+def test_a_process_of_another_user_is_alive(error, lives, monkeypatch):
+    def kill(process, signal):
+        assert (process, signal) == (42, 0)  # asks only
+        if error:
+            raise error
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert lock._process_lives(42) == lives
+
+
+def test_a_lock_file_that_cannot_be_made_is_no_lock(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match=f"cannot write store {tmp_path}: No space left") as error:
+        lock._made(tmp_path / ".lock.held")
+    assert error.value.errno == errno.ENOSPC

@@ -115,6 +115,7 @@ EXPLAINED = {
 
 @pytest.mark.parametrize("kind", EXPLAINED)
 def test_explanations_show_their_arrays(kind):
+    """A few numbers as they are; of many, how they spread."""
     x = jnp.array([[1.0, 2.0], [3.0, 5.0], [4.0, 1.0]])
     found = EXPLAINED[kind](lambda x: x[:, 0] - 2 * x[:, 1], x)
     words = Cell(found._repr_html_()).words
@@ -123,6 +124,15 @@ def test_explanations_show_their_arrays(kind):
         array = getattr(found, name)
         assert f"{name}float32{list(array.shape)}" in words
         assert notebook.shown(float(array.ravel()[0] if array.size < 4 else array.max())) in words
+
+
+def test_of_many_numbers_the_ends_and_the_mean_are_shown():
+    few = jo.explain.PartialDependence(np.arange(3.0), np.array([np.nan, 1.0]), np.zeros((0, 2)))
+    words = Cell(few._repr_html_()).words
+    assert "gridfloat64[3]0, 1, 2" in words and "averagefloat64[2]-, 1" in words
+    many = np.array([np.nan, *range(101)])
+    words = Cell(few._replace(grid=many)._repr_html_()).words
+    assert "gridfloat64[102]0 to 100, mean 50" in words
 
 
 def test_a_study_shows_its_best_trials_in_order():
