@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import jaxopt_edu as jo
-from jaxopt_edu.engine import segments
+from jaxopt_edu.engine.programs import Program
 
 ROOT = Path(__file__).parent.parent
 TOUR = (ROOT / "docs" / "tour.md").read_text()
@@ -27,21 +27,27 @@ def place(code):
 def hops(call, monkeypatch):
     """The functions and classes of other files that are entered by a call, or by what it calls on
     its way to the first compiled program, in their order."""
-    entered, path, first = [], [], segments.init_lanes
+    entered, path = [], []
 
     def note(frame, event, _):
         if event == "call" and place(frame.f_code) and frame.f_back is not None:
             entered.append((frame.f_back.f_code, frame.f_code))
 
-    def reached(*arguments):
-        sys.setprofile(before)
-        frame = sys._getframe(1)
-        while frame is not None:
-            path.append(frame.f_code)
-            frame = frame.f_back
-        return first(*arguments)
+    def reached(first):
+        def at(*arguments):
+            sys.setprofile(before)
+            frame = sys._getframe(1)
+            while frame is not None and not done:
+                path.append(frame.f_code)
+                frame = frame.f_back
+            done.append(True)
+            return first(*arguments)
 
-    monkeypatch.setattr(segments, "init_lanes", reached)
+        return at
+
+    done: list = []
+    for name in ("lower", "__call__"):  # whichever comes first
+        monkeypatch.setattr(Program, name, reached(getattr(Program, name)))
     before = sys.getprofile()
     sys.setprofile(note)
     try:

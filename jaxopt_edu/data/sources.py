@@ -1,5 +1,8 @@
 """Where data come from: scikit-learn's copies of real data, a made problem, MNIST's files."""
 
+import gzip
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,21 @@ def _sklearn(name: str, task: str) -> Raw:
     return Raw(bunch.data, bunch.target, features, targets, task)
 
 
+def _digits() -> Raw:
+    """The digits, read from scikit-learn's file of them: to import scikit-learn takes longer than
+    to train on them."""
+    package = importlib.util.find_spec("sklearn")
+    origin = package.origin if package else None
+    path = Path(origin or "sklearn").parent / "datasets" / "data" / "digits.csv.gz"
+    if not path.is_file():
+        return _sklearn("digits", "classification")
+    lines = gzip.decompress(path.read_bytes()).decode().split()
+    rows = np.array([line.split(",") for line in lines], float)
+    names = tuple(f"pixel_{i}_{j}" for i in range(8) for j in range(8))
+    classes = tuple(map(str, range(10)))
+    return Raw(rows[:, :-1], rows[:, -1].astype(int), names, classes, "classification")
+
+
 def _linear(seed: int) -> Raw:
     """y = 3 x + U(0, 1), x from U(0, 1): 1,000 examples."""
     x, noise = np.random.default_rng(seed).random((2, 1000))
@@ -46,7 +64,7 @@ def _mnist(path: Any) -> Raw:
 
 
 SOURCES = {
-    "digits": lambda seed, path: _sklearn("digits", "classification"),
+    "digits": lambda seed, path: _digits(),
     "breast_cancer": lambda seed, path: _sklearn("breast_cancer", "classification"),
     "wine": lambda seed, path: _sklearn("wine", "classification"),
     "iris": lambda seed, path: _sklearn("iris", "classification"),

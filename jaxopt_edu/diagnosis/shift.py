@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
 from numpy import ndarray
-from scipy.special import ndtr
 
 from jaxopt_edu.nn import losses, metrics
 from jaxopt_edu.nn.models import Linear
@@ -87,6 +86,8 @@ def find_shift(first: Any, second: Any, names: tuple[str, ...] = (), seed: int =
     auc = _auc(a, b, seed)
     n, m = len(a) / FOLDS, len(b) / FOLDS
     deviation = np.sqrt((n + m + 1) / (12 * n * m) / FOLDS)
+    from scipy.special import ndtr  # slow to import
+
     return Shift(auc, float(ndtr((0.5 - auc) / deviation)), tuple(names), differences, _ks(a, b))
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jaxopt_edu.engine.status import Status
@@ -153,3 +154,15 @@ def end(lane: Lane, where: Array, status: Status, t: Array) -> Lane:
         status=jnp.where(ends, status, lane.status).astype(jnp.int32),
         ended=jnp.where(ends, t, lane.ended).astype(jnp.int32),
     )
+
+
+def state_bytes(experiment: Any) -> int:
+    """What the state of a lane takes."""
+    state = _initial_state.eval_shape(experiment, np.uint32(0))
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state) if hasattr(x, "dtype"))
+
+
+@jax.jit
+def _initial_state(experiment: Any, seed: Any) -> Any:
+    """Only its shapes are asked for."""
+    return experiment.init(keys.weights(seed))

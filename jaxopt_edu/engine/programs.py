@@ -8,10 +8,11 @@ A lane that has ended, by divergence, its own word or patience, is frozen where 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 from jax import Array, lax
 
 from jaxopt_edu.engine.lane import Lane, StopRule, begin, best_state, evaluate, judge, run_steps
@@ -19,6 +20,9 @@ from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
 
 MOST_STOPS = 32  # at which one call of a program scores its lanes
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)  # known by what it is, of which `program_spec` makes it once
@@ -28,7 +32,8 @@ class ProgramSpec:
     Every scalar of the experiment is a lane's own number; arrays and data are shared constants. So
     the program is the same whichever numbers a sweep samples.
 
-    shared: which leaves are constants. patient: whether patience may end lanes.
+    shared: which leaves are constants. patient: whether patience may end lanes. small: whether the
+    state of a lane takes less time to compute than programs to compile.
     """
 
     structure: Any
@@ -36,6 +41,7 @@ class ProgramSpec:
     width: int
     placement: Placement
     patient: bool
+    small: bool
 
     def build(self, numbers: Any, constants: Any, fold: Array | None) -> Any:
         """The experiment with these numbers and constants, on a fold where there are folds."""
@@ -69,6 +75,57 @@ def program_spec(*fields: Any) -> ProgramSpec:
 # ---------------------------------------------------------------------------- the three programs
 
 
+# What XLA is told on a CPU. Its third level of optimization takes long, for random numbers most of
+# all, and small programs do not run faster by it; without any, they run ten times slower.
+QUICKLY = {"xla_backend_optimization_level": 2}
+AT_ONCE: dict[str, Any] = {"xla_backend_optimization_level": 0}
+if jaxlib.version.__version_info__ < (0, 11):  # later ones know no others
+    AT_ONCE["xla_cpu_use_fusion_emitters"] = False
+
+
+class Program(Generic[P, T]):
+    """A function of a tile, whose structure comes first, compiled once for each structure and
+    shapes.
+
+    static, donated: names of arguments. small, large: what XLA is told on a CPU, by the structure.
+    """
+
+    def __init__(
+        self, f: Callable[P, T], static: str, donated: str, small: Any = None, large: Any = None
+    ):
+        functools.update_wrapper(self, f)
+        self._f, self._static, self._donated = f, static.split(), donated.split()
+        self._told = {True: small, False: large}
+        self._jitted = functools.cache(self._jit)
+
+    def _jit(self, backend: str, small: bool) -> Any:
+        told = self._told[small] if backend == "cpu" else None
+        return jax.jit(
+            self._f, static_argnames=self._static, donate_argnames=self._donated,
+            compiler_options=told,
+        )  # fmt: skip
+
+    def of(self, spec: ProgramSpec) -> Any:
+        """The jitted function."""
+        return self._jitted(jax.default_backend(), spec.small)
+
+    def lower(self, spec: ProgramSpec, *args: Any) -> Any:
+        """What XLA is to compile for such arguments."""
+        return self.of(spec).lower(spec, *args)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.of(cast(ProgramSpec, args[0]))(*args, **kwargs)
+
+
+def program(static: str = "spec", donated: str = "", **told: Any) -> Callable:
+    """Makes a `Program` of a function."""
+
+    def made(f: Callable[P, T]) -> Program[P, T]:
+        return Program(f, static, donated, **told)
+
+    return made
+
+
 class Inputs(NamedTuple):
     """Inputs of a tile's programs: per-lane numbers; constants, seed and fold, which lanes share.
 
@@ -81,7 +138,7 @@ class Inputs(NamedTuple):
     fold: Any = None
 
 
-@functools.partial(jax.jit, static_argnames="spec")
+@program(small=AT_ONCE, large=QUICKLY)
 def init_lanes(spec: ProgramSpec, which: Inputs) -> Lane:
     """The lanes of one tile before the first step."""
 
@@ -91,7 +148,7 @@ def init_lanes(spec: ProgramSpec, which: Inputs) -> Lane:
     return spec.over_lanes(init, which)
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "split", "metric"), donate_argnames="lanes")
+@program("spec split metric", donated="lanes", small=QUICKLY)
 def advance_lanes(
     spec: ProgramSpec,
     split: str,
@@ -145,7 +202,7 @@ def advance_lanes(
     return spec.over_lanes(run, which, lanes)
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "splits"))
+@program("spec splits", small=QUICKLY, large=QUICKLY)
 def score_lanes(
     spec: ProgramSpec, splits: tuple[str, ...], which: Inputs, lanes: Lane
 ) -> dict[str, dict[str, Array]]:

@@ -9,16 +9,19 @@ import functools
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import SingleDeviceSharding
 
 from jaxopt_edu.engine.lane import best_state
-from jaxopt_edu.engine.programs import MOST_STOPS, advance_lanes, init_lanes, score_lanes
+from jaxopt_edu.engine.programs import MOST_STOPS, Inputs, advance_lanes, init_lanes, score_lanes
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan, Segment, Tile
 from jaxopt_edu.engine.workers import Worker, interrupts, on_workers, workers_of
+from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.train.placement import Placement
 
 CALL = 0.1  # seconds that one call of a program should take, where there is a stop in between
@@ -33,30 +36,53 @@ def compile_tiles(firsts: Iterable[Tile], settings: EvalPlan) -> Iterator[Tile]:
     firsts = list(firsts)
 
     def compile_one(tile, worker):
-        """One run of each program without a step; the structure learns what memory they take."""
         if heard.is_set():
             raise KeyboardInterrupt
-        arguments = _arguments(tile, settings, (), worker.device)
-        tile.program.memory = _memory(worker.device, arguments)
-        lanes, _ = advance_lanes(*arguments)
-        which = tile.on(worker.device)
-        jax.block_until_ready(score_lanes(tile.spec, settings.splits, which, lanes))
+        _compile(tile, settings, worker.device)
 
     with interrupts() as heard:
         yield from on_workers(compile_one, firsts, firsts[0].spec.placement)
 
 
-_known: dict[Any, int] = {}  # what `_memory` found: to ask once more takes as long as many steps
+_known: dict[Any, int] = {}  # the bytes that programs take which were compiled
 
 
-def _memory(device: Any, arguments: tuple) -> int:
-    """The bytes that `advance_lanes` takes with such arguments; 0 where a backend does not say."""
-    spec, split, metric, which, *_ = arguments
-    key = device, spec, split, metric, *map(jax.typeof, jax.tree.leaves(which))
+def _compile(tile: Tile, settings: EvalPlan, device: Any) -> None:
+    """Compiles the programs of a structure side by side, each while the next one is traced.
+
+    The structure learns how many bytes the largest takes (0 where a backend does not say).
+    """
+    spec, which = tile.spec, tile.on(device)
+    like = map(jax.typeof, jax.tree.leaves(which))
+    rest = _unscored(tile, settings)
+    key = device, spec, settings.split, _metric(tile, settings), rest, *like
     if key not in _known:
-        used = advance_lanes.lower(*arguments).compile().memory_analysis()
-        _known[key] = used.temp_size_in_bytes + used.argument_size_in_bytes if used else 0
-    return _known[key]
+        with ThreadPoolExecutor(1 if jax.process_count() > 1 else 3) as pool:
+            jobs = []
+
+            def compiles(program, *arguments):
+                jobs.append(pool.submit(program.lower(*arguments).compile))
+
+            compiles(init_lanes, spec, which)
+            lanes = init_lanes(spec, which) if device is None else _like(tile, device)
+            compiles(advance_lanes, *_arguments(tile, settings, (), which, lanes))
+            if rest:
+                compiles(score_lanes, spec, rest, which, lanes)
+        used = [x for job in jobs if (x := job.result().memory_analysis())]
+        sizes = [x.temp_size_in_bytes + x.argument_size_in_bytes for x in used]
+        _known[key] = max(sizes, default=0)
+    tile.program.memory = _known[key]
+
+
+def _like(tile: Tile, device: Any) -> Any:
+    """What the lanes of a tile are going to be like on a device."""
+    there = SingleDeviceSharding(device)
+
+    def like(x):
+        known = {"sharding": there, "weak_type": x.weak_type}
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, **known)
+
+    return jax.tree.map(like, tile.program.lanes)
 
 
 # -------------------------------------------------------------------------------------- running
@@ -100,13 +126,19 @@ def _segment(
 ) -> None:
     """The tiles after one more segment, its scores on the host; on all splits after the last."""
     began, first = time.perf_counter(), tiles[0].t
+    for tile in tiles:
+        if tile.program.memory < 0 and feed is None:
+            _compile(tile, settings, worker.device)
+        which, begins = tile.on(worker.device), tile.lanes is None
+        tile.lanes = init_lanes(tile.spec, which) if begins else _on(tile, worker.device)
     for now in [stops] if feed is None else [(t,) for t in range(first + 1, stops[-1] + 1)]:
         if heard.is_set():
             raise KeyboardInterrupt
         fed = {} if feed is None else {"batch": feed.next(), "scored": np.int32(now == stops)}
         told = []
         for tile in tiles:
-            arguments = _arguments(tile, settings, now, worker.device)
+            which = tile.on(worker.device)
+            arguments = _arguments(tile, settings, now, which, tile.lanes)
             tile.lanes, scores = advance_lanes(*arguments, **fed)
             told.append(scores)
             tile.t = now[-1]
@@ -118,7 +150,7 @@ def _segment(
         tile.stops = stops
         tile.scores = {name: scores[name][:, : len(stops)] for name in settings.names}
         if tile.finished(settings.steps):
-            tile.final = scores_on(tile, settings.splits, worker.device)
+            tile.final = _final_scores(tile, settings, worker.device)
         end = time.perf_counter()
         if worker.timed:
             each = (end - began) / len(stops)
@@ -133,16 +165,20 @@ def _segment(
         )  # fmt: skip
 
 
-def _arguments(tile: Tile, settings: EvalPlan, stops: tuple[int, ...], device: Any) -> tuple:
-    """Of `advance_lanes`, from where the tile is, or begins, to these stops."""
-    which = tile.on(device)
-    lanes = init_lanes(tile.spec, which) if tile.lanes is None else _on(tile, device)
-    metric = settings.metric if tile.spec.patient else None
+def _arguments(
+    tile: Tile, settings: EvalPlan, stops: tuple[int, ...], which: Inputs, lanes: Any
+) -> tuple:
+    """Of `advance_lanes`, from where the tile is to these stops."""
     start, count = np.int32(tile.t), np.int32(len(stops))
     padded_stops = np.zeros(MOST_STOPS, np.int32)
     padded_stops[: len(stops)] = stops
-    what = tile.spec, settings.split, metric, which, lanes
+    what = tile.spec, settings.split, _metric(tile, settings), which, lanes
     return *what, start, padded_stops, count, settings.rule
+
+
+def _metric(tile: Tile, settings: EvalPlan) -> str | None:
+    """The score that patience watches."""
+    return settings.metric if tile.spec.patient else None
 
 
 def _on(tile: Tile, device: Any) -> Any:
@@ -158,6 +194,21 @@ def _on(tile: Tile, device: Any) -> Any:
 # --------------------------------------------------------------------------------------- scores
 
 
+def _unscored(tile: Tile, settings: EvalPlan) -> tuple[str, ...]:
+    """The splits on which a tile is still to be scored after its last stop: with patience it is its
+    best state that counts."""
+    known = () if tile.spec.patient else (settings.split,)
+    return tuple(split for split in settings.splits if split not in known)
+
+
+def _final_scores(tile: Tile, settings: EvalPlan, device: Any) -> dict[str, dict[str, np.ndarray]]:
+    """The scores of a tile on all splits after its last stop."""
+    rest = _unscored(tile, settings)
+    found = scores_on(tile, rest, device) if rest else {}
+    last = {name: x[:, -1] for name, x in tile.scores.items() if name != TRAINING_LOSS}
+    return {split: found.get(split, loss_first(last)) for split in settings.splits}
+
+
 def scores_on(
     tile: Tile, splits: tuple[str, ...], device: Any = None
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -171,8 +222,6 @@ def scores_on(
 def first_state(tile: Tile) -> Any:
     """The state that the first lane of a tile has come to: on a mesh it stays where it is."""
     placement = tile.spec.placement
-    if placement.mesh is None:
-        return jax.tree.map(lambda x: x[0], best_state(tile.lanes))
     found = _first_state(placement, tile.program.template.shared_state, tile.lanes)
     return found if jax.process_count() == 1 else jax.tree.map(_own, found)
 

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_edu.engine.lane import StopRule
+from jaxopt_edu.engine.lane import StopRule, state_bytes
 from jaxopt_edu.engine.programs import Inputs, ProgramSpec, init_lanes, program_spec
 from jaxopt_edu.engine.status import Status, diverged
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values.names import hyperparameters
 from jaxopt_edu.values.pytrees import Constant, check_seed
+
+SMALL = 2**17  # bytes of a lane's state up to which it is a small one (`ProgramSpec`)
 
 
 @dataclass(frozen=True)
@@ -150,12 +152,14 @@ class TileProgram:
     ):
         leaves, structure = jax.tree.flatten(template, is_leaf=lambda x: isinstance(x, Constant))
         shared = tuple(map(_is_constant, leaves))
-        self.spec = program_spec(structure, shared, width, placement or Placement(), patient)
+        small = state_bytes(template.fold(0) if folded else template) <= SMALL
+        place = placement or Placement()
+        self.spec = program_spec(structure, shared, width, place, patient, small)
         self.template, self.folded = template, folded
         self.constants = list(itertools.compress(leaves, shared))
         self._copies: dict[Any, Any] = {}  # of the constants, by device
         self._lock = threading.Lock()
-        self.memory = 0  # bytes that a program takes, known once it is compiled
+        self.memory = -1  # bytes that a program takes, known once it is compiled
         self.evals_per_call = 1  # stops in one call, so many that it takes about CALL seconds
 
     def constants_on(self, device: Any) -> Any:
@@ -170,7 +174,8 @@ class TileProgram:
         """The shapes of the lanes of a tile."""
         numbers = numbers_of(self.template, self.spec.width)
         fold = np.int32(0) if self.folded else None
-        return init_lanes.eval_shape(self.spec, Inputs(numbers, self.constants, np.uint32(0), fold))
+        which = Inputs(numbers, self.constants, np.uint32(0), fold)
+        return init_lanes.of(self.spec).eval_shape(self.spec, which)
 
     def tiles(self, numbers: list, trials: np.ndarray, **which: Any) -> list[Tile]:
         """Tiles of the lanes whose k-th number is numbers[k][lane]; the last one is padded."""

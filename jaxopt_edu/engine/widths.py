@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_edu.engine.lane import state_bytes
 from jaxopt_edu.engine.workers import worker_devices
-from jaxopt_edu.values import keys
 
 CPU_BYTES = 2**19  # what the lanes of a tile may keep busy in a core's cache
 ACCELERATOR_BYTES = 2**30
@@ -30,8 +30,7 @@ def tile_width(experiment: Any, work: Work = ()) -> int:
         tile; with it the width is the one with which the workers are done first, as few lanes
         would leave wide tiles half empty and cores idle.
     """
-    state = _initial_state.eval_shape(experiment, np.uint32(0))
-    lane = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state) if hasattr(x, "dtype"))
+    lane = state_bytes(experiment)
     cpu = jax.default_backend() == "cpu"
     most, budget = (CPU_LANES, CPU_BYTES) if cpu else (ACCELERATOR_LANES, ACCELERATOR_BYTES)
     widest = min(most, 2 ** int(np.log2(max(budget / max(lane, 1), 1))))
@@ -60,9 +59,3 @@ def program_memory() -> float:
     if "SC_PHYS_PAGES" not in names:
         return math.inf
     return SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / len(devices)
-
-
-@jax.jit
-def _initial_state(experiment: Any, seed: Any) -> Any:
-    """Only its shapes are asked for."""
-    return experiment.init(keys.weights(seed))

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from scipy.special import stdtrit
 
 from jaxopt_edu.data.folds import Folds
 
@@ -43,6 +42,8 @@ def intervals(
     if n < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     overlap = 0 if folds is None else 1 / (folds - 1)
+    from scipy.special import stdtrit  # slow to import
+
     half = stdtrit(n - 1, (1 + level) / 2) * values.std(-1, ddof=1) * np.sqrt(1 / n + overlap)
     return mean, mean - half, mean + half
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
-from jax.extend.core import Literal
 
 from jaxopt_edu.optim.branches import when
 
@@ -37,7 +36,7 @@ def _evaluated(program: Any, constants: Iterable, args: Iterable) -> list:
     values = dict(zip((*program.constvars, *program.invars), (*constants, *args), strict=True))
 
     def read(x):
-        return x.val if isinstance(x, Literal) else values[x]
+        return x.val if hasattr(x, "val") else values[x]  # a literal, or a variable
 
     for equation in program.eqns:
         given, costly = list(map(read, equation.invars)), _costly_branch(equation)

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxopt_edu.view.plot.attributions import checked, checked_like, largest, names_of, of_all, rows
 from jaxopt_edu.view.plot.figure import headline, new_figure, tidy
+from jaxopt_edu.view.plot.scores import mean_ranks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +68,5 @@ def _apart(bins: np.ndarray) -> np.ndarray:
 
 def _ranks(x: np.ndarray) -> np.ndarray:
     """Ranks from 0 to 1; equal numbers have the same, and all are in the middle where all are."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(x)
+    ranks = mean_ranks(x)
     return (ranks - ranks.min()) / np.ptp(ranks) if np.ptp(ranks) else np.full(len(x), 0.5)

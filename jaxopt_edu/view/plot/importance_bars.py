@@ -7,7 +7,7 @@ import numpy as np
 from jaxopt_edu.engine.status import DIVERGED
 from jaxopt_edu.search import Study
 from jaxopt_edu.view.plot.figure import COLOURS, headline, new_figure, nothing, of, plain, tidy
-from jaxopt_edu.view.plot.scores import costs, present, score_name, title_of
+from jaxopt_edu.view.plot.scores import costs, mean_ranks, present, score_name, title_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,14 +73,12 @@ def importance_title(study: Study) -> str:
 
 def _shares(study: Study, costs: np.ndarray, trials: np.ndarray | None) -> dict[str, float]:
     """The share of the ranks of some costs that each hyperparameter explains."""
-    from scipy.stats import rankdata
-
     trials = np.arange(len(study)) if trials is None else trials
     judged = trials[~np.isnan(costs[trials])]
     shares = {}
     for name in study.swept:
         having = judged[present(study.columns[name][judged])]
-        ranks = rankdata(costs[having])
+        ranks = mean_ranks(costs[having])
         shares[name] = _explained(ranks, _bins(study.columns[name][having]))
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

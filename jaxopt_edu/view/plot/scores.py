@@ -31,6 +31,18 @@ def ranked(study: Study, trials: np.ndarray | None = None) -> np.ndarray:
     return order[np.isfinite(costs(study)[order])]
 
 
+def mean_ranks(x: np.ndarray) -> np.ndarray:
+    """Ranks from 1; equal numbers have the mean of theirs. As scipy.stats.rankdata, whose import
+    takes half a second.
+
+    >>> import numpy as np
+    >>> mean_ranks(np.array([3.0, 1.0, 3.0])).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+
 def diverged(study: Study) -> np.ndarray:
     """The trials that diverged, the first to do so first."""
     dead = np.flatnonzero(study.columns["status"] == DIVERGED)
