@@ -55,6 +55,11 @@ def test_state_history_and_scores_are_those_of_the_step_it_reports(given, by_han
         assert run.evaluate()["loss"] < 1e3 * run.history["loss"][0]
 
 
+def test_a_bound_beyond_float32_is_none():
+    tame = jo.replace(JUMPY, learning_rate=0.01)
+    assert jo.fit(tame, 4, diverge_above=1e300).scores == jo.fit(tame, 4).scores
+
+
 def test_a_store_and_a_rerun_give_the_same_step(by_hand, tmp_path):
     steps, _ = by_hand
     run = jo.fit(JUMPY, 60)

@@ -9,6 +9,7 @@ import pytest
 
 import jaxopt_edu as jo
 from jaxopt_edu.engine import lane
+from jaxopt_edu.engine.telemetry import Compilations
 from jaxopt_edu.engine.widths import tile_width
 
 WINE = jo.data.load("wine", seed=0)
@@ -221,3 +222,21 @@ def test_compilations_are_counted_and_few():
     assert set(study.columns["batch_size"]) == {9, 17}
     again = jo.sweep(space, 6, steps=5, tile=2, seed=1)
     assert again.info["compilations"] == {"engine": 0, "other": 0}
+
+
+ONE = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
+
+
+@pytest.mark.parametrize(
+    ("size", "given"),  # a size that no other test has: nothing is compiled yet
+    [(17, {}), (18, {"patience": 2}), (19, {"tile": 3}), (21, {"mesh": ONE}), (22, {"tol": 1e-9})],
+)
+def test_a_fit_compiles_each_program_once(size, given):
+    """They are compiled beside each other before they are called: for just those calls."""
+    experiment = dataclasses.replace(BASE, model=jo.models.MLP((13, size, 3)))
+    with Compilations() as compiled:
+        run = jo.fit(experiment, 5, **given)
+    assert compiled.as_dict()["engine"] == 3 and set(run.scores) == {"train", "validation", "test"}
+    with Compilations() as compiled:
+        jo.fit(experiment, 6, seed=1, **given)
+    assert compiled.as_dict() == {"engine": 0, "other": 0}

@@ -17,6 +17,7 @@ from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values.names import hyperparameters
 from jaxopt_edu.values.pytrees import Constant, check_seed
 
+LARGEST = float(np.finfo(np.float32).max)
 SMALL = 2**17  # bytes of a lane's state up to which it is a small one (`ProgramSpec`)
 
 
@@ -59,7 +60,7 @@ class EvalPlan:
     @functools.cached_property
     def rule(self) -> StopRule:
         """What ends a lane, as the programs take it."""
-        above = np.float32(self.diverge_above)
+        above = np.float32(self.diverge_above if self.diverge_above < LARGEST else np.inf)
         if self.patience is None:
             return StopRule(above)
         return StopRule(above, np.int32(self.patience), np.int32(self.sign))
