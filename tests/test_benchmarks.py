@@ -51,7 +51,7 @@ def test_quick(script, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["halving", "overhead", "diverge", "selection"])
+@pytest.mark.parametrize("script", ["halving", "overhead", "diverge", "selection", "many"])
 def test_quick_of_our_own(script, tmp_path):
     done = run(script, "--quick", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -86,3 +86,18 @@ def test_a_checkout_beside_itself(tmp_path):
     [row] = json.loads(record.read_text())["results"]["rows"]
     assert row["arm"] == "fit-short" and len(row["this"]) == len(row["other"]) == 3
     assert min(row["this"] + row["other"]) > 0 and row["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_the_wait_for_a_first_result(tmp_path):
+    done = run("first", "--quick", "--out", tmp_path, "--arms", "fit", "--repeats", "1")
+    assert done.returncode == 0, done.stderr
+    [record] = tmp_path.glob("*.json")
+    rows = json.loads(record.read_text())["results"]["rows"]
+    assert [(row["arm"], row["cache"]) for row in rows] == [("fit", "empty"), ("fit", "full")]
+    for row in rows:
+        [this], [other] = row["samples"]["this"], row["samples"]["other"]
+        assert (
+            {"import jax", "trace", "lower", "compile advance_lanes"} <= this.keys() == other.keys()
+        )
+        assert 0 < this["call"] < this["process"] and row["ratio of call"] > 0

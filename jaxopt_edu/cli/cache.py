@@ -19,7 +19,7 @@ import jax
 import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
 
-SHORTEST = 0.1  # seconds of compiling from which on a program is kept
+SHORTEST = 0.05  # seconds of compiling from which on a program is kept
 
 
 @contextlib.contextmanager
