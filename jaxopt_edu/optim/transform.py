@@ -4,6 +4,7 @@ Signatures and conventions are optax's, so that ours go where optax's go.
 """
 
 import dataclasses
+import functools
 import warnings
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -169,8 +170,23 @@ def _clock(t: Array, g: Array) -> Array:
     return t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
 
 
-def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
+def _apply(rule: Rule, *arrays: Any) -> tuple:
+    """The rule on one array: traced once for all arrays that are alike.
+
+    Python's numbers stay what they are, so that 1 - b2 is as exact as Python computes it.
+    """
+    leaves, structure = jax.tree.flatten(rule)
+    known = [type(x) in (int, float, complex) for x in leaves]
+    exact = tuple(x if k else None for x, k in zip(leaves, known, strict=True))
+    others = [None if k else x for x, k in zip(leaves, known, strict=True)]
+    return _applied(structure, exact, others, *arrays)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _applied(structure: Any, exact: tuple, others: list, g: Array, p: Any, *rest: Any) -> tuple:
     """The rule on one array, in at least float32, its results in the dtypes they came in."""
+    leaves = [x if e is None else e for e, x in zip(exact, others, strict=True)]
+    rule: Rule = jax.tree.unflatten(structure, leaves)
     *slots, t = rest
     u, *new = rule.rule(
         _clock(t, g), *(None if x is None else tree.wide(x) for x in (p, g, *slots))
