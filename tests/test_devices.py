@@ -18,9 +18,10 @@ from children import ROOT, TOLD
 import jaxopt_edu as jo
 from jaxopt_edu.engine import collectives, peers, segments
 from jaxopt_edu.engine.tiles import EvalPlan
-from jaxopt_edu.engine.workers import interrupts, on_workers, worker_devices, workers_of
+from jaxopt_edu.engine.workers import on_workers, worker_devices, workers_of
 from jaxopt_edu.search.result_arrays import Record
 from jaxopt_edu.train.placement import Placement
+from jaxopt_edu.values.signals import interrupts
 
 SCRIPT = str(ROOT / "tests" / "device_jobs.py")
 LAUNCH = ["-m", "jaxopt_edu.launch", "--grace", "30", "-n", "2", "--devices", "2"]

@@ -162,7 +162,7 @@ def test_the_programs_of_the_engine_are_those_that_are_counted():
         node.name
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
-        and any("program" in ast.unparse(d) for d in node.decorator_list)
+        and any("compiled" in ast.unparse(d) for d in node.decorator_list)
     }
     assert jitted == telemetry.ENGINE
 

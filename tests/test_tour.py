@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import jaxopt_edu as jo
-from jaxopt_edu.engine.programs import Program
+from jaxopt_edu.values.compiling import Compiled
 
 ROOT = Path(__file__).parent.parent
 TOUR = (ROOT / "docs" / "tour.md").read_text()
@@ -47,7 +47,7 @@ def hops(call, monkeypatch):
 
     done: list = []
     for name in ("lower", "__call__"):  # whichever comes first
-        monkeypatch.setattr(Program, name, reached(getattr(Program, name)))
+        monkeypatch.setattr(Compiled, name, reached(getattr(Compiled, name)))
     before = sys.getprofile()
     sys.setprofile(note)
     try:

@@ -7,6 +7,7 @@ import pickle
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from transform_cases import (
     CASES,
@@ -28,6 +29,7 @@ from transform_cases import (
     steps,
 )
 
+import jaxopt_edu as jo
 from jaxopt_edu.optim import transform as core
 from jaxopt_edu.optim.transform import EmptyState
 from jaxopt_edu.values.names import hyperparameters, replace
@@ -226,3 +228,25 @@ def test_noise_is_the_same_for_the_same_key_and_shared_by_nothing(x64):
     rows = jnp.concatenate([*u.values(), *other.values()])
     assert jnp.max(jnp.abs(jnp.corrcoef(rows) - jnp.eye(8))) < 0.15
     close(jnp.std(u["a"], axis=1), jnp.array([0.5, 0.5 / math.sqrt(2)]), 0.1)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_many_arrays_that_are_alike_are_traced_together(exact, monkeypatch):
+    """To the same numbers as one after the other, Python's hyperparameters and traced ones."""
+    params = [jnp.full(3, 0.1 * i) for i in range(core.MANY)] + [jnp.ones((2, 2))]
+    grads, traced = [jnp.cos(x) for x in params], []
+    rule = jo.Adam.rule
+    monkeypatch.setattr(jo.Adam, "rule", lambda *args: traced.append(1) or rule(*args))
+
+    def step(optimizer, grads):
+        return optimizer.update(grads, optimizer.init(params), params)[0]
+
+    given = jo.adam(0.0123, eps=1.25e-7)  # numbers that no other test has: nothing is traced yet
+    jitted = jax.jit(lambda grads: step(given, grads)) if exact else jax.jit(step)
+    found = jitted(grads) if exact else jitted(given, grads)
+    assert len(traced) == 2  # shapes
+    monkeypatch.setattr(core, "MANY", 100)
+    again = jax.jit(lambda o, grads: step(given if exact else o, grads))(given, grads)
+    assert len(traced) == 2 + len(params)
+    for x, y in zip(found, again, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-6)

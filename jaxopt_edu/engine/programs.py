@@ -8,21 +8,18 @@ A lane that has ended, by divergence, its own word or patience, is frozen where 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 from jax import Array, lax
 
 from jaxopt_edu.engine.lane import Lane, StopRule, begin, best_state, evaluate, judge, run_steps
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
+from jaxopt_edu.values.compiling import AT_ONCE, QUICKLY, compiled
 
 MOST_STOPS = 32  # at which one call of a program scores its lanes
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)  # known by what it is, of which `program_spec` makes it once
@@ -75,57 +72,6 @@ def program_spec(*fields: Any) -> ProgramSpec:
 # ---------------------------------------------------------------------------- the three programs
 
 
-# What XLA is told on a CPU. Its third level of optimization takes long, for random numbers most of
-# all, and small programs do not run faster by it; without any, they run ten times slower.
-QUICKLY = {"xla_backend_optimization_level": 2}
-AT_ONCE: dict[str, Any] = {"xla_backend_optimization_level": 0}
-if jaxlib.version.__version_info__ < (0, 11):  # later ones know no others
-    AT_ONCE["xla_cpu_use_fusion_emitters"] = False
-
-
-class Program(Generic[P, T]):
-    """A function of a tile, whose structure comes first, compiled once for each structure and
-    shapes.
-
-    static, donated: names of arguments. small, large: what XLA is told on a CPU, by the structure.
-    """
-
-    def __init__(
-        self, f: Callable[P, T], static: str, donated: str, small: Any = None, large: Any = None
-    ):
-        functools.update_wrapper(self, f)
-        self._f, self._static, self._donated = f, static.split(), donated.split()
-        self._told = {True: small, False: large}
-        self._jitted = functools.cache(self._jit)
-
-    def _jit(self, backend: str, small: bool) -> Any:
-        told = self._told[small] if backend == "cpu" else None
-        return jax.jit(
-            self._f, static_argnames=self._static, donate_argnames=self._donated,
-            compiler_options=told,
-        )  # fmt: skip
-
-    def of(self, spec: ProgramSpec) -> Any:
-        """The jitted function."""
-        return self._jitted(jax.default_backend(), spec.small)
-
-    def lower(self, spec: ProgramSpec, *args: Any) -> Any:
-        """What XLA is to compile for such arguments."""
-        return self.of(spec).lower(spec, *args)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.of(cast(ProgramSpec, args[0]))(*args, **kwargs)
-
-
-def program(static: str = "spec", donated: str = "", **told: Any) -> Callable:
-    """Makes a `Program` of a function."""
-
-    def made(f: Callable[P, T]) -> Program[P, T]:
-        return Program(f, static, donated, **told)
-
-    return made
-
-
 class Inputs(NamedTuple):
     """Inputs of a tile's programs: per-lane numbers; constants, seed and fold, which lanes share.
 
@@ -138,17 +84,13 @@ class Inputs(NamedTuple):
     fold: Any = None
 
 
-@program(small=AT_ONCE, large=QUICKLY)
+@compiled("spec", small=AT_ONCE, large=QUICKLY)
 def init_lanes(spec: ProgramSpec, which: Inputs) -> Lane:
     """The lanes of one tile before the first step."""
-
-    def init(experiment):
-        return begin(experiment, which.seed, spec.patient)
-
-    return spec.over_lanes(init, which)
+    return spec.over_lanes(lambda one: begin(one, which.seed, spec.patient), which)
 
 
-@program("spec split metric", donated="lanes", small=QUICKLY)
+@compiled("spec split metric", donated="lanes", small=QUICKLY)
 def advance_lanes(
     spec: ProgramSpec,
     split: str,
@@ -202,7 +144,7 @@ def advance_lanes(
     return spec.over_lanes(run, which, lanes)
 
 
-@program("spec splits", small=QUICKLY, large=QUICKLY)
+@compiled("spec splits", small=QUICKLY, large=QUICKLY)
 def score_lanes(
     spec: ProgramSpec, splits: tuple[str, ...], which: Inputs, lanes: Lane
 ) -> dict[str, dict[str, Array]]:

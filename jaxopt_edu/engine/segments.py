@@ -20,9 +20,10 @@ from jaxopt_edu.engine.lane import best_state
 from jaxopt_edu.engine.programs import MOST_STOPS, Inputs, advance_lanes, init_lanes, score_lanes
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.engine.tiles import EvalPlan, Segment, Tile
-from jaxopt_edu.engine.workers import Worker, interrupts, on_workers, workers_of
-from jaxopt_edu.nn.scores import TRAINING_LOSS
+from jaxopt_edu.engine.workers import Worker, on_workers, workers_of
+from jaxopt_edu.nn.scores import TRAINING_LOSS, loss_first
 from jaxopt_edu.train.placement import Placement
+from jaxopt_edu.values.signals import interrupts
 
 CALL = 0.1  # seconds that one call of a program should take, where there is a stop in between
 ON_THEIR_WAY = 4  # steps on batches of a stream that are dispatched before the first is awaited
@@ -55,7 +56,7 @@ def _compile(tile: Tile, settings: EvalPlan, device: Any) -> None:
     spec, which = tile.spec, tile.on(device)
     like = map(jax.typeof, jax.tree.leaves(which))
     rest = _unscored(tile, settings)
-    key = device, spec, settings.split, _metric(tile, settings), rest, *like
+    key = device, spec, settings.split, settings.metric, rest, *like
     if key not in _known:
         with ThreadPoolExecutor(1 if jax.process_count() > 1 else 3) as pool:
             jobs = []
@@ -69,8 +70,9 @@ def _compile(tile: Tile, settings: EvalPlan, device: Any) -> None:
             if rest:
                 compiles(score_lanes, spec, rest, which, lanes)
         used = [x for job in jobs if (x := job.result().memory_analysis())]
-        sizes = [x.temp_size_in_bytes + x.argument_size_in_bytes for x in used]
-        _known[key] = max(sizes, default=0)
+        _known[key] = max(
+            (x.temp_size_in_bytes + x.argument_size_in_bytes for x in used), default=0
+        )
     tile.program.memory = _known[key]
 
 
@@ -79,8 +81,7 @@ def _like(tile: Tile, device: Any) -> Any:
     there = SingleDeviceSharding(device)
 
     def like(x):
-        known = {"sharding": there, "weak_type": x.weak_type}
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, **known)
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=there, weak_type=x.weak_type)
 
     return jax.tree.map(like, tile.program.lanes)
 
@@ -129,16 +130,15 @@ def _segment(
     for tile in tiles:
         if tile.program.memory < 0 and feed is None:
             _compile(tile, settings, worker.device)
-        which, begins = tile.on(worker.device), tile.lanes is None
-        tile.lanes = init_lanes(tile.spec, which) if begins else _on(tile, worker.device)
+        new = init_lanes(tile.spec, tile.on(worker.device)) if tile.lanes is None else None
+        tile.lanes = new or _on(tile, worker.device)
     for now in [stops] if feed is None else [(t,) for t in range(first + 1, stops[-1] + 1)]:
         if heard.is_set():
             raise KeyboardInterrupt
         fed = {} if feed is None else {"batch": feed.next(), "scored": np.int32(now == stops)}
         told = []
         for tile in tiles:
-            which = tile.on(worker.device)
-            arguments = _arguments(tile, settings, now, which, tile.lanes)
+            arguments = _arguments(tile, settings, now, tile.on(worker.device), tile.lanes)
             tile.lanes, scores = advance_lanes(*arguments, **fed)
             told.append(scores)
             tile.t = now[-1]
@@ -172,13 +172,9 @@ def _arguments(
     start, count = np.int32(tile.t), np.int32(len(stops))
     padded_stops = np.zeros(MOST_STOPS, np.int32)
     padded_stops[: len(stops)] = stops
-    what = tile.spec, settings.split, _metric(tile, settings), which, lanes
+    metric = settings.metric if tile.spec.patient else None
+    what = tile.spec, settings.split, metric, which, lanes
     return *what, start, padded_stops, count, settings.rule
-
-
-def _metric(tile: Tile, settings: EvalPlan) -> str | None:
-    """The score that patience watches."""
-    return settings.metric if tile.spec.patient else None
 
 
 def _on(tile: Tile, device: Any) -> Any:
@@ -197,8 +193,7 @@ def _on(tile: Tile, device: Any) -> Any:
 def _unscored(tile: Tile, settings: EvalPlan) -> tuple[str, ...]:
     """The splits on which a tile is still to be scored after its last stop: with patience it is its
     best state that counts."""
-    known = () if tile.spec.patient else (settings.split,)
-    return tuple(split for split in settings.splits if split not in known)
+    return tuple(s for s in settings.splits if tile.spec.patient or s != settings.split)
 
 
 def _final_scores(tile: Tile, settings: EvalPlan, device: Any) -> dict[str, dict[str, np.ndarray]]:
@@ -234,8 +229,3 @@ def _first_state(placement: Placement, shared: tuple[str, ...], lanes: Any) -> A
 def _own(x: Any) -> Any:
     """An array that is this process's own, but for a share of it."""
     return jax.numpy.asarray(np.asarray(x)) if x.is_fully_replicated else x
-
-
-def loss_first(scores: dict[str, Any]) -> dict[str, Any]:
-    """The scores with the loss in front, which JAX has put in alphabetical order."""
-    return dict(sorted(scores.items(), key=lambda item: item[0] != "loss"))

@@ -1,14 +1,13 @@
 """Compilations, counted from JAX's own events: those of the engine's programs and all others."""
 
-import inspect
 from typing import Any
 
 import jax
 
 from jaxopt_edu.engine import programs
 
-PROGRAMS = (programs.init_lanes, programs.advance_lanes, programs.score_lanes)
-ENGINE = {inspect.unwrap(program).__name__ for program in PROGRAMS}
+PROGRAMS: Any = (programs.init_lanes, programs.advance_lanes, programs.score_lanes)
+ENGINE = {program.__name__ for program in PROGRAMS}
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 
 

@@ -1,9 +1,7 @@
 """Workers: a thread for each core (CPU) or accelerator of this process, fed by a queue."""
 
-import contextlib
 import os
 import queue
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,32 +21,6 @@ class Worker(NamedTuple):
     number: int
     device: Any
     timed: bool = True
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[threading.Event]:
-    """While entered in the main thread, whether Ctrl-C was heard, to be acted on between two steps.
-
-    A second one interrupts at once. One that nobody has acted on is raised in the end.
-    """
-    heard, default = threading.Event(), signal.default_int_handler
-
-    def hear(*_: Any) -> None:
-        if heard.is_set():
-            raise KeyboardInterrupt
-        heard.set()
-
-    main = threading.current_thread() is threading.main_thread()
-    ours = main and signal.getsignal(signal.SIGINT) is default
-    if ours:
-        signal.signal(signal.SIGINT, hear)
-    try:
-        yield heard
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, default)
-    if heard.is_set():
-        raise KeyboardInterrupt
 
 
 def on_workers(

@@ -147,3 +147,8 @@ def _arguments(metric: Any) -> str:
     else:
         return ""
     return f"({', '.join(f'{k}={show(x)}' for k, x in named.items())})"
+
+
+def loss_first(scores: dict[str, Any]) -> dict[str, Any]:
+    """The scores with the loss in front, which JAX has put in alphabetical order."""
+    return dict(sorted(scores.items(), key=lambda item: item[0] != "loss"))

@@ -4,7 +4,6 @@ Signatures and conventions are optax's, so that ours go where optax's go.
 """
 
 import dataclasses
-import functools
 import warnings
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -18,11 +17,15 @@ from jaxopt_edu.optim.extra_args import KNOWN as KNOWN
 from jaxopt_edu.optim.extra_args import eval_params, needs, told_link, wants
 from jaxopt_edu.optim.extra_args import told as told
 from jaxopt_edu.values import tree
+from jaxopt_edu.values.compiling import traced_once
 from jaxopt_edu.values.pytrees import pytree
 
 Scalar: TypeAlias = Any  # a number, an array without axes, or a tracer
 Hyper: TypeAlias = Any  # a number, a schedule step -> number, or a tree of these
 Mask: TypeAlias = Any  # a prefix tree of bools, or a function from params to one
+
+
+MANY = 32  # arrays of which those that are alike are traced together
 
 
 class Transform(Protocol):
@@ -134,7 +137,8 @@ class Rule(ABC):
             raise ValueError(f"{type(self).__name__}.update wants params: update(g, state, params)")
         structure: Any = jax.tree.structure(updates)
         t = next_step(state.t)
-        rows = [_apply(*row, t) for row in self._rows(updates, state.t, params, state[1:])]
+        apply = _apply if structure.num_leaves < MANY else _apply_to_many
+        rows = [apply(*row, t) for row in self._rows(updates, state.t, params, state[1:])]
         new = [
             None if slot is None else structure.unflatten([row[i] for row in rows])
             for i, slot in enumerate(state[1:], 1)
@@ -170,23 +174,8 @@ def _clock(t: Array, g: Array) -> Array:
     return t.astype(jnp.finfo(tree.wide(g).dtype).dtype)
 
 
-def _apply(rule: Rule, *arrays: Any) -> tuple:
-    """The rule on one array: traced once for all arrays that are alike.
-
-    Python's numbers stay what they are, so that 1 - b2 is as exact as Python computes it.
-    """
-    leaves, structure = jax.tree.flatten(rule)
-    known = [type(x) in (int, float, complex) for x in leaves]
-    exact = tuple(x if k else None for x, k in zip(leaves, known, strict=True))
-    others = [None if k else x for x, k in zip(leaves, known, strict=True)]
-    return _applied(structure, exact, others, *arrays)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _applied(structure: Any, exact: tuple, others: list, g: Array, p: Any, *rest: Any) -> tuple:
+def _apply(rule: Rule, g: Array, p: Any, *rest: Any) -> tuple:
     """The rule on one array, in at least float32, its results in the dtypes they came in."""
-    leaves = [x if e is None else e for e, x in zip(exact, others, strict=True)]
-    rule: Rule = jax.tree.unflatten(structure, leaves)
     *slots, t = rest
     u, *new = rule.rule(
         _clock(t, g), *(None if x is None else tree.wide(x) for x in (p, g, *slots))
@@ -195,6 +184,9 @@ def _applied(structure: Any, exact: tuple, others: list, g: Array, p: Any, *rest
         None if old is None else x.astype(jnp.result_type(old))
         for x, old in zip(new, slots, strict=True)
     )
+
+
+_apply_to_many = traced_once(_apply)
 
 
 def _per_leaf(rule: Any, structure: Any, params: Any) -> list:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from jaxopt_edu.engine import collectives
-from jaxopt_edu.engine.segments import loss_first
 from jaxopt_edu.engine.status import INTERRUPTED, STOPPED, WORDS, Status, diverged
 from jaxopt_edu.engine.tiles import EvalPlan, Segment, Tile
-from jaxopt_edu.nn.scores import TRAINING_LOSS
+from jaxopt_edu.nn.scores import TRAINING_LOSS, loss_first
 from jaxopt_edu.search.ranking import followed, ranks, standing_scores
 from jaxopt_edu.search.rounds import Filed
 from jaxopt_edu.search.schedulers import Exploit, RungState
