@@ -130,8 +130,9 @@ def _segment(
     for tile in tiles:
         if tile.program.memory < 0 and feed is None:
             _compile(tile, settings, worker.device)
-        new = init_lanes(tile.spec, tile.on(worker.device)) if tile.lanes is None else None
-        tile.lanes = new or _on(tile, worker.device)
+        if tile.lanes is None:
+            tile.lanes = init_lanes(tile.spec, tile.on(worker.device))
+        tile.lanes = _on(tile, worker.device)
     for now in [stops] if feed is None else [(t,) for t in range(first + 1, stops[-1] + 1)]:
         if heard.is_set():
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ T = TypeVar("T")
 # all, and small programs do not run faster by it; without any, they run ten times slower.
 QUICKLY = {"xla_backend_optimization_level": 2}
 AT_ONCE: dict[str, Any] = {"xla_backend_optimization_level": 0}
-if jaxlib.version.__version_info__ < (0, 11):  # later ones know no others
+if jaxlib.version.__version_info__ < (0, 11):  # later ones have no such option
     AT_ONCE["xla_cpu_use_fusion_emitters"] = False
 
 
