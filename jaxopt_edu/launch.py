@@ -150,7 +150,8 @@ def _wait(children: list[subprocess.Popen], grace: float, deadline: float) -> in
     """Waits for the end of all; the code of the first that failed, or 0."""
     failed, waiting = 0, dict(enumerate(children))
     while waiting and time.monotonic() < deadline:
-        for i in [i for i, child in waiting.items() if child.poll() is not None]:
+        ended = [i for i, child in waiting.items() if child.poll() is not None]
+        for i in sorted(ended, key=lambda i: children[i].returncode == LOST):  # the cause first
             code = waiting.pop(i).returncode
             if code and not failed:
                 failed = code if code > 0 else 128 - code

@@ -253,3 +253,20 @@ def test_a_process_of_a_job_that_fails_ends_at_once(error, code, told, monkeypat
         launch._fail(error)
     line = capsys.readouterr().err
     assert ended == [code] and told in line and (told or not line)
+
+
+@pytest.mark.parametrize("codes", [(launch.LOST, -9), (-9, launch.LOST), (0, launch.LOST, -9)])
+def test_a_job_names_the_process_that_ended_before_those_that_lost_it(codes, capsys):
+    """Also where both ended between two looks."""
+
+    class Ended:
+        def __init__(self, code):
+            self.returncode = code
+
+        def poll(self):
+            return self.returncode
+
+    assert launch._wait(list(map(Ended, codes)), grace=1, deadline=float("inf")) == 128 + 9
+    said = capsys.readouterr().err
+    assert f"launch: process {codes.index(-9)} was killed by SIGKILL" in said
+    assert "ended with code" not in said
