@@ -260,7 +260,7 @@ def test_a_store_with_folds_of_given_arrays_can_be_read(tmp_path):
 
 def test_best_json_of_a_sweep_with_folds_can_be_fitted(tmp_path):
     study = jo.sweep(space(data.load("iris")), 4, steps=10, folds=3)
-    (tmp_path / "best.json").write_text(json.dumps(best_json(study)))
+    (tmp_path / "best.json").write_text(json.dumps(best_json(study, study.best)))
     best = jo.load_experiment(tmp_path / "best.json")
     assert best == study.best and jo.fit(best, 10).status == "finished"
 

@@ -56,12 +56,12 @@ def _write_best(study: Study, path: Path, confirmed: Study | None) -> None:
         path.unlink(missing_ok=True)
         return
     try:
-        (study if confirmed is None else confirmed).best  # noqa: B018
+        best = (study if confirmed is None else confirmed).best
     except ValueError as error:  # of a store that could not name it
         path.unlink(missing_ok=True)
         warnings.warn(f"best.json is not written: {error}", stacklevel=3)
         return
-    write_json(path, best_json(study, confirmed))
+    write_json(path, best_json(study, best, confirmed))
 
 
 def as_csv(study: Study) -> str:
@@ -89,11 +89,11 @@ def fresh_scores(confirmed: Study) -> dict[str, Any]:
     return {"seeds": list(dict.fromkeys(seed for seed, _ in confirmed.repeats)), "scores": scores}
 
 
-def best_json(study: Study, confirmed: Study | None = None) -> dict[str, Any]:
-    """What it takes to make the best trial again, and its scores."""
+def best_json(study: Study, best: Any, confirmed: Study | None = None) -> dict[str, Any]:
+    """What it takes to make the best trial again, whose experiment is `best`, and its scores."""
     trial = winner_of(study, confirmed)
     place, _ = study.place(trial)
-    description = describe(study.best if confirmed is None else confirmed.best)
+    description = describe(best)
     for part, was in study.batches[place].unnamed.items():
         description = put(description, part, {"unnamed": was})
     for part, was in unnamed(description).items():
