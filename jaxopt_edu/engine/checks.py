@@ -1,6 +1,5 @@
 """What can be said about a run before anything is compiled."""
 
-import functools
 import os
 from collections.abc import Iterable
 from numbers import Integral, Number, Real
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxopt_edu.data.folds import Folds
+from jaxopt_edu.engine import traced
 from jaxopt_edu.nn.scores import AUTO, TRAINING_LOSS, modes_of, resolve_mode
 from jaxopt_edu.storage.edited import forget_edited
 from jaxopt_edu.train import Experiment, Step
@@ -129,7 +129,7 @@ def check_run(
 def _traced(experiment: Any, split: str) -> tuple[Step, dict[str, Any]]:
     """What a step tells and the shapes of the scores; an error names vectors among the numbers."""
     try:
-        state, new, scores = _walk.eval_shape(experiment, np.uint32(0), split=split)
+        state, new, scores = _walk(experiment, split)
         if not isinstance(scores, dict):
             kind = type(experiment).__name__
             raise TypeError(f"{kind}.score gives {short(scores)}: wanted a dict of named numbers")
@@ -184,12 +184,16 @@ def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = 
     return resolve_mode(mode, known, repr(metric))
 
 
-@functools.partial(jax.jit, static_argnames="split")
-def _walk(experiment: Any, seed: Any, split: str) -> Any:
-    """State, next state and scores. Only traced; jit remembers the shapes of what it has seen."""
-    state = experiment.init(keys.weights(seed))
-    stepped = experiment.step(state, np.int32(0), keys.order(seed))
-    return state, stepped, experiment.score(state, split)
+def _walk(experiment: Any, split: str) -> Any:
+    """The shapes of state, next state and scores, for numbers like those of a lane."""
+    lane = jax.tree.map(_like_a_lanes, experiment)
+    state = traced.init.eval_shape(lane, np.uint32(0))
+    stepped = traced.step.eval_shape(lane, state, np.int32(0), jax.eval_shape(keys.order, 0))
+    return state, stepped, traced.score.eval_shape(lane, state, split=split)
+
+
+def _like_a_lanes(x: Any) -> Any:
+    return x if hasattr(x, "dtype") else np.asarray(x, jax.dtypes.canonicalize_dtype(type(x)))
 
 
 def ranking_split(splits: tuple[str, ...]) -> str:

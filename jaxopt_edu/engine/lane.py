@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxopt_edu.engine import traced
 from jaxopt_edu.engine.status import Status
 from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.optim.branches import any_lane
-from jaxopt_edu.values import keys, tree
+from jaxopt_edu.values import tree
 
 STRIDE = 16  # steps in a turn of an accelerator's loop, which the host waits for
 
@@ -50,7 +51,7 @@ class Lane(NamedTuple):
 
 def begin(experiment: Any, seed: Array, patient: bool = False) -> Lane:
     """A training before its first step."""
-    state = experiment.init(keys.weights(seed))
+    state = traced.init(experiment, seed)
     first, zero = experiment.baseline(state), jnp.zeros((), jnp.int32)
     first = jnp.array(jnp.nan if first is None else first, jnp.result_type(float), copy=True)
     best = Best(jnp.full_like(first, jnp.inf), zero, tree.map(jnp.copy, state)) if patient else None
@@ -98,7 +99,7 @@ def loop_syncs_host() -> bool:
 
 def evaluate(experiment: Any, lane: Lane, split: str) -> dict[str, Array]:
     """The scores of a lane on a split, and its last training loss (NaN where no step tells one)."""
-    return experiment.score(lane.state, split) | {TRAINING_LOSS: lane.loss}
+    return traced.score(experiment, lane.state, split) | {TRAINING_LOSS: lane.loss}
 
 
 def judge(
@@ -158,11 +159,5 @@ def end(lane: Lane, where: Array, status: Status, t: Array) -> Lane:
 
 def state_bytes(experiment: Any) -> int:
     """What the state of a lane takes."""
-    state = _initial_state.eval_shape(experiment, np.uint32(0))
+    state = traced.init.eval_shape(experiment, np.uint32(0))
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state) if hasattr(x, "dtype"))
-
-
-@jax.jit
-def _initial_state(experiment: Any, seed: Any) -> Any:
-    """Only its shapes are asked for."""
-    return experiment.init(keys.weights(seed))

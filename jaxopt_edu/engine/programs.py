@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxopt_edu.engine import traced
 from jaxopt_edu.engine.lane import Lane, StopRule, begin, best_state, evaluate, judge, run_steps
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
@@ -115,7 +116,7 @@ def advance_lanes(
     def run(experiment, lane):
         def step(state, t):
             if batch is None:
-                state, told = experiment.step(state, t, key)
+                state, told = traced.step(experiment, state, t, key)
             else:
                 state, told = experiment.learn(state, batch, t, key)
             return spec.placement.settled(state, experiment.shared_state), told
@@ -152,6 +153,6 @@ def score_lanes(
 
     def score(experiment, lane):
         state = best_state(lane)
-        return {split: experiment.score(state, split) for split in splits}
+        return {split: traced.score(experiment, state, split) for split in splits}
 
     return spec.over_lanes(score, which, lanes)

@@ -1,5 +1,6 @@
 """Workers: a thread for each core (CPU) or accelerator of this process, fed by a queue."""
 
+import contextlib
 import os
 import queue
 import threading
@@ -35,7 +36,7 @@ def on_workers(
     if going == 1:  # nothing to do meanwhile
         [job], [worker] = jobs, workers
         while job:
-            with jax.default_device(worker.device):
+            with _at(worker.device):
                 rest = task(job, worker)
             yield job
             job = rest
@@ -52,7 +53,7 @@ def on_workers(
         with (
             jax.enable_x64(x64),
             jax.default_matmul_precision(precision),
-            jax.default_device(mine.worker.device),
+            _at(mine.worker.device),
         ):
             return job, task(job, mine.worker)
 
@@ -69,6 +70,14 @@ def on_workers(
                 going -= 1
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _at(device: Any) -> contextlib.AbstractContextManager[Any]:
+    """On a device: nothing where JAX is there anyhow, so that what was traced before is known."""
+    chosen = jax.default_device.value
+    if chosen is None and device in (None, jax.local_devices()[0]):
+        return contextlib.nullcontext()
+    return jax.default_device(device)
 
 
 def workers_of(placement: Placement) -> list[Worker]:

@@ -17,6 +17,7 @@ from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.train.ingredients import check_optimizer, is_optax, optimizer_named, refuse_optax
 from jaxopt_edu.values import keys, pytrees, tree
 from jaxopt_edu.values.pytrees import number, pytree, show, static
+from jaxopt_edu.values.random_bits import written_out
 
 
 @pytree
@@ -143,7 +144,7 @@ class Federated(Drawing):
             order_key, key = random.split(key)
             order = jnp.arange(len(rows))
             if self.batch_size is not None:
-                coins = random.uniform(order_key, (len(rows),))
+                coins = random.uniform(written_out(order_key), (len(rows),))
                 order = jnp.argsort(jnp.where(order < size, coins, 2.0))
             order = jnp.pad(order, (0, batches * width - len(rows))).reshape(batches, width)
             t = i * batches + jnp.arange(batches)

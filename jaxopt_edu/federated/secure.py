@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.values import tree
 from jaxopt_edu.values.pytrees import number, pytree
+from jaxopt_edu.values.random_bits import fold_in, written_out
 
 RANGE = 2.0**30  # that of a sum, with one bit of 31 to spare for rounding
 
@@ -101,8 +102,8 @@ def _mask(key: Array, k: Array, clients: int, size: int) -> Array:
     """The sum of the masks that client k shares with each of the others, modulo 2^32."""
 
     def add(j, total):
-        pair = random.fold_in(random.fold_in(key, jnp.minimum(j, k)), jnp.maximum(j, k))
-        shared = random.bits(pair, (size,), jnp.uint32)
+        pair = fold_in(key, jnp.minimum(j, k), jnp.maximum(j, k))
+        shared = random.bits(written_out(pair), (size,), jnp.uint32)
         return total + jnp.where(j == k, 0, jnp.where(j > k, shared, -shared))
 
     return lax.fori_loop(0, clients, add, jnp.zeros(size, jnp.uint32))

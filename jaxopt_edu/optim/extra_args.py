@@ -5,7 +5,7 @@ which params are to be read.
 import inspect
 from typing import Any
 
-from jax import random
+from jaxopt_edu.values.random_bits import fold_in
 
 KNOWN = "value", "grad", "value_fn", "key", "t"  # what a training can tell: see `Transform`
 
@@ -64,7 +64,7 @@ def told_link(transform: Any, place: int, extra: dict[str, Any]) -> dict[str, An
     named = _arguments(transform)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in named.values())
     own = {name: x for name, x in extra.items() if takes_all or name in named}
-    return own | {"key": random.fold_in(own["key"], place)} if "key" in own else own
+    return own | {"key": fold_in(own["key"], place)} if "key" in own else own
 
 
 def _arguments(transform: Any) -> dict[str, inspect.Parameter]:

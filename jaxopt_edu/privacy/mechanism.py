@@ -18,6 +18,7 @@ from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.optim.transforms.clipping import shrinking
 from jaxopt_edu.train.placement import split_rows
 from jaxopt_edu.values import tree
+from jaxopt_edu.values.random_bits import written_out
 
 Loss = Callable[[Any, Any], Array]
 
@@ -40,7 +41,7 @@ def poisson_sample(
     >>> rows[:count]
     Array([2, 5, 7], dtype=int32)
     """
-    drawn = random.bernoulli(key, rate, (n,))
+    drawn = random.bernoulli(written_out(key), rate, (n,))
     if among is not None:
         drawn &= jnp.arange(n) < among
     [rows] = jnp.nonzero(drawn, size=n, fill_value=0)
@@ -217,7 +218,7 @@ def add_noise(key: Array, total: Any, deviation: Scalar) -> Any:
         noisy = add_noise(key, parts, deviation)
         return tree.map(lambda x, y: lax.complex(*y) if jnp.iscomplexobj(x) else y, total, noisy)
     flat, unravel = ravel_pytree(total)
-    return unravel(flat + deviation * random.normal(key, flat.shape, flat.dtype))
+    return unravel(flat + deviation * random.normal(written_out(key), flat.shape, flat.dtype))
 
 
 def clip_each(stack: Any, max_norm: Scalar, present: Array) -> Any:

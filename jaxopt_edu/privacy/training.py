@@ -13,6 +13,7 @@ from jaxopt_edu.train import Estimate, Estimator, Objective, Training
 from jaxopt_edu.train.calling import mixes_rows
 from jaxopt_edu.values import keys, tree
 from jaxopt_edu.values.pytrees import number, pytree, show, static
+from jaxopt_edu.values.random_bits import fold_in, written_out
 
 
 class Drawing(Estimator):
@@ -37,7 +38,7 @@ class Drawing(Estimator):
         if m in (None, size):
             return jnp.arange(size), n
         if self.max_norm is None:
-            return random.permutation(key, size)[:m], m
+            return random.permutation(written_out(key), size)[:m], m
         return mechanism.poisson_sample(key, size, m / n, n)
 
     def prepared(self, training, batch, t, key):
@@ -114,8 +115,8 @@ class Private(Drawing):
         def loss(params, row):
             x, y = train.take(row[None])
             if training.augment is not None:
-                x, y = training.augment(random.fold_in(random_keys.augment, row), x, y)
-            key = random.fold_in(random_keys.dropout, row)
+                x, y = training.augment(fold_in(random_keys.augment, row), x, y)
+            key = fold_in(random_keys.dropout, row)
             prediction, _ = training.predict(params, f.model_state, x, key)
             return jnp.mean(training.loss(prediction, y))
 

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from jax import Array, random
 from jax.typing import ArrayLike
 
+from jaxopt_edu.values.random_bits import fold_in
+
 __all__ = [
     "FederatedKeys", "PrivateKeys", "augment", "batch", "dropout", "federated", "optimizer",
     "order", "private", "weights",
@@ -32,7 +34,7 @@ def weights(seed: ArrayLike) -> Array:
     >>> bool(keys.weights(0) == jax.random.fold_in(jax.random.key(0), 0))
     True
     """
-    return random.fold_in(random.key(seed), WEIGHTS)
+    return fold_in(random.key(seed), WEIGHTS)
 
 
 def order(seed: ArrayLike) -> Array:
@@ -43,27 +45,27 @@ def order(seed: ArrayLike) -> Array:
     >>> bool(keys.order(0) == jax.random.fold_in(jax.random.key(0), 1))
     True
     """
-    return random.fold_in(random.key(seed), ORDER)
+    return fold_in(random.key(seed), ORDER)
 
 
 def batch(key: Array) -> Array:
     """The key of the order of the examples. It has no step in it: `batch_indices` counts steps."""
-    return random.fold_in(key, BATCH)
+    return fold_in(key, BATCH)
 
 
 def dropout(key: Array, t: ArrayLike) -> Array:
     """The key of the dropout masks of step t."""
-    return random.fold_in(random.fold_in(key, DROPOUT), t)
+    return fold_in(key, DROPOUT, t)
 
 
 def augment(key: Array, t: ArrayLike) -> Array:
     """The key of what happens to the examples of step t before the model sees them."""
-    return random.fold_in(random.fold_in(key, AUGMENT), t)
+    return fold_in(key, AUGMENT, t)
 
 
 def optimizer(key: Array, t: ArrayLike) -> Array:
     """The key that an optimizer is told at step t, if it wants one."""
-    return random.fold_in(random.fold_in(key, OPTIMIZER), t)
+    return fold_in(key, OPTIMIZER, t)
 
 
 class PrivateKeys(NamedTuple):
@@ -77,7 +79,7 @@ class PrivateKeys(NamedTuple):
 
 def private(key: Array, t: ArrayLike) -> PrivateKeys:
     """The keys of step t of a differentially private training."""
-    return PrivateKeys(*random.split(random.fold_in(key, t), len(PrivateKeys._fields)))
+    return PrivateKeys(*random.split(fold_in(key, t), len(PrivateKeys._fields)))
 
 
 class FederatedKeys(NamedTuple):
@@ -91,4 +93,4 @@ class FederatedKeys(NamedTuple):
 
 def federated(key: Array, t: ArrayLike) -> FederatedKeys:
     """The keys of step t of a federated training."""
-    return FederatedKeys(*random.split(random.fold_in(key, t), len(FederatedKeys._fields)))
+    return FederatedKeys(*random.split(fold_in(key, t), len(FederatedKeys._fields)))

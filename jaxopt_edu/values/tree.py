@@ -90,7 +90,8 @@ def real_dtype(x: Any) -> Any:
 
 def all_finite(x: Any) -> Array:
     """Whether no leaf holds a NaN or an infinity."""
-    checks = [jnp.all(jnp.isfinite(leaf)) for leaf in leaves(x) if is_float(leaf)]
+    largest = [jnp.max(jnp.abs(leaf), initial=0) for leaf in leaves(x) if is_float(leaf)]
+    checks = [jnp.isfinite(size) for size in largest]  # NaN is the largest of all
     return jnp.all(jnp.stack(checks)) if checks else jnp.array(True)
 
 

@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from jax import Array, random
+from jax import Array
 
 from jaxopt_edu.values.pytrees import pytree
+from jaxopt_edu.values.random_bits import fold_in
 
 __all__ = ["Augmentation", "AugmentationChain", "Mixed", "chain", "losses_of", "per_example"]
 
@@ -63,7 +64,7 @@ class AugmentationChain(Augmentation):
 
     def __call__(self, key, x, y):
         for i, part in enumerate(self.parts):
-            x, y = part(random.fold_in(key, i), x, y)
+            x, y = part(fold_in(key, i), x, y)
         return x, y
 
     def __repr__(self):

@@ -7,6 +7,7 @@ from jaxopt_edu.data.augment.base import Augmentation, Mixed, per_example
 from jaxopt_edu.nn.shapes import floats
 from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.values.pytrees import number, pytree, recipe
+from jaxopt_edu.values.random_bits import written_out
 from jaxopt_edu.values.tree import root
 
 __all__ = ["Mixup", "Noise", "mixup", "noise"]
@@ -29,7 +30,8 @@ class Noise(Augmentation):
     def __call__(self, key, x, y):
         x = jnp.asarray(x)
         wide = floats("x", x)
-        return (wide + self.scale * random.normal(key, x.shape, wide.dtype)).astype(x.dtype), y
+        drawn = random.normal(written_out(key), x.shape, wide.dtype)
+        return (wide + self.scale * drawn).astype(x.dtype), y
 
 
 @pytree
@@ -61,7 +63,7 @@ class Mixup(Augmentation):
             raise TypeError("mixup: the targets are mixed already; wanted one mixup in a chain")
         x, y = jnp.asarray(x), jnp.asarray(y)
         wide = floats("x", x)
-        share_key, order_key = random.split(key)
+        share_key, order_key = random.split(written_out(key))
         share = symmetric_beta(share_key, self.alpha, len(x))
         order = random.permutation(order_key, len(x))
         s = per_example(share, wide)

@@ -11,6 +11,7 @@ from jaxopt_edu.data.augment.base import Augmentation
 from jaxopt_edu.nn.shapes import floats
 from jaxopt_edu.optim.transform import Scalar
 from jaxopt_edu.values.pytrees import check, check_count, number, pytree, recipe, static
+from jaxopt_edu.values.random_bits import written_out
 
 __all__ = ["Crop", "Cutout", "Flip", "OfImages", "Shift", "crop", "cutout", "flip", "shift"]
 
@@ -41,7 +42,7 @@ class OfImages(Augmentation):
                 f"(n, {math.prod(self.shape)}) or (n, {', '.join(map(str, self.shape))})"
             )
         images = wide.reshape(len(x), *self.shape[:2], -1)
-        new = jax.vmap(self.image)(random.split(key, len(x)), images)
+        new = jax.vmap(self.image)(random.split(written_out(key), len(x)), images)
         return new.reshape(x.shape).astype(x.dtype), y
 
 

@@ -16,6 +16,7 @@ from jaxopt_edu.nn.models.layers import (
 )
 from jaxopt_edu.nn.models.mlp import MLP
 from jaxopt_edu.values.pytrees import number, pytree, static
+from jaxopt_edu.values.random_bits import written_out
 
 __all__ = ["CNN"]
 
@@ -83,7 +84,7 @@ class CNN:
     def init(self, key):
         mlp, k = self.mlp, self.kernel
         layers = list(pairwise((self.image[2], *self.filters)))
-        *keys, last = jax.random.split(key, len(layers) + 1)
+        *keys, last = jax.random.split(written_out(key), len(layers) + 1)
         convolutions = [
             layer_init(own, (k, k, c), to, (k * k * c, k * k * to), self.initial, self.gain)
             for own, (c, to) in zip(keys, layers, strict=True)

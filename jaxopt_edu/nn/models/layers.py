@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxopt_edu.nn.models.kernels import matmul
 from jaxopt_edu.values.pytrees import StandIn, check, show
+from jaxopt_edu.values.random_bits import written_out
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -71,7 +72,7 @@ def layer_init(
     """
     deviation = VARIANCES[scheme](*fans) ** 0.5
     dtype = jnp.result_type(float)
-    w = gain * deviation * jax.random.normal(key, (*inputs, outputs), dtype)
+    w = gain * deviation * jax.random.normal(written_out(key), (*inputs, outputs), dtype)
     return {"w": jnp.moveaxis(w, -1, 0).astype(dtype), "b": jnp.zeros(outputs, dtype)}
 
 
@@ -96,7 +97,7 @@ def dropout(key: Array, x: Array, rate: Any) -> Array:
 
     Source: Srivastava et al. 2014 (JMLR 15), in the inverted form.
     """
-    kept = jax.random.uniform(key, x.shape) >= rate
+    kept = jax.random.uniform(written_out(key), x.shape) >= rate
     return jnp.where(kept, x / jnp.asarray(1 - rate, x.dtype), 0)
 
 

@@ -19,6 +19,7 @@ from jaxopt_edu.nn.models.layers import (
     readout,
 )
 from jaxopt_edu.values.pytrees import StandIn, number, pytree, static
+from jaxopt_edu.values.random_bits import fold_in, written_out
 
 
 @pytree
@@ -71,7 +72,7 @@ class MLP:
 
     def init(self, key):
         layers = list(pairwise(self.sizes))
-        keys, fans = jax.random.split(key, len(layers)), list(pairwise(self.counts))
+        keys, fans = jax.random.split(written_out(key), len(layers)), list(pairwise(self.counts))
         params = [
             layer_init(k, (inputs,), outputs, fan, self.initial, self.gain)
             for k, (inputs, outputs), fan in zip(keys, layers, fans, strict=True)
@@ -90,7 +91,7 @@ class MLP:
             if self.units is not None:
                 x *= live(x.shape[1], self.units).astype(x.dtype)
             if key is not None and self.dropout is not None:
-                x = dropout(jax.random.fold_in(key, i), x, self.dropout)
+                x = dropout(fold_in(key, i), x, self.dropout)
         return readout(last, x)
 
     @property

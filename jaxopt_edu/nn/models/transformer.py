@@ -17,6 +17,7 @@ from jaxopt_edu.nn.models.layers import (
     readout,
 )
 from jaxopt_edu.values.pytrees import number, pytree, static
+from jaxopt_edu.values.random_bits import fold_in, written_out
 
 __all__ = ["Transformer"]
 
@@ -74,7 +75,7 @@ class Transformer:
             raise ValueError(
                 f"Transformer: heads = {self.heads}: wanted a divisor of width = {self.width}"
             )
-        embed, positions, blocks, head = jax.random.split(key, 4)
+        embed, positions, blocks, head = jax.random.split(written_out(key), 4)
         shape, dtype = (self.tokens, self.width), jnp.result_type(float)
         return {
             "embed": self._dense(embed, self.inputs // self.tokens, self.width),
@@ -114,7 +115,7 @@ class Transformer:
         """x with dropout, where there is any."""
         if key is None or self.dropout is None:
             return x
-        return dropout(jax.random.fold_in(key, place), x, self.dropout)
+        return dropout(fold_in(key, place), x, self.dropout)
 
 
 def attention(block: dict[str, Any], h: Array, tokens: int, heads: int) -> Array:

@@ -21,6 +21,7 @@ from jaxopt_edu.optim.transform import (
 from jaxopt_edu.optim.transforms.base import Brick, Stateless, wants_params
 from jaxopt_edu.values import tree
 from jaxopt_edu.values.pytrees import check, check_seed, mask, number, pytree, recipe, static
+from jaxopt_edu.values.random_bits import written_out
 from jaxopt_edu.values.tree import root, wide
 
 
@@ -271,7 +272,7 @@ class AddNoise:
         key, now = random.split(state.key)
         leaves, structure = jax.tree.flatten(updates)
         sigma = root(self.eta / t.astype(float) ** self.gamma)
-        keys = random.split(now, len(leaves))
+        keys = random.split(written_out(now), len(leaves))
         noisy = [_noisy(k, g, sigma) for k, g in zip(keys, leaves, strict=True)]
         return jax.tree.unflatten(structure, noisy), AddNoiseState(t, key)
 
