@@ -1,6 +1,7 @@
 """What the commands do: from options to an experiment, from results to files and words."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,15 @@ def run_sweep(options: Any) -> tuple[Any, int]:
     except SweepInterrupted as stop:
         study, status = stop.study, 130
     arguments = {k: v for k, v in vars(options).items() if k != "run"}
-    if not status:
-        try:
-            confirmed, note = confirmed_best(study, options.confirm, writing)
-        except KeyboardInterrupt:  # what the sweep found is kept
-            note, status = "interrupted before the best were confirmed", 130
-    _write(study, writing, arguments, confirmed)
+    with ThreadPoolExecutor(1) as beside_it:  # the pictures are drawn while the best are trained
+        drawn = beside_it.submit(_draw, study, writing)
+        if not status:
+            try:
+                confirmed, note = confirmed_best(study, options.confirm, writing)
+            except KeyboardInterrupt:  # what the sweep found is kept
+                note, status = "interrupted before the best were confirmed", 130
+        _write(study, writing, arguments, confirmed)
+        drawn.result()
     if writing != directory:
         take_place(writing, directory)
     if status:
@@ -109,6 +113,7 @@ def run_report(options: Any) -> tuple[Any, int]:
     study = load_study(directory)
     confirmed = load_confirmed(study, directory)
     _write(study, directory, None, confirmed)
+    _draw(study, directory)
     return _answer(options, study, directory, confirmed, "", 0)
 
 
@@ -126,9 +131,12 @@ def run_compare(options: Any) -> tuple[Any, int]:
 
 def _write(study: Study, directory: Path, arguments: Any, confirmed: Study | None = None) -> None:
     save_study(study, directory, arguments=arguments, confirmed=confirmed)
+    write_text(directory / "report.html", report.report_html(study, confirmed))
+
+
+def _draw(study: Study, directory: Path) -> None:
     plot.save(plot.plot_curves(study), directory / "curves.png")
     plot.save(plot.plot_landscape(study), directory / "landscape.png")
-    write_text(directory / "report.html", report.report_html(study, confirmed))
 
 
 def run_fit(options: Any) -> tuple[Any, int]:

@@ -186,14 +186,10 @@ def mode_for(experiments: Iterable[Any], metric: str, mode: str, needed: bool = 
 
 def _walk(experiment: Any, split: str) -> Any:
     """The shapes of state, next state and scores, for numbers like those of a lane."""
-    lane = jax.tree.map(_like_a_lanes, experiment)
+    lane = traced.like_a_lane(experiment)
     state = traced.init.eval_shape(lane, np.uint32(0))
     stepped = traced.step.eval_shape(lane, state, np.int32(0), jax.eval_shape(keys.order, 0))
     return state, stepped, traced.score.eval_shape(lane, state, split=split)
-
-
-def _like_a_lanes(x: Any) -> Any:
-    return x if hasattr(x, "dtype") else np.asarray(x, jax.dtypes.canonicalize_dtype(type(x)))
 
 
 def ranking_split(splits: tuple[str, ...]) -> str:

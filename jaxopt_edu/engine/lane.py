@@ -159,5 +159,5 @@ def end(lane: Lane, where: Array, status: Status, t: Array) -> Lane:
 
 def state_bytes(experiment: Any) -> int:
     """What the state of a lane takes."""
-    state = traced.init.eval_shape(experiment, np.uint32(0))
+    state = traced.init.eval_shape(traced.like_a_lane(experiment), np.uint32(0))
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state) if hasattr(x, "dtype"))

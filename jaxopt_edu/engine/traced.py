@@ -4,9 +4,19 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 from jax import Array
 
 from jaxopt_edu.values import keys
+
+
+def like_a_lane(experiment: Any) -> Any:
+    """The experiment with numbers of the dtypes that a lane's have, as JAX tells them apart."""
+
+    def number(x: Any) -> Any:
+        return x if hasattr(x, "dtype") else np.asarray(x, jax.dtypes.canonicalize_dtype(type(x)))
+
+    return jax.tree.map(number, experiment)
 
 
 @jax.jit

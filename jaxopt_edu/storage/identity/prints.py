@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_edu.storage.identity import content, functions, objects
+from jaxopt_edu.storage.identity.owners import versions
 from jaxopt_edu.storage.identity.walk import Walk
 
 MOST = 1000  # places that are told one by one; of more, parts of the value are told as one each
@@ -98,12 +99,18 @@ def fingerprint(value: Any, place: str = "") -> Fingerprint:
     >>> jo.fingerprint(jo.sgd(0.2), "optimizer").differs(old)
     'optimizer.learning_rate was 0.1, now 0.2'
     """
-    kinds = [*content.KINDS, *functions.KINDS, *objects.KINDS]
-    walk = Walk(kinds, objects.thing)
-    walk.value(value, place)
+    walk = walk_through(value, place)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = version if walk.has_code else None
-    return Fingerprint(_few(walk.parts), walk.unknown, dict(sorted(walk.libraries.items())), python)
+    libraries = {name: said for m in walk.modules for name, said in versions(m).items()}
+    return Fingerprint(_few(walk.parts), walk.unknown, dict(sorted(libraries.items())), python)
+
+
+def walk_through(value: Any, place: str = "") -> Walk:
+    """What a value holds, without the versions of libraries."""
+    walk = Walk([*content.KINDS, *functions.KINDS, *objects.KINDS], objects.thing)
+    walk.value(value, place)
+    return walk
 
 
 def fingerprints(named: dict[str, Any]) -> Fingerprint:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jaxopt_edu.storage.identity.code import sha
-from jaxopt_edu.storage.identity.owners import library, versions
+from jaxopt_edu.storage.identity.owners import library
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), type(NotImplemented))
 
@@ -15,14 +15,14 @@ class Walk:
     """The parts of one value by place.
 
     kinds: how the kinds of values are noted, the first that fits; rest: how anything else is.
-    unknown: the places of what cannot be identified. libraries: their versions. has_code: whether
-    there is code of the user's own in it.
+    unknown: the places of what cannot be identified. modules: those of libraries in it. has_code:
+    whether there is code of the user's own in it.
     """
 
     def __init__(self, kinds: Iterable[tuple[Any, Note]], rest: Note):
         self.parts: dict[str, str] = {}
         self.unknown: dict[str, str] = {}
-        self.libraries: dict[str, str] = {}
+        self.modules: set[str] = set()
         self.has_code = False
         self.inner = 0  # how deep inside functions of libraries
         self.open: dict[int, str] = {}  # objects that are being looked at
@@ -47,10 +47,10 @@ class Walk:
             self.value(x, f"{place}.{name}" if place else str(name))
 
     def library(self, module: str | None) -> str | None:
-        """The library of a module, whose version is noted; None for the user's own."""
+        """The library of a module, which is noted; None for the user's own."""
         of = library(module)
         if of is not None:
-            self.libraries |= versions(str(module))
+            self.modules.add(str(module))
         return of
 
     def met(self, x: Any, place: str) -> bool:
