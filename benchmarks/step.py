@@ -20,8 +20,9 @@ from _report import arguments, publish, seconds
 import jaxopt_edu as jo
 
 ARMS = ("ours", "ours-closed", "ours-crossed", "optax", "torch", "torch-one")
-CASES = [(1, 1000), (100, 1000), (1000, 1000), (1, 20_000_000)]  # leaves, floats in each
-QUICK_CASES = [(1, 1000), (20, 1000), (1, 100_000)]
+MIXED = 0  # floats in each of several leaves: from 10 to 10,000, each size once
+CASES = [(1, 1000), (100, 1000), (100, MIXED), (1000, 1000), (1, 20_000_000)]  # leaves, floats
+QUICK_CASES = [(1, 1000), (20, 1000), (20, MIXED), (1, 100_000)]
 RATE = 1e-3
 PASSES = {"adam": 7, "momentum": 5}  # over arrays, read or written
 
@@ -36,9 +37,9 @@ def main() -> None:
         rows = tables.setdefault(f"One step of {rule}", [])
         for leaves, size in QUICK_CASES if options.quick else CASES:
             case = {"rule": rule, "leaves": leaves, "floats": size}
-            say(f"{rule}, {leaves} x {size:,} floats")
+            say(f"{rule}, {leaves} x {words(size)} floats")
             timed = measure(arms(rule, leaves, size), options)
-            traffic = passes * 4 * leaves * size
+            traffic = passes * 4 * sum(sizes(leaves, size))
             rows += lines(timed, leaves, size, traffic, bandwidth)
             results["rows"] += [case | arm.as_dict() | {"bytes": traffic} for arm in timed]
     notes = [
@@ -59,7 +60,7 @@ def lines(timed: list[Arm], leaves: int, size: int, traffic: int, bandwidth: flo
     return [
         {
             "arm": arm.name,
-            "leaves x floats": f"{leaves:,} x {size:,}",
+            "leaves x floats": f"{leaves:,} x {words(size)}",
             "one step": seconds(arm.median),
             "quartiles": f"{seconds(arm.quartiles[0])} to {seconds(arm.quartiles[2])}",
             "of the copy": f"{traffic / arm.median / bandwidth:.0%}",
@@ -85,8 +86,18 @@ def arms(rule: str, leaves: int, size: int) -> list[Arm]:
     ]
 
 
+def sizes(leaves: int, size: int) -> list[int]:
+    """How many floats each leaf has."""
+    mixed = [round(10 ** (1 + 3 * i / (leaves - 1))) for i in range(leaves)] if leaves > 1 else []
+    return [size] * leaves if size != MIXED else mixed
+
+
+def words(size: int) -> str:
+    return "10 to 10,000" if size == MIXED else f"{size:,}"
+
+
 def gradients(leaves: int, size: int) -> list:
-    return [jnp.full(size, 0.01, jnp.float32) for _ in range(leaves)]
+    return [jnp.full(n, 0.01, jnp.float32) for n in sizes(leaves, size)]
 
 
 def stepper(step: Any, init: Any, leaves: int, size: int) -> Any:

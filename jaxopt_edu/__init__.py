@@ -3,6 +3,9 @@
 Read the rooms in the order in which they are imported here; none imports a later one.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from jaxopt_edu.values.pytrees import Constant, mask, number, pytree, recipe, static
 from jaxopt_edu.values.names import hyperparameters, replace
 from jaxopt_edu.values import tree, space
@@ -59,6 +62,17 @@ from jaxopt_edu.view import plot, report
 from jaxopt_edu.diagnosis.finders import BatchSizes, Rates, find_batch_size, find_learning_rate
 from jaxopt_edu.diagnosis import Diagnosis, diagnose
 
+if TYPE_CHECKING:
+    from jaxopt_edu import learn
+
+
+def __getattr__(name: str) -> Any:
+    """`jo.learn` is imported when it is asked for: a training needs none of it."""
+    if name == "learn":
+        return importlib.import_module("jaxopt_edu.learn")
+    raise AttributeError(f"module 'jaxopt_edu' has no attribute {name!r}")
+
+
 __all__ = [
     "Batch", "BatchSizes", "Chain", "Constant", "Diagnosis", "Estimate", "Estimator",
     "Experiment", "Federated", "Fingerprint", "Grid", "Halving", "Hyper", "Hyperband",
@@ -69,8 +83,9 @@ __all__ = [
     "data", "diagnose", "eval_params", "explain", "federated", "find_batch_size",
     "find_learning_rate", "fingerprint", "fit", "from_distribution", "from_optax", "functions",
     "halving", "hyperband", "hypergradient", "hyperparameters", "importances", "int_uniform",
-    "latin_hypercube", "load_experiment", "load_model", "load_study", "log_uniform", "losses",
-    "mask", "median_stopping", "metrics", "models", "number", "one_of", "optimizers", "optuna",
+    "latin_hypercube", "learn", "load_experiment", "load_model", "load_study", "log_uniform",
+    "losses", "mask", "median_stopping", "metrics", "models", "number", "one_of", "optimizers",
+    "optuna",
     "plot", "population", "prior", "privacy", "pytree", "race", "recipe", "regularizers", "replace",
     "report", "sample", "save_study", "schedules", "sobol", "space", "static", "sweep",
     "to_distribution", "to_optax", "to_optuna", "transforms", "tree", "tune",

@@ -15,6 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from jaxopt_edu.cli import cache
 from jaxopt_edu.cli.cache import kept_programs, private_directory
+from jaxopt_edu.storage import private_places
 
 HITS = "/jax/compilation_cache/cache_hits"
 
@@ -177,13 +178,13 @@ def test_caches_are_where_the_platform_has_them(platform, told, wanted, monkeypa
     for name, value in ({"HOME": "/me", "XDG_CACHE_HOME": ""} | told).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    assert cache._user_cache() == Path(wanted)
+    assert private_places.user_cache() == Path(wanted)
 
 
 def test_where_users_have_no_numbers_a_directory_is_private(tmp_path, monkeypatch):
     tmp_path.chmod(0o777)
-    assert not cache._is_private(tmp_path)
+    assert not private_places.is_private(tmp_path)
     monkeypatch.delattr(os, "getuid")
-    assert cache._is_private(tmp_path)
+    assert private_places.is_private(tmp_path)
     (tmp_path / "file").write_text("")
-    assert not cache._is_private(tmp_path / "file")
+    assert not private_places.is_private(tmp_path / "file")

@@ -6,10 +6,7 @@ write into it, and it is named by the versions and the processor that the progra
 
 import contextlib
 import hashlib
-import os
 import platform
-import stat
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +15,8 @@ from typing import Any
 import jax
 import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
+
+from jaxopt_edu.storage.private_places import private
 
 SHORTEST = 0.05  # seconds of compiling from which on a program is kept
 
@@ -59,38 +58,7 @@ def private_directory() -> Path | None:
 
     None where it cannot be made or written, or where another user could have put programs there.
     """
-    try:
-        ours = _user_cache() / "jaxopt_edu"
-        found = ours / f"jax-{jax.__version__}-{jaxlib.__version__}-{_processor()}"
-        ours.parent.mkdir(parents=True, exist_ok=True)
-        for path in (ours, found):
-            with contextlib.suppress(FileExistsError):
-                path.mkdir(mode=0o700)
-            if not _is_private(path):
-                return None
-    except (OSError, RuntimeError):  # no home, a read-only one, a file in the way
-        return None
-    return found if os.access(found, os.R_OK | os.W_OK | os.X_OK) else None
-
-
-def _user_cache() -> Path:
-    """Where programs of this platform keep what can be made again."""
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"])
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(given) if os.path.isabs(given) else Path.home() / ".cache"
-
-
-def _is_private(path: Path) -> bool:
-    """Whether it is a directory of this user into which no other may write."""
-    found = os.lstat(path)
-    if not stat.S_ISDIR(found.st_mode):
-        return False
-    if not hasattr(os, "getuid"):  # Windows: a user's directory is closed to others
-        return True
-    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return private(f"jax-{jax.__version__}-{jaxlib.__version__}-{_processor()}")
 
 
 def _processor() -> str:

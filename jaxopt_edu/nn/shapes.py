@@ -119,7 +119,7 @@ def example_weights(name: str, x: Array, weights: Any) -> Array:
 def weighted_mean(losses: ArrayLike, weights: ArrayLike | None = None) -> Array:
     """The mean of the losses, each counted by its weight.
 
-    Formula: sum_i w_i l_i / sum_i w_i, where l_i is the mean of the losses of example i.
+    Formula: m = sum_i w_i l_i / sum_i w_i  (l_i is the mean of the losses of example i)
     Shapes: losses (n, ...), weights (n,) or more of the leading axes -> ().
     Weight 0 leaves an example out, even if its loss is NaN; where all weights are 0 the mean is 0.
     Errors: ValueError where the weights' shape is not a beginning of the losses' shape.

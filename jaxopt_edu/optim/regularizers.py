@@ -119,7 +119,7 @@ class L1(Regularizer):
     """The sum of the absolute values (the lasso): as a proximal step it makes weights exactly zero.
 
     Formula:
-        r(w) = weight sum_i |w_i|,  with derivative 0 at 0
+        r(w) = weight sum_i |w_i|  (its derivative is 0 at 0)
         prox_{s r}(w) = sign(w) max(|w| - s weight, 0)
     mask: which parameters are penalised; a prefix tree of bools, or a function from params to one;
         None is `weights_only`: all but those named b, bias or scale.
@@ -179,7 +179,7 @@ class L2(Regularizer):
 class ElasticNet(Regularizer):
     """A mixture of L1 (for zeros) and L2 (for groups of correlated weights).
 
-    Formula: with l = l1_ratio,
+    Formula: with l = l1_ratio:
         r(w) = weight (l sum_i |w_i| + (1 - l) / 2 sum_i w_i^2)
         prox_{s r}(w) = sign(w) max(|w| - s weight l, 0) / (1 + s weight (1 - l))
     mask: as in `L1`.
@@ -225,7 +225,7 @@ class Afterwards:
 class Decoupled(Afterwards):
     """The regularizer as decoupled decay: a gradient step of its own, beside the optimizer's.
 
-    Formula: p_{t+1} = p_t + u_t - eta_t grad r(p_t), where u_t comes from the loss alone
+    Formula: p_{t+1} = p_t + u_t - eta_t dr(p_t)  (dr is the gradient of r, u_t of the loss alone)
     regularizer: any differentiable function from params to a number.
     Units: eta_t grad r has the unit of the params.
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101, there for L2.
@@ -256,9 +256,10 @@ decoupled = recipe("decoupled", Decoupled)
 class Proximal(Afterwards):
     """The regularizer as a proximal step after the update: L1 makes weights exactly zero.
 
-    Formula: p_{t+1} = prox_{D_t r}(p_t + u_t) for an update u_t = -D_t g_t by the gradient of the
-        loss alone, with D_t = eta_t for sgd, eta_t / sqrt(G_t + eps) for adagrad, number by number,
-        and likewise for rmsprop: then the end is the minimum of loss + r.
+    Formula: p_{t+1} = prox(p_t + u_t, D_t)  (the proximal operator of D_t r)
+    The update u_t = -D_t g_t is by the gradient of the loss alone, with D_t = eta_t for sgd,
+    eta_t / sqrt(G_t + eps) for adagrad, number by number, and likewise for rmsprop: then the end is
+    the minimum of loss + r.
     regularizer: anything with a method prox(params, step); after adagrad and rmsprop it says
         separable = True, and step is a tree of arrays.
     Units: D_t is the step of plain gradient descent: params over gradient.

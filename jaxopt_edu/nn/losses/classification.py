@@ -61,8 +61,11 @@ def sigmoid_focal_loss(
 ) -> Array:
     """Sigmoid cross-entropy that counts an example by how wrong the model is about it.
 
-    Formula: l = a (1 - p_t)^gamma cross-entropy, where p_t is the probability of the label and
-        a = alpha for label 1, 1 - alpha for label 0 (in between for soft labels); 1 without alpha
+    Formula: with p = 1 / (1 + exp(-x)):
+        c = -y log p - (1 - y) log(1 - p)  (the cross-entropy)
+        q = p y + (1 - p) (1 - y)  (the probability of the label)
+        l = (1 - q)^gamma c
+    alpha:  l = (alpha y + (1 - alpha) (1 - y)) (1 - q)^gamma c
     Shapes, Errors: as `sigmoid_binary_cross_entropy`.
     Source: Lin et al. 2017, arXiv:1708.02002, equation 5.
     Agrees with: optax.sigmoid_focal_loss, 1e-12 in float64.
@@ -144,7 +147,8 @@ def softmax_cross_entropy_with_integer_labels(
 ) -> Array:
     """`softmax_cross_entropy` for labels that are the number of the class, from 0.
 
-    Formula: l = -log softmax(x)_y; with label_smoothing the one-hot labels pass `smooth_labels`.
+    Formula: l = -log q_y, with q_k = exp(x_k) / sum_j exp(x_j)
+    With label_smoothing the one-hot labels pass `smooth_labels`.
     Shapes: logits x (..., classes), labels y (...) -> (...); `where` as there.
     Errors: TypeError where labels are no integers, ValueError where their shape is not the
         logits' without the classes. NaN, which no optimizer overlooks, for labels outside
@@ -175,7 +179,7 @@ def softmax_focal_loss_with_integer_labels(
 ) -> Array:
     """Softmax cross-entropy that counts an example by how wrong the model is about it.
 
-    Formula: l = -(1 - p)^gamma log p, where p = softmax(x)_y is the probability of the label
+    Formula: l = -(1 - q_y)^gamma log q_y, with q_k = exp(x_k) / sum_j exp(x_j)
     Shapes, Errors: as `softmax_cross_entropy_with_integer_labels`.
     `class_weighted` adds weights of the classes, the paper's alpha.
     Source: Lin et al. 2017, arXiv:1708.02002, equation 4, for more than two classes.
@@ -196,7 +200,7 @@ def smooth_labels(
 ) -> Array:
     """Labels that give a share alpha of their certainty to all classes alike.
 
-    Formula: p_k = (1 - alpha) y_k + alpha / classes, counting the classes that `where` keeps
+    Formula: p_k = (1 - alpha) y_k + alpha / classes  (those that `where` keeps)
     Shapes: labels y (..., classes) -> the same.
     Source: Szegedy et al. 2016, arXiv:1512.00567, section 7.
     Agrees with: optax.smooth_labels, 1e-12 in float64.
@@ -247,7 +251,7 @@ def kl_divergence(
 ) -> Array:
     """The divergence of predicted probabilities q from the targets p: KL(p || q).
 
-    Formula: l = sum_k p_k (log p_k - log q_k), with 0 log 0 = 0
+    Formula: l = sum_k p_k (log p_k - log q_k)  (0 log 0 is 0)
     Shapes: log_predictions log q and targets p (..., classes) -> (...); `where` as in
         `softmax_cross_entropy`.
     Units: nats.
@@ -274,7 +278,7 @@ def kl_divergence_with_log_targets(
 ) -> Array:
     """`kl_divergence` of targets given by their logarithms.
 
-    Formula: l = sum_k p_k (log p_k - log q_k), with p_k = exp(log_targets_k)
+    Formula: l = sum_k p_k (log p_k - log q_k)  (0 log 0 is 0)
     Shapes, Units, Errors: as `kl_divergence`.
     Agrees with: optax.kl_divergence_with_log_targets, 1e-12 in float64.
 

@@ -24,7 +24,7 @@ def _error(predictions: Any, targets: Any) -> Array:
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """The squared difference, without the 1/2 of `l2_loss`.
 
-    Formula: l = (x - y)^2, where y = 0 if there are no targets.
+    Formula: l = (x - y)^2  (y is 0 where there are no targets)
     Shapes: predictions x and targets y (...) -> (...).
     Units: the unit of the targets, squared.
     Errors: ValueError where the shapes differ, such as (1000,) and (1000, 1).
@@ -41,7 +41,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> A
 def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """Half the squared difference, whose derivative is the difference.
 
-    Formula: l = (x - y)^2 / 2, where y = 0 if there are no targets.
+    Formula: l = (x - y)^2 / 2  (y is 0 where there are no targets)
     Shapes, Units, Errors: as `squared_error`.
     Agrees with: optax.l2_loss, 1e-12 in float64.
 
@@ -78,7 +78,7 @@ def huber_loss(
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """A smooth Huber loss: e^2 / 2 near 0, |e| - log 2 far away, with derivative tanh(e).
 
-    Formula: l = log(cosh(e)) = log(exp(e) + exp(-e)) - log 2, with e = x - y
+    Formula: l = log(exp(e) + exp(-e)) - log 2, with e = x - y  (the logarithm of cosh e)
     Shapes, Errors: as `squared_error`.
     Units: the error counts in units of 1: scale the targets first.
     Agrees with: optax.log_cosh, 1e-12 in float64.

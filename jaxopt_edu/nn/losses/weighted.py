@@ -16,7 +16,7 @@ from jaxopt_edu.values.pytrees import number, pytree
 class ClassWeighted:
     """A loss times the weight of the class that is the target.
 
-    Formula: l_i = w_{y_i} loss(x_i, y_i)
+    Formula: l = w_y loss(x, y)  (of each example)
     The mean over a batch is that of these; it is not divided by the weights. Balanced weights
     (`jo.data.class_weights`) are 1 in the mean over all examples. The loss that a training scores
     is weighted too, so trials with different weights are ranked by something else.

@@ -25,8 +25,9 @@ class Adam(Rule):
         m^_t = m_t / (1 - b1^t)
         v^_t = v_t / (1 - b2^t)
         u_t = -eta_t m^_t / (sqrt(v^_t + eps_root) + eps)
-    nesterov:  m^_t = b1 m_t / (1 - b1^(t+1)) + (1 - b1) g_t / (1 - b1^t)
-    bias_correction=False:  1 in place of each 1 - b^t
+    nesterov:  m^_t = b1 m_t / (1 - b1^(t + 1)) + (1 - b1) g_t / (1 - b1^t)
+    bias_correction=False:  m^_t = m_t;  v^_t = v_t
+    bias_correction=False, nesterov:  m^_t = b1 m_t + (1 - b1) g_t
     Shapes: any; m (in mu_dtype, or the params') and v have the shapes of the params.
     Units: a step has the unit of the learning rate, whatever the unit of the gradient; eps has
         the unit of the gradient.
@@ -72,7 +73,9 @@ adam = recipe("adam", Adam)
 class Nadam(Adam):
     """Adam with Nesterov's look-ahead in the first moment: `adam(..., nesterov=True)`.
 
-    Formula: m^_t = b1 m_t / (1 - b1^(t+1)) + (1 - b1) g_t / (1 - b1^t), the rest as in `adam`.
+    Formula: m_t, v_t, m^_t, v^_t and u_t as in `adam`, but
+        m^_t = b1 m_t / (1 - b1^(t + 1)) + (1 - b1) g_t / (1 - b1^t)
+    bias_correction, nesterov=False:  m^_t = m_t / (1 - b1^t)
     Source: Dozat 2016, Incorporating Nesterov Momentum into Adam (ICLR workshop).
     Agrees with: optax.nadam, 1e-12 in float64.
 
@@ -91,8 +94,10 @@ nadam = recipe("nadam", Nadam)
 class AdamW(Adam):
     """Adam with decoupled weight decay: the decay does not pass through the moments.
 
-    Formula: u_t = adam's u_t - eta_t lambda p_t, on the parameters that mask marks True (a prefix
-        tree of bools or a function from params to one; None marks all).
+    Formula: m_t, v_t, m^_t and v^_t as in `adam`;
+        u_t = -eta_t m^_t / (sqrt(v^_t + eps_root) + eps) - eta_t lambda p_t
+    mask: the parameters with decay: a prefix tree of bools or a function from params to one; None
+        marks all.
     Units: lambda is a share of p for each unit of the learning rate: a step shrinks p by
         eta lambda p.
     Errors: as `adam`; ValueError where update gets no params.
@@ -120,7 +125,8 @@ adamw = recipe("adamw", AdamW)
 class NadamW(AdamW):
     """AdamW with Nesterov's look-ahead: `adamw(..., nesterov=True)`.
 
-    Formula: that of `nadam`, minus eta_t lambda p_t.
+    Formula: m_t, v_t, m^_t and v^_t as in `nadam`;
+        u_t = -eta_t m^_t / (sqrt(v^_t + eps_root) + eps) - eta_t lambda p_t
     Agrees with: optax.nadamw, 1e-12 in float64.
 
     >>> import jaxopt_edu as jo

@@ -21,9 +21,9 @@ class AdaGrad(Rule):
     """The gradient over the root of the sum of all squared gradients so far.
 
     Formula:
-        G_t = G_{t-1} + g_t^2,  G_0 = initial_accumulator_value
-        u_t = -eta_t g_t / sqrt(G_t + eps), and 0 where G_t = 0
-    eps_in_sqrt=False:  u_t = -eta_t g_t / (sqrt(G_t) + eps)
+        G_t = G_{t-1} + g_t^2;  G_0 = initial_accumulator_value
+        u_t = 0 if G_t = 0, else -eta_t g_t / sqrt(G_t + eps)
+    eps_in_sqrt=False:  u_t = 0 if G_t = 0, else -eta_t g_t / (sqrt(G_t) + eps)
     Shapes: any; G has the shapes and dtypes of the params.
     Units: a step has the unit of the learning rate; eps has that of the squared gradient, or that
         of the gradient outside the root.
@@ -74,12 +74,16 @@ class RMSProp(Rule):
     """The gradient over the root of a decaying mean of its squares.
 
     Formula:
-        v_t = decay v_{t-1} + (1 - decay) g_t^2,  v_0 = initial_scale
-        u_t = -eta_t g_t / sqrt(v_t + eps)
-    eps_in_sqrt=False:  u_t = -eta_t g_t / (sqrt(v_t) + eps), as introductions print it
-    centered:  m_t = decay m_{t-1} + (1 - decay) g_t, and v_t - m_t^2 in place of v_t
-    bias_correction:  v_t / (1 - decay^t) in place of v_t, m_t / (1 - decay^t) in place of m_t
-    momentum:  c_t = mu c_{t-1} + u_t is the step;  nesterov:  mu c_t + u_t is
+        v_t = decay v_{t-1} + (1 - decay) g_t^2;  v_0 = initial_scale
+        v^_t = v_t
+        d_t = -eta_t g_t / sqrt(v^_t + eps)
+        u_t = d_t
+    centered:  m_t = decay m_{t-1} + (1 - decay) g_t;  v^_t = v_t - m_t^2
+    bias_correction:  b_t = 1 - decay^t;  v^_t = v_t / b_t
+    bias_correction, centered:  v^_t = v_t / b_t - (m_t / b_t)^2
+    eps_in_sqrt=False:  d_t = -eta_t g_t / (sqrt(v^_t) + eps)  (as introductions print it)
+    momentum:  c_t = mu c_{t-1} + d_t;  u_t = c_t
+    momentum, nesterov:  u_t = mu c_t + d_t
     Shapes: any; v, m (centered only) and c (momentum only) have those of the params.
     Units: a step has the unit of the learning rate; eps has that of the squared gradient, or that
         of the gradient outside the root.
@@ -152,11 +156,12 @@ class Adadelta(Rule):
     """The gradient times the root mean squared step over the root mean squared gradient.
 
     Formula:
-        g_t = gradient + lambda p_t, on the parameters that weight_decay_mask marks True
-        v_t = rho v_{t-1} + (1 - rho) g_t^2
-        d_t = sqrt(x_{t-1} + eps) / sqrt(v_t + eps) g_t
+        h_t = g_t + lambda p_t  (the decay on what weight_decay_mask marks True)
+        v_t = rho v_{t-1} + (1 - rho) h_t^2
+        d_t = sqrt(x_{t-1} + eps) / sqrt(v_t + eps) h_t
         x_t = rho x_{t-1} + (1 - rho) d_t^2
-        u_t = -eta_t d_t, where learning_rate=None means eta = 1
+        u_t = -d_t
+    learning_rate:  u_t = -eta_t d_t
     Shapes: any; v and x have those of the params.
     Units: a step has the unit of the params, eta has none; eps stands for squared params above the
         fraction line and for squared gradients below it.

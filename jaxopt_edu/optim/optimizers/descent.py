@@ -19,10 +19,9 @@ class SGDState(NamedTuple):
 class SGD(Rule):
     """Steps against the gradient, or against its decaying sum (momentum).
 
-    Formula: without momentum  u_t = -eta_t g_t;  with it
-        c_t = g_t + mu c_{t-1}
-        u_t = -eta_t c_t                 (heavy ball)
-        u_t = -eta_t (g_t + mu c_t)      (nesterov)
+    Formula: u_t = -eta_t g_t
+    momentum:  c_t = g_t + mu c_{t-1};  u_t = -eta_t c_t  (heavy ball)
+    momentum, nesterov:  u_t = -eta_t (g_t + mu c_t)
     Shapes: any; the trace c has the shapes of the params, in accumulator_dtype or theirs.
     Units: eta has the unit of params over gradient.
     Errors: ValueError where learning_rate < 0 or momentum is outside [0, 1].

@@ -32,10 +32,10 @@ class AMSGrad(Rule):
         m_t = b1 m_{t-1} + (1 - b1) g_t
         v_t = b2 v_{t-1} + (1 - b2) g_t^2
         m^_t = m_t / (1 - b1^t)
-        v^_t = max(v^_{t-1}, v_t / (1 - b2^t)),  v^_0 = 0
+        v^_t = max(v^_{t-1}, v_t / (1 - b2^t))
         u_t = -eta_t m^_t / (sqrt(v^_t + eps_root) + eps)
     bias_correction_mu=False:  m^_t = m_t
-    bias_correction_nu=False:  v^_t = max(v^_{t-1}, v_t); with both flags the paper's algorithm
+    bias_correction_nu=False:  v^_t = max(v^_{t-1}, v_t)  (with both flags the paper's algorithm)
     Shapes: any; m (in mu_dtype, or the params'), v and v^ have the shapes of the params.
     Units: as in `adam`.
     Errors: ValueError where learning_rate, eps or eps_root < 0, or b1 or b2 is outside [0, 1).
@@ -115,7 +115,8 @@ adamax = recipe("adamax", AdaMax)
 class AdaMaxW(AdaMax):
     """AdaMax with decoupled weight decay: the decay does not pass through the moments.
 
-    Formula: u_t = adamax's u_t - eta_t lambda p_t, on the parameters that mask marks True.
+    Formula: m_t and v_t as in `adamax`;
+        u_t = -eta_t m_t / (1 - b1^t) / v_t - eta_t lambda p_t  (the decay on what mask marks True)
     Units: as in `adamw`.
     Errors: as `adamax`; ValueError where weight_decay < 0 or update gets no params.
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101, its decay applied to AdaMax.
@@ -142,12 +143,12 @@ adamaxw = recipe("adamaxw", AdaMaxW)
 class RAdam(Rule):
     """Adam whose step is rectified by how much its second moment can be trusted yet.
 
-    Formula: m_t, v_t, m^_t (nesterov too) and v^_t as in `adam`;
+    Formula: m_t, v_t, m^_t and v^_t as in `adam`;
         rho_inf = 2 / (1 - b2) - 1
         rho_t = rho_inf - 2 t b2^t / (1 - b2^t)
         r_t = sqrt((rho_t - 4) (rho_t - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho_t))
-        u_t = -eta_t r_t m^_t / (sqrt(v^_t + eps_root) + eps)  where rho_t >= threshold
-        u_t = -eta_t m^_t                                      before
+        d_t = r_t m^_t / (sqrt(v^_t + eps_root) + eps)
+        u_t = -eta_t d_t if rho_t >= threshold, else -eta_t m^_t
     Shapes: any; m and v have those of the params.
     Units: eta has the unit of params over gradient at first, later that of the params.
     Errors: ValueError where learning_rate, eps or eps_root < 0, threshold < 4, or b1 or b2 is
@@ -201,7 +202,7 @@ radam = recipe("radam", RAdam)
 class AdaBelief(Rule):
     """Adam that divides by how far gradients stray from their mean, not by how large they are.
 
-    Formula: m_t and m^_t (nesterov too) as in `adam`;
+    Formula: m_t and m^_t as in `adam`;
         s_t = b2 s_{t-1} + (1 - b2) (g_t - m_t)^2 + eps_root
         u_t = -eta_t m^_t / (sqrt(s_t / (1 - b2^t)) + eps)
     Shapes: any; m and s have those of the params.
@@ -243,7 +244,8 @@ adabelief = recipe("adabelief", AdaBelief)
 class Yogi(Rule):
     """Adam whose second moment moves towards g^2 by a step that does not grow with their distance.
 
-    Formula: m_t and m^_t as in `adam`, but m_0 = v_0 = 1e-6 (complex parameters: m_0 = 0);
+    Formula: m_t and m^_t as in `adam`;
+        m_0 = 1e-6;  v_0 = 1e-6  (of complex parameters m_0 is 0)
         v_t = v_{t-1} - (1 - b2) sign(v_{t-1} - g_t^2) g_t^2
         u_t = -eta_t m^_t / (sqrt(v_t / (1 - b2^t)) + eps)
     Shapes: any; m and v have those of the params.

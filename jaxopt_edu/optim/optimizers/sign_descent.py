@@ -18,7 +18,7 @@ class SignState(NamedTuple):
 class SignSGD(Rule):
     """Steps of length eta in every coordinate, against the sign of the gradient.
 
-    Formula: u_t = -eta_t sign(g_t), with sign(0) = 0
+    Formula: u_t = -eta_t sign(g_t)  (sign(0) is 0)
     Shapes: any; no state but the step count.
     Units: eta has the unit of the params.
     Errors: ValueError where learning_rate < 0.
@@ -82,7 +82,7 @@ class Lion(Rule):
     Formula:
         c_t = b1 m_{t-1} + (1 - b1) g_t
         m_t = b2 m_{t-1} + (1 - b2) g_t
-        u_t = -eta_t (sign(c_t) + lambda p_t), the decay on what mask marks True
+        u_t = -eta_t (sign(c_t) + lambda p_t)  (the decay on what mask marks True)
     Shapes: any; m has the shapes of the params, in mu_dtype or theirs.
     Units: eta has the unit of the params, lambda its inverse. Steps are larger than Adam's: the
         paper takes a learning rate 3 to 10 times smaller, a lambda as many times larger.

@@ -99,7 +99,7 @@ constant_schedule = recipe("constant_schedule", ConstantSchedule)
 class LinearSchedule(Schedule):
     """Goes from init_value to end_value in a straight line, and stays there.
 
-    Formula: with I, E the values, B = transition_begin, T = transition_steps:
+    Formula: with I = init_value, E = end_value, B = transition_begin, T = transition_steps:
         p = min(max(t - B, 0) / T, 1)
         eta_t = E + (I - E) (1 - p)
     Units: transition_steps and transition_begin are steps, and need not be integers.
@@ -131,9 +131,9 @@ linear_schedule = recipe("linear_schedule", LinearSchedule)
 class PolynomialSchedule(Schedule):
     """Goes from init_value to end_value along a power of what is left, and stays there.
 
-    Formula: with I, E the values, B = transition_begin, T = transition_steps, P = power:
+    Formula: with I = init_value, E = end_value, B = transition_begin, T = transition_steps:
         p = min(max(t - B, 0) / T, 1)
-        eta_t = E + (I - E) (1 - p)^P
+        eta_t = E + (I - E) (1 - p)^power
     Units: transition_steps and transition_begin are steps, and need not be integers.
     Errors: ValueError where transition_steps < 1, or power or transition_begin < 0. Where an array
         has transition_steps <= 0 the value stays init_value, as in optax.
@@ -196,9 +196,10 @@ class ExponentialDecay(Schedule):
     """Multiplies by decay_rate once in every transition_steps, smoothly or by a staircase.
 
     Formula: with I = init_value, B = transition_begin, T = transition_steps, r = decay_rate:
-        p = max(t - B, 0) / T           (staircase: rounded down)
+        p = max(t - B, 0) / T
         eta_t = I r^p
-    end_value bounds eta_t from below where r < 1, else from above; None bounds nothing.
+    staircase:  p = floor(max(t - B, 0) / T)
+    end_value:  eta_t = max(I r^p, end_value) if r < 1, else min(I r^p, end_value)
     Units: transition_steps and transition_begin are steps, and need not be integers. With
         staircase the schedule jumps in both, and their derivatives are 0.
     Errors: ValueError where transition_steps < 1, decay_rate <= 0 or transition_begin < 0. Where an

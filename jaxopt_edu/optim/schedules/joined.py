@@ -40,7 +40,7 @@ __all__ = [
 class JoinSchedules:
     """Schedules one after another, each counting its steps from its boundary.
 
-    Formula: with boundaries b_1 <= ... <= b_n and schedules s_0, ..., s_n, b_0 = 0:
+    Algorithm: with boundaries b_1 <= ... <= b_n and schedules s_0, ..., s_n, b_0 = 0:
         eta_t = s_i(t - b_i) for the last i with b_i <= t
     Units: boundaries are steps, and numbers: the schedule jumps in them. A number among the
         schedules stands for the constant one.
@@ -90,8 +90,9 @@ join_schedules = recipe("join_schedules", JoinSchedules)
 class WarmupConstantSchedule(Schedule):
     """Rises in a straight line from init_value to peak_value, and stays there.
 
-    Formula: eta_t = I + (P - I) min(t / W, 1), with I = init_value, P = peak_value,
-        W = warmup_steps: `linear_schedule` by another name.
+    Formula: with I = init_value, P = peak_value, W = warmup_steps:
+        eta_t = I + (P - I) min(t / W, 1)
+    It is `linear_schedule` by another name.
     Errors: ValueError where warmup_steps < 1. Where an array has warmup_steps <= 0 the value stays
         init_value, as in optax.
     Agrees with: optax.warmup_constant_schedule, 1e-12 given float64 steps; 1e-6 given int32 steps,
@@ -118,10 +119,9 @@ warmup_constant_schedule = recipe("warmup_constant_schedule", WarmupConstantSche
 class WarmupCosineDecaySchedule(Schedule):
     """Rises in a straight line to peak_value, then falls along a half cosine wave to end_value.
 
-    Formula: with I, P, E the values, W = warmup_steps, D = decay_steps, q = exponent:
-        eta_t = I + (P - I) t / W                        for t < W, then
+    Formula: with I = init_value, P = peak_value, E = end_value, W = warmup_steps, D = decay_steps:
         c_t = (1 + cos(pi min((t - W) / (D - W), 1))) / 2
-        eta_t = E + (P - E) c_t^q
+        eta_t = I + (P - I) t / W if t < W, else E + (P - E) c_t^exponent
     Units: D counts the warmup too: the fall takes D - W steps, which need not be integers.
     Errors: ValueError unless 0 <= warmup_steps < decay_steps and exponent >= 0. Where arrays have
         decay_steps <= warmup_steps the value stays peak_value after the warmup.
@@ -164,11 +164,12 @@ class WarmupExponentialDecaySchedule(Schedule):
     """Rises in a straight line to peak_value, then decays exponentially.
 
     Formula: with I = init_value, P = peak_value, W = warmup_steps, B = transition_begin,
-    T = transition_steps, r = decay_rate:
-        eta_t = I + (P - I) t / W                        for t < W, then
-        p = max(t - W - B, 0) / T                        (staircase: rounded down)
-        eta_t = P r^p
-    end_value bounds the decay from below where r < 1, else from above; None bounds nothing.
+        T = transition_steps, r = decay_rate:
+        p = max(t - W - B, 0) / T
+        d_t = P r^p
+        eta_t = I + (P - I) t / W if t < W, else d_t
+    staircase:  p = floor(max(t - W - B, 0) / T)
+    end_value:  d_t = max(P r^p, end_value) if r < 1, else min(P r^p, end_value)
     Units: T counts from the end of the warmup and of the B steps after it. With staircase the
         schedule jumps in W, B and T.
     Errors: as `exponential_decay`; ValueError where warmup_steps < 0.
@@ -213,7 +214,7 @@ warmup_exponential_decay_schedule = recipe(
 class SGDRSchedule(Schedule):
     """Stochastic gradient descent with warm restarts: cycles of warmup and cosine decay.
 
-    Formula: `join_schedules` of `warmup_cosine_decay_schedule(**kwargs)` for each kwargs in
+    Algorithm: `join_schedules` of `warmup_cosine_decay_schedule(**kwargs)` for each kwargs in
         cosine_kwargs, one decay_steps after another.
     Units: the numbers are named by their cycle: `cosine_kwargs.0.peak_value`. The schedule jumps
         in decay_steps, where the next cycle starts.

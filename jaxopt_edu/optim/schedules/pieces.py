@@ -66,7 +66,7 @@ def _scale(b: int, scale: Any) -> Any:
 class PiecewiseConstantSchedule(Scaled):
     """Multiplies by a scale from each boundary on.
 
-    Formula: eta_t = init_value product of s over all {b: s} in boundaries_and_scales with b <= t
+    Formula: eta_t = init_value product_i s_i^[b_i <= t]  (over {b_i: s_i} in boundaries_and_scales)
     Units: boundaries are steps, and structure; the scales are numbers, named by their boundary:
         `boundaries_and_scales.100`.
     Errors: ValueError where a scale is below 0 or a boundary is no integer >= 0.
@@ -95,12 +95,13 @@ piecewise_constant_schedule = recipe("piecewise_constant_schedule", PiecewiseCon
 class PiecewiseInterpolateSchedule(Scaled):
     """Goes from value to value, each the one before times the scale at its boundary.
 
-    Formula: with boundaries b_1 < ... < b_n, their scales s_i, b_0 = 0, v_0 = init_value:
-        v_i = v_{i-1} s_i
-        p = (t - b_{i-1}) / (b_i - b_{i-1})                      for b_{i-1} <= t < b_i
-        eta_t = v_i + (v_{i-1} - v_i) (1 - p)                    (linear)
-        eta_t = v_i + (v_{i-1} - v_i) (1 + cos(pi p)) / 2        (cosine)
-    and eta_t = v_n from b_n on.
+    Formula: over the pieces i from a_i to b_i, the boundaries, of scales s_i, from 0 on:
+        v_i = init_value product_j s_j^[j <= i]  (at its end)
+        w_i = init_value product_j s_j^[j < i]  (at its start)
+        p_i = (t - a_i) / (b_i - a_i)
+        q_i = 1 - p_i
+        eta_t = sum_i [a_i <= t] [t < b_i] (v_i + (w_i - v_i) q_i) + [b_n <= t] v_n  (n is the last)
+    interpolate_type="cosine":  q_i = (1 + cos(pi p_i)) / 2
     Units, Errors: as `piecewise_constant_schedule`; ValueError where interpolate_type is neither
         "linear" nor "cosine".
     Agrees with: optax.piecewise_interpolate_schedule, 1e-12 given float64 steps; 1e-6 given
@@ -132,9 +133,10 @@ piecewise_interpolate_schedule = recipe(
 class LinearOnecycleSchedule(Schedule):
     """The one-cycle policy in three straight lines: up to the peak, back, and far down.
 
-    Formula: with T = transition_steps, low = peak_value / div_factor, the straight lines through
-        t       0       floor(pct_start T)      floor(pct_final T)      T
-        eta_t   low     peak_value              low                     low / final_div_factor
+    Formula: straight lines, with T = transition_steps, P = peak_value, L = P / div_factor:
+        A = floor(pct_start T);  F = floor(pct_final T);  E = L / final_div_factor
+        f_t = L + (E - L) min((t - F) / (T - F), 1)
+        eta_t = L + (P - L) t / A if t < A, else P + (L - P) (t - A) / (F - A) if t < F, else f_t
     Units: pct_start and pct_final are shares of T (0.3, not 30). The schedule jumps in T and the
         shares, since their boundaries are rounded down to steps.
     Errors: ValueError where transition_steps < 1, a share is outside [0, 1), pct_start >= pct_final
@@ -179,9 +181,12 @@ linear_onecycle_schedule = recipe("linear_onecycle_schedule", LinearOnecycleSche
 class CosineOnecycleSchedule(Schedule):
     """The one-cycle policy in two half cosine waves: up to the peak, and far down.
 
-    Formula: with T = transition_steps, low = peak_value / div_factor, half cosine waves through
-        t       0       floor(pct_start T)      floor(T)
-        eta_t   low     peak_value              low / final_div_factor
+    Formula: half cosine waves, with P = peak_value, L = P / div_factor:
+        T = floor(transition_steps)
+        A = floor(pct_start transition_steps);  E = L / final_div_factor
+        p_t = t / A if t < A, else min((t - A) / (T - A), 1)
+        c_t = (1 + cos(pi p_t)) / 2
+        eta_t = P + (L - P) c_t if t < A, else E + (P - E) c_t
     Units: pct_start is a share of T (0.3, not 30). The schedule jumps in T and pct_start, since
         their boundaries are rounded down to steps.
     Errors: ValueError where transition_steps < 1, pct_start is outside [0, 1) or a factor is <= 0.

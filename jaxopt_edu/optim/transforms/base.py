@@ -29,6 +29,7 @@ class Stateless:
 class Identity(Stateless):
     """Lets gradients through as they are.
 
+    Formula: u = g
     Agrees with: optax.identity.
 
     >>> import jaxopt_edu as jo
@@ -52,6 +53,7 @@ identity = recipe("identity", Identity)
 class SetToZero(Stateless):
     """Zeros in place of the gradient: the parameters stay where they are.
 
+    Formula: u = 0
     Agrees with: optax.set_to_zero.
 
     >>> import jaxopt_edu as jo

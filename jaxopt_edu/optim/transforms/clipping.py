@@ -21,8 +21,7 @@ def shrinking(size: Array, limit: Scalar) -> Array:
 class Clip(Brick):
     """Clips every number of the gradient.
 
-    Formula: u_i = min(max(g_i, -max_delta), max_delta);  of a complex number the modulus is
-        clipped, and its phase stays:  u_i = g_i min(1, max_delta / |g_i|)
+    Formula: u = min(max(g, -max_delta), max_delta)  (g min(1, max_delta / |g|) if it is complex)
     Shapes: any.
     Units: max_delta has the unit of the gradient.
     Errors: ValueError where max_delta < 0.
@@ -54,7 +53,7 @@ clip = recipe("clip", Clip)
 class ClipByGlobalNorm(Brick):
     """Shrinks the whole gradient to a largest Euclidean norm; its direction stays.
 
-    Formula: u = g min(1, max_norm / |g|), where |g| is the norm of all leaves as one vector
+    Formula: u = g min(1, max_norm / norm(g))  (of all leaves as one vector)
     Shapes: any.
     Units: max_norm has the unit of the gradient.
     Errors: ValueError where max_norm < 0. A gradient with a NaN becomes NaN everywhere; in one
@@ -87,7 +86,7 @@ clip_by_global_norm = recipe("clip_by_global_norm", ClipByGlobalNorm)
 class ClipByBlockRMS(Brick):
     """Shrinks every array of the gradient to a largest root mean square.
 
-    Formula: u = g min(1, threshold / rms(g)), with rms(g) = sqrt(mean of g_i^2), array by array
+    Formula: u = g min(1, threshold / rms(g))  (the root of the mean square of an array)
     Shapes: any.
     Units: threshold has the unit of the gradient.
     Errors: ValueError where threshold < 0.
@@ -117,7 +116,8 @@ clip_by_block_rms = recipe("clip_by_block_rms", ClipByBlockRMS)
 class AdaptiveGradClip(Brick):
     """Shrinks the gradient of every unit to a share of the norm of its weights.
 
-    Formula: u = g min(1, c / |g|), with c = clipping max(|p|, eps), unit by unit
+    Formula: with c = clipping max(norm(p), eps):
+        u = g if norm(g) < c, else c g / max(norm(g), 1e-6)  (unit by unit)
     Shapes: a unit is what one output neuron reads: a column of a matrix (inputs, outputs), a filter
         of a kernel (height, width, inputs, outputs), a whole vector or scalar. With outputs_first,
         for weights as in `jo.models` (and Equinox and PyTorch): a row of a matrix (outputs,
@@ -127,8 +127,7 @@ class AdaptiveGradClip(Brick):
     Errors: ValueError where clipping or eps < 0, for an array of more than five axes without
         `axis`, for axis with outputs_first, or where update gets no params.
     Source: Brock et al. 2021, arXiv:2102.06171, equation 3.
-    Agrees with: optax.adaptive_grad_clip, 1e-12 in float64; outputs_first is ours. As there, |g|
-        counts as 1e-6 at least.
+    Agrees with: optax.adaptive_grad_clip, 1e-12 in float64; outputs_first is ours.
 
     >>> import jaxopt_edu as jo
     >>> clip = jo.adaptive_grad_clip(0.1)

@@ -21,6 +21,7 @@ class ZeroNansState(NamedTuple):
 class ZeroNans(Stateless):
     """Puts 0 in the place of every NaN; infinities stay.
 
+    Formula: u = 0 if g != g, else g  (NaN alone differs from itself)
     Shapes: any; the state's `found_nan` says of every array whether its last gradient had a NaN.
     Agrees with: optax.zero_nans.
 

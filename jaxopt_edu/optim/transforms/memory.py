@@ -23,7 +23,8 @@ class TraceState(NamedTuple):
 class Trace(Rule):
     """A decaying sum of gradients: momentum.
 
-    Formula: c_t = g_t + decay c_{t-1};  u_t = c_t, or with nesterov  u_t = g_t + decay c_t
+    Formula: c_t = g_t + decay c_{t-1};  u_t = c_t
+    nesterov:  u_t = g_t + decay c_t
     Shapes: any; c has those of the params, in accumulator_dtype or theirs.
     Units: u has the unit of g, but in a constant gradient it grows to g / (1 - decay).
     Errors: ValueError where decay is outside [0, 1].
@@ -103,7 +104,7 @@ class MultiStepsState(NamedTuple):
 class MultiSteps:
     """Gradient accumulation: opt takes one step with the mean of every k gradients.
 
-    Formula: a_n = a_{n-1} + (g_n - a_{n-1}) / n, for n = 1 ... k;
+    Algorithm: a_n = a_{n-1} + (g_n - a_{n-1}) / n, for n = 1 ... k;
         u_n = 0 for n < k;  u_k = opt's update for a_k; then n and a start again
     use_grad_mean=False:  the sum, a_n = a_{n-1} + g_n
     every_k_schedule: k, or a function from the number of opt's steps so far to k.

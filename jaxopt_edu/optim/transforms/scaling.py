@@ -55,7 +55,7 @@ scale = recipe("scale", Scale)
 class ScaleBySchedule(Brick):
     """Multiplies the gradient by a number that depends on the step.
 
-    Formula: u_t = s(t) g_t, where t = 0 at the first step
+    Formula: u_t = step_size_fn(t - 1) g_t  (t = 1, 2, ...)
     Shapes: any.
     Agrees with: optax.scale_by_schedule, 1e-12 in float64.
 
@@ -83,8 +83,9 @@ scale_by_schedule = recipe("scale_by_schedule", ScaleBySchedule)
 class ScaleByLearningRate(Brick):
     """The last link of an optimizer: a step of this length against the gradient.
 
-    Formula: u_t = -eta_t g_t;  with flip_sign=False  u_t = eta_t g_t
-    learning_rate: None lets gradients through as they are, sign and all.
+    Formula: u_t = g_t
+    learning_rate:  u_t = -eta_t g_t
+    learning_rate, flip_sign=False:  u_t = eta_t g_t
     Shapes: any.
     Units: eta has the unit of params over updates.
     Errors: ValueError where learning_rate < 0.
@@ -119,8 +120,9 @@ scale_by_learning_rate = recipe("scale_by_learning_rate", ScaleByLearningRate)
 class AddDecayedWeights(Brick):
     """Adds a share of the parameters to the gradient: weight decay.
 
-    Formula: u = g + lambda p, on the parameters that mask marks True (a prefix tree of bools or a
-        function from params to one, such as `weights_only`; None marks all)
+    Formula: u = g + lambda p
+    mask: the parameters with decay: a prefix tree of bools or a function from params to one, such
+        as `weights_only`; None marks all.
     Before an optimizer it is an L2 penalty; between its direction and its learning rate, decoupled.
     Shapes: any.
     Units: lambda has the unit of the gradient over that of the params.
@@ -149,7 +151,7 @@ add_decayed_weights = recipe("add_decayed_weights", AddDecayedWeights)
 class NormalizeByUpdateNorm(Brick):
     """A step whose length does not depend on how long the gradient is.
 
-    Formula: u = scale_factor g / (|g| + eps), where |g| is the norm of all leaves as one vector
+    Formula: u = scale_factor g / (norm(g) + eps)  (of all leaves as one vector)
     Shapes: any.
     Units: scale_factor has the unit of u, eps that of g; with eps > 0 the zero gradient stays zero.
     Errors: ValueError where eps < 0.
@@ -181,7 +183,7 @@ normalize_by_update_norm = recipe("normalize_by_update_norm", NormalizeByUpdateN
 class Centralize(Stateless):
     """Takes the mean off the gradient of arrays of two axes or more.
 
-    Formula: u = g - mean of g over all axes but the first
+    Formula: u_{ij} = g_{ij} - mean_j g_{ij}  (j stands for all axes but the first)
     Shapes: vectors and scalars pass as they are.
     Source: Yong et al. 2020, arXiv:2004.01461, equation 1 (where outputs are the first axis).
     Agrees with: optax.centralize, 1e-12 in float64.
@@ -210,7 +212,7 @@ centralize = recipe("centralize", Centralize)
 class KeepParamsNonnegative(Stateless):
     """Stops at 0 every parameter that the update would make negative; the last link of a chain.
 
-    Formula: u_i = -p_i where p_i + u_i < 0, else as it is
+    Formula: u = -p if p + g < 0, else g
     Shapes: any.
     Errors: ValueError where update gets no params, TypeError for complex ones.
     Agrees with: optax.keep_params_nonnegative.
@@ -239,7 +241,7 @@ class AddNoiseState(NamedTuple):
 class AddNoise:
     """Adds Gaussian noise, ever less of it, to every number of the gradient.
 
-    Formula: u_t = g_t + sqrt(eta / t^gamma) n_t, with n_t standard normal and t = 1, 2, ...
+    Formula: u_t = g_t + sqrt(eta / t^gamma) n_t  (n_t is standard normal, t = 1, 2, ...)
     key: a seed or a key of jax.random. The same key gives the same noise; no two steps, leaves or
         numbers share theirs.
     Shapes: any. Of a complex number both parts get half of the variance.

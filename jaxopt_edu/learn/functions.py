@@ -1,0 +1,223 @@
+"""`check_loss` and `check_prox`: a function of one's own beside the formula of one of ours."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from jaxopt_edu.learn.mistakes import in_one_place
+from jaxopt_edu.learn.notation.docstrings import formula_of
+from jaxopt_edu.learn.notation.evaluation import Scope
+from jaxopt_edu.learn.notation.nodes import Equation, Sym
+from jaxopt_edu.learn.verdicts import Verdict, blamed, far
+from jaxopt_edu.nn import losses
+from jaxopt_edu.optim import regularizers
+from jaxopt_edu.values.messages import nearest
+
+EXAMPLES, CLASSES = 12, 4
+CLOSE = 2e-5  # relative: a function may compute in float32
+BY_CLASS = {  # losses over classes: whether their targets are numbers of classes
+    "softmax_cross_entropy": False, "softmax_cross_entropy_with_integer_labels": True,
+    "softmax_focal_loss_with_integer_labels": True, "multiclass_hinge_loss": True,
+}  # fmt: skip
+BY_NUMBER = ("squared_error", "l2_loss", "huber_loss", "log_cosh", "hinge_loss",
+             "sigmoid_binary_cross_entropy", "sigmoid_focal_loss")  # fmt: skip
+PENALTIES = ("L1", "L2", "ElasticNet")
+
+
+def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Verdict:
+    """Holds a loss to the formula of one of ours: its line, its mean, and its shapes.
+
+    f: a function of predictions and targets, in NumPy or JAX, that gives one number for each
+        example, or their mean. numbers: what it is called with besides, as delta=1.0.
+    It is also called with predictions (n, 1) and targets (n,), as a model with one output gives
+    them: one that stretches these to (n, n) is wrong, and is told which axis it stretched.
+    Errors: ValueError where there is no such loss that is checked.
+
+    >>> import jaxopt_edu as jo
+    >>> print(jo.learn.check_loss("squared_error", lambda x, y: np.mean((x - y) ** 2)).message[:59])
+    (n, 1) and (n,) were stretched to (n, n): predictions along
+    """
+    known = (*BY_NUMBER, *BY_CLASS)
+    if name not in known:
+        raise ValueError(f"name = {name!r}: no loss that is checked; {nearest(name, known)}")
+    theirs = getattr(losses, name)
+    usual = {k: p.default for k, p in inspect.signature(theirs).parameters.items()}
+    given = {k: usual[k] for k in ("delta", "gamma") if isinstance(usual.get(k), float)} | numbers
+    lines = _of(theirs, given)
+    x, y = _drawn(name, seed)
+
+    def by_formula(lines: tuple[Equation, ...]) -> np.ndarray:
+        return np.array([_loss(lines, a, b, given) for a, b in zip(x, y, strict=True)])
+
+    wanted = by_formula(lines)
+    try:
+        found = np.asarray(f(x, y, **numbers), float)
+    except Exception as error:
+        return Verdict(False, None, f"the loss does not run: {type(error).__name__}: {error}")
+    if found.shape not in ((), (EXAMPLES,)):
+        return Verdict(
+            False, None, f"the loss has shape {found.shape}: wanted ({EXAMPLES},), one number for "
+            f"each example, or (), their mean, for predictions {x.shape} and targets {y.shape}",
+        )  # fmt: skip
+    for told, reduced in ((None, wanted), (None, np.mean(wanted)), ("sum", np.sum(wanted))):
+        if np.shape(reduced) == found.shape and far(reduced, found) < CLOSE:
+            if told:
+                words = (
+                    f"it is the sum over the examples, {EXAMPLES} times the mean: a learning rate "
+                )
+                return Verdict(False, None, f"{words}that fits one batch size fits no other")
+            return _stretched(name, f, numbers) or Verdict(True, None, f"{name}: right")
+    return _mistaken(lines, by_formula, found) or _differs(lines, wanted, found)
+
+
+def _of(theirs: Any, given: Mapping[str, Any]) -> tuple[Equation, ...]:
+    formula = formula_of(theirs)
+    assert formula is not None
+    return formula.where(**given)
+
+
+def _loss(lines: tuple[Equation, ...], x: Any, y: Any, given: Mapping[str, Any]) -> float:
+    return float(np.squeeze(Scope(lines, {"x": x, "y": y, **given})["l"]))
+
+
+def _drawn(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and targets: numbers, or scores of classes."""
+    rng = np.random.default_rng(seed)
+    if name not in BY_CLASS:
+        x = rng.normal(size=EXAMPLES) * 2
+        targets = {"hinge_loss": np.sign(rng.normal(size=EXAMPLES))}
+        soft = rng.uniform(0.05, 0.95, EXAMPLES)
+        return x, targets.get(
+            name, soft if name.startswith("sigmoid") else rng.normal(size=EXAMPLES)
+        )
+    x = rng.normal(size=(EXAMPLES, CLASSES))
+    if BY_CLASS[name]:
+        return x, rng.integers(CLASSES, size=EXAMPLES)
+    y = rng.uniform(0.1, 1, (EXAMPLES, CLASSES))
+    return x, y / y.sum(1, keepdims=True)
+
+
+def _mistaken(
+    lines: tuple[Equation, ...], by_formula: Callable, found: np.ndarray
+) -> Verdict | None:
+    """The mistake in one line that gives these numbers, or their mean or sum."""
+    for i, line in enumerate(lines):
+        others = [Sym(s.name, axes=s.axes) for x in lines for s in (x.left,) if s != line.left]
+        for told, new in in_one_place(line.right, others):
+            changed = (*lines[:i], replace(line, right=new), *lines[i + 1 :])
+            with np.errstate(all="ignore"):
+                try:
+                    values = by_formula(changed)
+                except (KeyError, RecursionError, ValueError, IndexError):
+                    continue
+            for value in (values, np.mean(values), np.sum(values)):
+                if np.shape(value) == found.shape and far(value, found) < CLOSE:
+                    return blamed(lines, {i: replace(line, right=new)}, told)
+    return None
+
+
+def _differs(lines: tuple[Equation, ...], wanted: np.ndarray, found: np.ndarray) -> Verdict:
+    ours = wanted if found.shape else np.mean(wanted)
+    place = int(np.argmax(np.abs(np.ravel(ours) - np.ravel(found))))
+    which = f"example {place}" if found.shape else "the mean"
+    numbers = f"ours {np.ravel(ours)[place]:.6g}, yours {np.ravel(found)[place]:.6g}"
+    shown = "\n".join(f"    {line.text}" for line in lines)
+    return Verdict(False, lines[0].text, f"{which} differs: {numbers}\n{shown}")
+
+
+def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> Verdict | None:
+    """A verdict where predictions (n, 1) and targets (n,) are stretched to (n, n)."""
+    if name in BY_CLASS:
+        return None
+    x, y = _drawn(name, 1)
+    try:
+        found = np.asarray(f(x[:, None], y, **numbers), float)
+    except Exception:  # it refuses them
+        return None
+    lines_apart = np.asarray(f(x, y, **numbers), float)
+    if found.shape == (EXAMPLES, EXAMPLES):
+        wrong = True
+    else:
+        wrong = found.shape == () and far(np.mean(lines_apart), found) > CLOSE
+    if not wrong:
+        return None
+    return Verdict(
+        False, None, "(n, 1) and (n,) were stretched to (n, n): predictions along axis 1, targets "
+        "along axis 0, so that each prediction is compared with every target; compare shapes "
+        "first, or use predictions[:, 0]",
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------- proximal operators
+
+
+def check_prox(name: str, f: Callable, /, seed: int = 0) -> Verdict:
+    """Holds a proximal operator to that of L1, L2 or ElasticNet.
+
+    f: a function that asks by name for what it needs: w, an array; s, the step; weight, and
+        l1_ratio of ElasticNet. It gives the array that minimizes s r(v) + |v - w|^2 / 2.
+    Errors: ValueError where there is no such penalty.
+
+    >>> import jaxopt_edu as jo
+    >>> jo.learn.check_prox("L1", lambda w, s, weight: np.sign(w) * (abs(w) - s * weight))
+    only |w| - s weight is taken, without the max:
+        r(w) = weight sum_i |w_i|
+      x prox_{s r}(w) = sign(w) max(|w| - s weight, 0)
+          yours: prox_{s r}(w) = sign(w) (|w| - s weight)
+    """
+    if name not in PENALTIES:
+        raise ValueError(f"name = {name!r}: no penalty; {nearest(name, PENALTIES)}")
+    lines = _of(getattr(regularizers, name), {})
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=40)
+    given = {"w": w, "s": 0.5, "weight": 0.8} | ({"l1_ratio": 0.3} if name == "ElasticNet" else {})
+
+    def by_formula(lines: tuple[Equation, ...]) -> np.ndarray:
+        return np.asarray(Scope(lines, given).called("prox", [w]))
+
+    wanted = by_formula(lines)
+    asked = inspect.signature(f).parameters
+    unknown = [k for k in asked if k not in given]
+    if unknown:
+        return Verdict(
+            False, None, f"it asks for {', '.join(unknown)}; there are {', '.join(given)}"
+        )
+    try:
+        found = np.asarray(f(**{k: x for k, x in given.items() if k in asked}), float)
+    except Exception as error:
+        return Verdict(False, None, f"it does not run: {type(error).__name__}: {error}")
+    if found.shape != w.shape:
+        return Verdict(False, None, f"it has shape {found.shape}, w has {w.shape}")
+    if far(wanted, found) < CLOSE:
+        return Verdict(True, None, f"the proximal operator of {name}: right")
+    place = next(i for i, line in enumerate(lines) if line.left.name == "prox")
+    for told, new in in_one_place(lines[place].right):
+        changed = (*lines[:place], replace(lines[place], right=new), *lines[place + 1 :])
+        with np.errstate(all="ignore"):
+            if far(by_formula(changed), found) < CLOSE:
+                return blamed(lines, {place: changed[place]}, told)
+    return _branch(lines[place], given, wanted, found)
+
+
+def _branch(
+    line: Equation, given: Mapping[str, Any], wanted: np.ndarray, found: np.ndarray
+) -> Verdict:
+    """Where it is wrong: below the threshold, above it, or for one sign."""
+    w, off = given["w"], ~np.isclose(wanted, found, CLOSE, CLOSE)
+    threshold = given["s"] * given["weight"] * given.get("l1_ratio", 1.0)
+    cases = {
+        "|w| < s weight": abs(w) < threshold, "|w| > s weight": abs(w) >= threshold,
+        "w > 0": w > 0, "w < 0": w < 0,
+    }  # fmt: skip
+    where = next(
+        (f" where {case}" for case, at in cases.items() if off.any() and not off[~at].any()), ""
+    )
+    k = int(np.argmax(np.abs(wanted - found)))
+    return Verdict(
+        False, line.text,
+        f"it is wrong{where}, at w = {w[k]:.4g}: ours {wanted[k]:.6g}, yours {found[k]:.6g}\n"
+        f"  x {line.text}",
+    )  # fmt: skip

@@ -1,0 +1,275 @@
+"""Checks of losses, proximal operators, splits, batches, gradients and optimizers of one's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_edu as jo
+from jaxopt_edu.learn import functions
+from jaxopt_edu.values.pytrees import number, pytree
+
+learn = jo.learn
+
+
+# ----------------------------------------------------------------------------------------- losses
+
+
+@pytest.mark.parametrize("name", [*functions.BY_NUMBER, *functions.BY_CLASS])
+def test_our_losses_are_right_one_by_one_and_as_means(name):
+    loss = getattr(jo.losses, name)
+    for f in (loss, lambda x, y: jnp.mean(loss(x, y))):
+        verdict = learn.check_loss(name, f)
+        assert verdict.ok, verdict.message
+
+
+@pytest.mark.parametrize(
+    ("name", "f", "words"),
+    [
+        ("squared_error", lambda x, y: np.sum((x - y) ** 2), "the sum over the examples"),
+        ("squared_error", lambda x, y: (x - y) ** 2 / 2, "differs"),
+        ("squared_error", lambda x, y: abs(x - y), "stands where"),
+        ("l2_loss", lambda x, y: (x - y) ** 2, "the division by 2 is missing"),
+        ("hinge_loss", lambda x, y: 1 - y * x, "without the max"),
+        ("hinge_loss", lambda x, y: np.maximum(0, 1 + y * x), "the sign of y x is turned round"),
+        (
+            "softmax_cross_entropy_with_integer_labels",
+            lambda x, y: -x[np.arange(len(y)), y], "the division by (sum_j exp(x_j)) is missing",
+        ),
+        (
+            "sigmoid_binary_cross_entropy",
+            lambda x, y: -y * np.log(1 / (1 + np.exp(-x))), "is missing",
+        ),
+        ("squared_error", lambda x, y: np.stack([x, y]), "has shape (2, 12)"),
+        ("squared_error", lambda x: x, "does not run"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_loss(name, f, words):
+    verdict = learn.check_loss(name, f)
+    assert not verdict.ok and words in verdict.message, verdict.message
+
+
+def test_a_loss_that_stretches_is_told_by_its_axes():
+    verdict = learn.check_loss("squared_error", lambda x, y: np.mean((x - y) ** 2))
+    assert not verdict.ok and "stretched to (n, n)" in verdict.message
+
+    def refuses(x, y):
+        if x.shape != y.shape:
+            raise ValueError(x.shape)
+        return np.mean((x - y) ** 2)
+
+    assert learn.check_loss("squared_error", refuses).ok
+    with pytest.raises(ValueError, match="name = 'mse'"):
+        learn.check_loss("mse", refuses)
+
+
+# ------------------------------------------------------------------------------ proximal operators
+
+
+@pytest.mark.parametrize("name", functions.PENALTIES)
+def test_our_proximal_operators_are_right(name):
+    def prox(w, s, weight, **more):
+        numbers = {"l1_ratio": 0.3} if name == "ElasticNet" else {}
+        return getattr(jo, name)(weight, **numbers).prox({"w": w}, s)["w"]
+
+    with jax.enable_x64(True):
+        assert learn.check_prox(name, lambda w, s, weight: prox(w, s, weight)).ok
+
+
+@pytest.mark.parametrize(
+    ("f", "words"),
+    [
+        (lambda w, s, weight: np.sign(w) * (abs(w) - s * weight), "without the max"),
+        (lambda w, weight: np.sign(w) * np.maximum(abs(w) - weight, 0), "the factor s is missing"),
+        (lambda w, s, weight: np.maximum(abs(w) - s * weight, 0), "the factor sign(w) is missing"),
+        (lambda w, s, weight: np.where(abs(w) < s * weight, w, w - np.sign(w) * s * weight),
+         "wrong where |w| < s weight"),
+        (lambda w, s, weight: np.where(abs(w) < s * weight, 0, w), "wrong where |w| > s weight"),
+        (lambda w, s, weight: np.where(w > 0, np.maximum(w - s * weight, 0), w),
+         "wrong where w < 0"),
+        (lambda w, lam: w, "asks for lam"),
+        (lambda w: w[:3], "has shape (3,)"),
+        (lambda w: 1 / 0, "does not run"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_proximal_operator(f, words):
+    verdict = learn.check_prox("L1", f)
+    assert not verdict.ok and words in verdict.message, verdict.message
+    with pytest.raises(ValueError, match="name = 'L3'"):
+        learn.check_prox("L3", f)
+
+
+# ---------------------------------------------------------------------------------- splits, batches
+
+
+def order(n, seed=0):
+    return np.random.default_rng(seed).permutation(n)
+
+
+def cut(x, y, at=80):
+    return (x[:at], y[:at]), (x[at:], y[at:])
+
+
+def scaled_by(x, mean, sd):
+    return (x - mean) / sd
+
+
+def good(x, y, seed):
+    i = order(len(y), seed)
+    (a, ya), (b, yb) = cut(x[i], y[i])
+    mean, sd = a.mean(0), a.std(0)
+    return (scaled_by(a, mean, sd), ya), (scaled_by(b, mean, sd), yb)
+
+
+def leaks(x, y):
+    i = order(len(y))
+    return cut(scaled_by(x, x.mean(0), x.std(0))[i], y[i])
+
+
+def each_by_itself(x, y):
+    i = order(len(y))
+    return [(scaled_by(a, a.mean(0), a.std(0)), b) for a, b in cut(x[i], y[i])]
+
+
+def twice(x, y):
+    i = order(len(y))
+    return (x[i[:80]], y[i[:80]]), (x[i[40:80]], y[i[40:80]])
+
+
+def apart(x, y):
+    i, j = order(len(y)), order(len(y), 1)
+    return cut(x[i], y[j])
+
+
+def changed(x, y):
+    i = order(len(y))
+    return cut(x[i] ** 3, y[i])
+
+
+def test_splits_that_are_right():
+    assert learn.check_split(good).ok
+    i = order(120)
+    thirds = lambda x, y: [(x[i[k : k + 40]], y[i[k : k + 40]]) for k in (0, 40, 80)]  # noqa: E731
+    assert learn.check_split(thirds).ok
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        (leaks, "it leaks"),
+        (each_by_itself, "scaled by numbers of its own"),
+        (twice, "a row stands in two parts"),
+        (lambda x, y: cut(x, y), "has no example of class"),
+        (lambda x, y: (cut(x, y)[0], (x[90:], y[90:])), "10 rows are lost"),
+        (lambda x, y: (cut(x, y)[0], (x[70:], y[70:])), "10 rows come twice"),
+        (apart, "the targets do not stand beside their rows"),
+        (changed, "rows are changed"),
+        (lambda x, y: x, "does not run"),
+        (lambda x, y: [(x, y)], "wanted 2 or 3 parts"),
+    ],
+)
+def test_mistakes_in_a_split(split, words):
+    verdict = learn.check_split(split)
+    assert not verdict.ok and words in verdict.message, verdict.message
+
+
+def shuffled(n, batch_size, epoch, seed):
+    i = np.random.default_rng([seed, epoch]).permutation(n)
+    return [i[k : k + batch_size] for k in range(0, n, batch_size)]
+
+
+def test_batches_that_are_right():
+    assert learn.check_batches(shuffled).ok
+    assert learn.check_batches(
+        lambda n, batch_size, epoch, seed: shuffled(n, batch_size, epoch, seed)[: n // batch_size]
+    ).ok
+
+    def ours(n, batch_size, epoch, seed):
+        per = n // batch_size
+        key = jax.random.key(seed)
+        return [jo.data.batch_indices(key, epoch * per + k, n, batch_size) for k in range(per)]
+
+    assert learn.check_batches(ours).ok
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [
+        (lambda n, batch_size: np.arange(n - n % batch_size).reshape(-1, batch_size),
+         "has the order of the first"),
+        (lambda n, batch_size, epoch: np.random.default_rng(epoch).integers(n, size=(6, 4)),
+         "a row comes twice"),
+        (lambda n, batch_size, epoch: shuffled(n + 1, batch_size, epoch, 0), "it takes row"),
+        (lambda n, batch_size, epoch: shuffled(n, batch_size, epoch, 0)[1:], "are left out"),
+        (lambda n, batch_size, epoch: shuffled(n, 5, epoch, 0), "it makes batches of"),
+        (lambda n, batch_size, epoch: [np.ones(batch_size)], "arrays of row numbers"),
+        (lambda n, size: [], "asks for size"),
+        (lambda n, batch_size, epoch: np.split(np.arange(n)[:24][:: -1 if epoch else 1], 6),
+         "has the order of the data"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_batches(batches, words):
+    verdict = learn.check_batches(batches)
+    assert not verdict.ok and words in verdict.message, verdict.message
+
+
+# -------------------------------------------------------------------------------------- gradients
+
+
+def test_gradients():
+    f = lambda p: jnp.sum(p["w"] ** 3) + jnp.sin(p["b"])  # noqa: E731
+    at = {"w": jnp.array([[1.0, -2.0]]), "b": jnp.array(0.3)}
+    assert learn.check_gradient(f, at).ok
+    assert learn.check_gradient(f, at, jax.grad(f)(at)).ok
+    wrong = learn.check_gradient(f, at, lambda p: {"w": 2 * p["w"] ** 2, "b": jnp.cos(p["b"])})
+    assert not wrong.ok and "entry [0, 0] of leaf 1 of the gradient is 2" in wrong.message
+    shapes = learn.check_gradient(f, at, {"w": jnp.ones(2), "b": jnp.array(1.0)})
+    assert not shapes.ok and "has shapes" in shapes.message
+
+
+# ------------------------------------------------------------------------------------------- laws
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: jo.sgd(0.1, momentum=0.9), lambda: jo.adam(1e-3), lambda: jo.lion(1e-3)]
+)
+def test_our_optimizers_keep_the_laws(make):
+    verdict = learn.check_rule(make())
+    assert verdict.ok, verdict.message
+
+
+@pytree
+class Mine(jo.Rule):
+    learning_rate: float = number(0)
+
+    def init(self, params):
+        return ()
+
+    def update(self, updates, state, params=None, **extra):
+        return jax.tree.map(self.one, updates), state
+
+    def one(self, g):
+        return -self.learning_rate * g
+
+
+def broken(**methods):
+    kind = pytree(type("Broken", (Mine,), methods | {"__annotations__": {}}))
+    return kind(0.1)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "words"),
+    [
+        (3.0, "has no init"),
+        (broken(one=lambda self, g: self.learning_rate * g), "goes uphill"),
+        (broken(one=lambda self, g: -self.learning_rate * g.astype(jnp.float32)),
+         "get updates of float32"),
+        (broken(one=lambda self, g: -self.learning_rate * g / jnp.sqrt(g**2)), "not finite"),
+        (broken(one=lambda self, g: -g if self.learning_rate > 0.5 else -0.1 * g), "Tracer"),
+        (broken(update=lambda self, u, state, params=None: (u["w"], state)), "another tree"),
+        (broken(update=lambda self, u, state, params=None: (u, (1,))), "another structure"),
+    ],
+)  # fmt: skip
+def test_broken_laws_are_named(optimizer, words):
+    verdict = learn.check_rule(optimizer)
+    assert not verdict.ok and words in verdict.message, verdict.message
