@@ -1,10 +1,11 @@
 """Learning: formulas that run, what says which line of one is wrong, and results of all sliders."""
 
-from jaxopt_edu.learn.exploring import Explored, explore
+from jaxopt_edu.learn.exploring import explore
 from jaxopt_edu.learn.functions import check_loss, check_prox
 from jaxopt_edu.learn.gradients import check_gradient
 from jaxopt_edu.learn.handling import check_batches, check_split
 from jaxopt_edu.learn.laws import check_rule
+from jaxopt_edu.learn.results import Explored
 from jaxopt_edu.learn.rules import check
 from jaxopt_edu.learn.verdicts import Verdict
 

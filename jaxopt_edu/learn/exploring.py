@@ -14,6 +14,7 @@ from jax import lax
 from jaxopt_edu.engine.widths import program_memory
 from jaxopt_edu.engine.workers import Worker, on_workers
 from jaxopt_edu.learn.kept import Kept
+from jaxopt_edu.learn.results import Explored
 from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.train import Experiment
 from jaxopt_edu.train.placement import Placement
@@ -23,36 +24,6 @@ from jaxopt_edu.values.pytrees import check_count, show
 
 LANES = 64  # in a program, at most
 SHARE = 0.25  # of the memory of a program that the results may take
-
-
-@dataclass(frozen=True)
-class Explored:
-    """The results at all positions of all sliders.
-
-    sliders: the values of each, by name, in the order of the axes. axes: the names of the axes of
-    each array: those of the sliders, then seed and step where there are several. steps: at which
-    was looked. arrays: the results, a tree of NumPy arrays.
-    """
-
-    sliders: Mapping[str, Sequence[Any]]
-    axes: tuple[str, ...]
-    steps: tuple[int, ...]
-    arrays: Any
-
-    def at(self, **positions: int) -> Any:
-        """The results at these positions of sliders (and of seed and step), numbers from 0 on.
-
-        Errors: ValueError for a name of no axis.
-        """
-        unknown = set(positions) - set(self.axes)
-        if unknown:
-            raise ValueError(f"{unknown.pop()!r} is no axis: there are {', '.join(self.axes)}")
-        index = tuple(positions.get(name, slice(None)) for name in self.axes)
-        return jax.tree.map(lambda x: x[index], self.arrays)
-
-    def __repr__(self) -> str:
-        sizes = " x ".join(f"{len(x)} {name}" for name, x in self.sliders.items())
-        return f"Explored({sizes})"
 
 
 def explore(

@@ -1,0 +1,86 @@
+"use strict";
+/* What `Explored.html` writes: sliders for the axes, a map of the first two, the curve of a run. */
+
+(async () => {
+  const D = JSON.parse(document.getElementById("data").textContent);
+  const A = await X.decode(D.array), root = document.getElementById("figure"), N = X.number;
+  const count = D.sliders.length, T = D.steps.length, S = D.seeds, last = T - 1;
+  const shown = D.log ? (v) => 10 ** v : (v) => v;
+  const numeric = D.sliders.map((s, i) => i).filter((i) => D.sliders[i].numeric);
+
+  // ---- looking up: over seeds the mean (of what is finite), least and most
+  const seeds = Array.from({ length: S }, (_, s) => s);
+  const values = (at, t) => seeds.map((s) => A.at(...at, s, t));
+  const mean = (at, t) => values(at, t).reduce((a, b) => a + b, 0) / S;
+  const quality = (at) => {
+    const v = mean(at, last), q = (v - D.worst) / (D.best - D.worst || 1);
+    return Math.min(1, Math.max(0, q));
+  };
+  const elsewhere = (pos, changes) => pos.map((p, i) => changes[i] ?? p);
+
+  // ---- the state, in the address as well
+  const state = D.start.slice();
+  for (const part of location.hash.slice(1).split("&")) {
+    const [name, i] = part.split("="), k = D.sliders.findIndex((s) => s.name === decodeURIComponent(name));
+    if (k >= 0 && +i >= 0 && +i < D.sliders[k].values.length) state[k] = Math.round(+i);
+  }
+  let touched = numeric[0] ?? 0;
+  const draw = X.once(show);
+  function change(k, i) { state[k] = i; touched = k; draw(); }
+
+  const range = (k) => {
+    const v = D.sliders[k].values;
+    return `${D.sliders[k].name} ${N(v[0])} to ${N(v[v.length - 1])}`;
+  };
+
+  // ---- the parts
+  const side = X.element("div", { class: "side" }, root), main = X.element("div", { class: "main" }, root);
+  const controls = D.sliders.map((s, k) => (s.numeric ? X.slider : X.chips)(side, {
+    name: s.name, count: s.values.length, text: (i) => N(s.values[i]), onInput: (i) => change(k, i),
+  }));
+  const [a, b] = numeric, both = numeric.length > 1;
+  const map = both && X.map(main, {
+    columns: D.sliders[a].values.length, rows: D.sliders[b].values.length, across: range(a), up: range(b),
+    onPick: (i, j) => { state[a] = i; state[b] = j; touched = a; draw(); },
+  });
+  const curve = T > 1 && X.curves(main, {
+    x: D.steps, low: Math.min(D.worst, D.best), high: Math.max(D.worst, D.best), title: D.name, across: "steps",
+    ticks: [0, 0.5, 1].map((f) => D.worst + f * (D.best - D.worst)).map((v) => [v, N(shown(v))]),
+  });
+  const says = X.element("p", { class: "says", "aria-live": "polite" }, root);
+  let paint;
+
+  function layout() {
+    paint = X.palette();
+    if (curve) curve.layout();
+    show();
+  }
+
+  function show() {
+    controls.forEach((c, k) => {
+      c.set(state[k]);
+      c.draw((i) => quality(elsewhere(state, { [k]: i })), paint);
+    });
+    if (map) {
+      map.set(state[a], state[b]);
+      map.draw((i, j) => quality(elsewhere(state, { [a]: i, [b]: j })), paint);
+    }
+    if (curve) {
+      const over = (at, f) => D.steps.map((_, t) => f(at, t));
+      const n = D.sliders[touched].values.length;
+      curve.ghosts(Array.from({ length: n }, (_, i) => elsewhere(state, { [touched]: i })).map((at) => [over(at, mean), quality(at)]), paint);
+      const least = over(state, (at, t) => Math.min(...values(at, t))), most = over(state, (at, t) => Math.max(...values(at, t)));
+      curve.set(over(state, mean), S > 1 ? least : most, most);
+    }
+    const at = values(state, last).map(shown), where = D.sliders.map((s, k) => `${s.name} = ${N(s.values[state[k]])}`).join(", ");
+    const spread = S > 1 ? ` (from ${N(Math.min(...at))} to ${N(Math.max(...at))} over ${S} seeds)` : "";
+    const when = D.steps[last] ? ` after ${D.steps[last]} steps` : "";
+    says.textContent = `${where}: ${D.name} ${N(at.reduce((x, y) => x + y, 0) / S)}${spread}${when}.`;
+    if (location.protocol !== "about:") history.replaceState(null, "", `#${D.sliders.map((s, k) => `${encodeURIComponent(s.name)}=${state[k]}`).join("&")}`);
+  }
+
+  addEventListener("resize", X.once(layout));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layout);
+  layout();
+  document.documentElement.dataset.drawn = "all";
+})();
