@@ -1,5 +1,6 @@
 """Learning: formulas that run, what says which line of one is wrong, and results of all sliders."""
 
+from jaxopt_edu.learn.check_results import CheckResult
 from jaxopt_edu.learn.exploring import explore
 from jaxopt_edu.learn.functions import check_loss, check_prox
 from jaxopt_edu.learn.gradients import check_gradient
@@ -7,9 +8,8 @@ from jaxopt_edu.learn.handling import check_batches, check_split
 from jaxopt_edu.learn.laws import check_rule
 from jaxopt_edu.learn.results import Explored
 from jaxopt_edu.learn.rules import check
-from jaxopt_edu.learn.verdicts import Verdict
 
 __all__ = [
-    "Explored", "Verdict", "check", "check_batches", "check_gradient", "check_loss", "check_prox",
-    "check_rule", "check_split", "explore",
+    "CheckResult", "Explored", "check", "check_batches", "check_gradient", "check_loss",
+    "check_prox", "check_rule", "check_split", "explore",
 ]  # fmt: skip

@@ -27,14 +27,14 @@ SHARE = 0.25  # of the memory of a program that the results may take
 
 
 def explore(
-    what: Any,
-    sliders: Mapping[str, Sequence[Any]],
+    what: object,
+    sliders: Mapping[str, Sequence[object]],
     *,
     steps: int | None = None,
     every: int | None = None,
-    look: Callable[[Any, Any], Any] | None = None,
+    look: Callable | None = None,
     seeds: int = 1,
-    arrays: Sequence[Any] = (),
+    arrays: Sequence[object] = (),
     cache: bool | str | Path = True,
 ) -> Explored:
     """Runs an experiment, or a function, at every position of every slider.

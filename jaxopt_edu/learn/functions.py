@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.learn.check_results import CheckResult, blamed, far
 from jaxopt_edu.learn.mistakes import in_one_place
 from jaxopt_edu.learn.notation.docstrings import formula_of
 from jaxopt_edu.learn.notation.evaluation import Scope
 from jaxopt_edu.learn.notation.nodes import Equation, Sym
-from jaxopt_edu.learn.verdicts import Verdict, blamed, far
 from jaxopt_edu.nn import losses
 from jaxopt_edu.optim import regularizers
 from jaxopt_edu.values.messages import nearest
@@ -27,7 +27,7 @@ BY_NUMBER = ("squared_error", "l2_loss", "huber_loss", "log_cosh", "hinge_loss",
 PENALTIES = ("L1", "L2", "ElasticNet")
 
 
-def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Verdict:
+def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> CheckResult:
     """Holds a loss to the formula of one of ours: its line, its mean, and its shapes.
 
     f: a function of predictions and targets, in NumPy or JAX, that gives one number for each
@@ -56,9 +56,9 @@ def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Ve
     try:
         found = np.asarray(f(x, y, **numbers), float)
     except Exception as error:
-        return Verdict(False, None, f"the loss does not run: {type(error).__name__}: {error}")
+        return CheckResult(False, None, f"the loss does not run: {type(error).__name__}: {error}")
     if found.shape not in ((), (EXAMPLES,)):
-        return Verdict(
+        return CheckResult(
             False, None, f"the loss has shape {found.shape}: wanted ({EXAMPLES},), one number for "
             f"each example, or (), their mean, for predictions {x.shape} and targets {y.shape}",
         )  # fmt: skip
@@ -68,8 +68,8 @@ def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Ve
                 words = (
                     f"it is the sum over the examples, {EXAMPLES} times the mean: a learning rate "
                 )
-                return Verdict(False, None, f"{words}that fits one batch size fits no other")
-            return _stretched(name, f, numbers) or Verdict(True, None, f"{name}: right")
+                return CheckResult(False, None, f"{words}that fits one batch size fits no other")
+            return _stretched(name, f, numbers) or CheckResult(True, None, f"{name}: right")
     return _mistaken(lines, by_formula, found) or _differs(lines, wanted, found)
 
 
@@ -102,7 +102,7 @@ def _drawn(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _mistaken(
     lines: tuple[Equation, ...], by_formula: Callable, found: np.ndarray
-) -> Verdict | None:
+) -> CheckResult | None:
     """The mistake in one line that gives these numbers, or their mean or sum."""
     for i, line in enumerate(lines):
         others = [Sym(s.name, axes=s.axes) for x in lines for s in (x.left,) if s != line.left]
@@ -119,16 +119,16 @@ def _mistaken(
     return None
 
 
-def _differs(lines: tuple[Equation, ...], wanted: np.ndarray, found: np.ndarray) -> Verdict:
+def _differs(lines: tuple[Equation, ...], wanted: np.ndarray, found: np.ndarray) -> CheckResult:
     ours = wanted if found.shape else np.mean(wanted)
     place = int(np.argmax(np.abs(np.ravel(ours) - np.ravel(found))))
     which = f"example {place}" if found.shape else "the mean"
     numbers = f"ours {np.ravel(ours)[place]:.6g}, yours {np.ravel(found)[place]:.6g}"
     shown = "\n".join(f"    {line.text}" for line in lines)
-    return Verdict(False, lines[0].text, f"{which} differs: {numbers}\n{shown}")
+    return CheckResult(False, lines[0].text, f"{which} differs: {numbers}\n{shown}")
 
 
-def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> Verdict | None:
+def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> CheckResult | None:
     """A verdict where predictions (n, 1) and targets (n,) are stretched to (n, n)."""
     if name in BY_CLASS:
         return None
@@ -144,7 +144,7 @@ def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> Verdict | 
         wrong = found.shape == () and far(np.mean(lines_apart), found) > CLOSE
     if not wrong:
         return None
-    return Verdict(
+    return CheckResult(
         False, None, "(n, 1) and (n,) were stretched to (n, n): predictions along axis 1, targets "
         "along axis 0, so that each prediction is compared with every target; compare shapes "
         "first, or use predictions[:, 0]",
@@ -154,7 +154,7 @@ def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> Verdict | 
 # ------------------------------------------------------------------------------- proximal operators
 
 
-def check_prox(name: str, f: Callable, /, seed: int = 0) -> Verdict:
+def check_prox(name: str, f: Callable, /, seed: int = 0) -> CheckResult:
     """Holds a proximal operator to that of L1, L2 or ElasticNet.
 
     f: a function that asks by name for what it needs: w, an array; s, the step; weight, and
@@ -182,17 +182,17 @@ def check_prox(name: str, f: Callable, /, seed: int = 0) -> Verdict:
     asked = inspect.signature(f).parameters
     unknown = [k for k in asked if k not in given]
     if unknown:
-        return Verdict(
+        return CheckResult(
             False, None, f"it asks for {', '.join(unknown)}; there are {', '.join(given)}"
         )
     try:
         found = np.asarray(f(**{k: x for k, x in given.items() if k in asked}), float)
     except Exception as error:
-        return Verdict(False, None, f"it does not run: {type(error).__name__}: {error}")
+        return CheckResult(False, None, f"it does not run: {type(error).__name__}: {error}")
     if found.shape != w.shape:
-        return Verdict(False, None, f"it has shape {found.shape}, w has {w.shape}")
+        return CheckResult(False, None, f"it has shape {found.shape}, w has {w.shape}")
     if far(wanted, found) < CLOSE:
-        return Verdict(True, None, f"the proximal operator of {name}: right")
+        return CheckResult(True, None, f"the proximal operator of {name}: right")
     place = next(i for i, line in enumerate(lines) if line.left.name == "prox")
     for told, new in in_one_place(lines[place].right):
         changed = (*lines[:place], replace(lines[place], right=new), *lines[place + 1 :])
@@ -204,7 +204,7 @@ def check_prox(name: str, f: Callable, /, seed: int = 0) -> Verdict:
 
 def _branch(
     line: Equation, given: Mapping[str, Any], wanted: np.ndarray, found: np.ndarray
-) -> Verdict:
+) -> CheckResult:
     """Where it is wrong: below the threshold, above it, or for one sign."""
     w, off = given["w"], ~np.isclose(wanted, found, CLOSE, CLOSE)
     threshold = given["s"] * given["weight"] * given.get("l1_ratio", 1.0)
@@ -216,7 +216,7 @@ def _branch(
         (f" where {case}" for case, at in cases.items() if off.any() and not off[~at].any()), ""
     )
     k = int(np.argmax(np.abs(wanted - found)))
-    return Verdict(
+    return CheckResult(
         False, line.text,
         f"it is wrong{where}, at w = {w[k]:.4g}: ours {wanted[k]:.6g}, yours {found[k]:.6g}\n"
         f"  x {line.text}",

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.learn.verdicts import Verdict
+from jaxopt_edu.learn.check_results import CheckResult
 
 ROWS = 120
 LEAST = 0.02  # by how much a mean must be off to be told from rounding
 
 
-def check_split(split: Callable, /, seed: int = 0) -> Verdict:
+def check_split(split: Callable, /, seed: int = 0) -> CheckResult:
     """Holds a split of data to its laws: no row twice, none lost, classes kept, nothing leaks.
 
     split: a function of x (n, d) and y (n,), and of seed if it asks for one. It gives two or three
@@ -23,8 +23,8 @@ def check_split(split: Callable, /, seed: int = 0) -> Verdict:
     >>> def split(x, y):
     ...     x = (x - x.mean(0)) / x.std(0)
     ...     return (x[:80], y[:80]), (x[80:], y[80:])
-    >>> print(jo.learn.check_split(split).message[:51])
-    it leaks: x is scaled by the mean and deviation of
+    >>> print(jo.learn.check_split(split).message[:59])
+    it leaks: x is scaled by the mean and deviation of all rows
     """
     x, y = _table(seed)
     asked = inspect.signature(split).parameters
@@ -57,13 +57,13 @@ def check_split(split: Callable, /, seed: int = 0) -> Verdict:
         return _no(
             "the targets do not stand beside their rows: x was shuffled without y, or otherwise"
         )
-    return _leaks(x, numbers, parts) or _strata(y, numbers) or Verdict(
+    return _leaks(x, numbers, parts) or _strata(y, numbers) or CheckResult(
         True, None, f"right: {len(parts)} parts of {', '.join(str(len(r)) for r in numbers)} rows"
     )  # fmt: skip
 
 
-def _no(message: str) -> Verdict:
-    return Verdict(False, None, message)
+def _no(message: str) -> CheckResult:
+    return CheckResult(False, None, message)
 
 
 def _table(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ def _fits(a: np.ndarray, b: np.ndarray) -> bool:
     )
 
 
-def _leaks(x: np.ndarray, numbers: list, parts: list) -> Verdict | None:
+def _leaks(x: np.ndarray, numbers: list, parts: list) -> CheckResult | None:
     train, everything = x[numbers[0]], x
     a = parts[0][0]
     scale = np.array([np.polyfit(train[:, k], a[:, k], 1) for k in range(x.shape[1])])
@@ -134,7 +134,7 @@ def _leaks(x: np.ndarray, numbers: list, parts: list) -> Verdict | None:
     return None
 
 
-def _strata(y: np.ndarray, numbers: list) -> Verdict | None:
+def _strata(y: np.ndarray, numbers: list) -> CheckResult | None:
     """A verdict where a part lacks a class, as one of sorted rows does."""
     for place, rows in enumerate(numbers):
         missing = set(y.tolist()) - set(y[rows].tolist())
@@ -149,7 +149,7 @@ def _strata(y: np.ndarray, numbers: list) -> Verdict | None:
 # ---------------------------------------------------------------------------------------- batches
 
 
-def check_batches(batches: Callable, /, seed: int = 0) -> Verdict:
+def check_batches(batches: Callable, /, seed: int = 0) -> CheckResult:
     """Holds batches to their laws: every row once an epoch, another order in the next one.
 
     batches: a function that asks by name for n (examples), batch_size, epoch and seed, and gives
@@ -157,7 +157,7 @@ def check_batches(batches: Callable, /, seed: int = 0) -> Verdict:
         where n is no multiple of batch_size.
 
     >>> import jaxopt_edu as jo
-    >>> jo.learn.check_batches(lambda n, batch_size: np.arange(n).reshape(-1, batch_size))
+    >>> jo.learn.check_batches(lambda n, batch_size: np.arange(n - n % 4).reshape(-1, batch_size))
     the second epoch has the order of the first: shuffle anew in each (it was asked for no epoch)
     """
     asked = inspect.signature(batches).parameters
@@ -182,7 +182,7 @@ def check_batches(batches: Callable, /, seed: int = 0) -> Verdict:
         return _no(f"the second epoch has the order of the first: shuffle anew in each{why}")
     if np.array_equal(np.concatenate(first), np.arange(24)):
         return _no("the first epoch has the order of the data, sorted as they may be: shuffle")
-    return Verdict(True, None, "right: every row once an epoch, another order in each")
+    return CheckResult(True, None, "right: every row once an epoch, another order in each")
 
 
 def _rows_of(found: list[np.ndarray], n: int, size: int) -> str:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_edu.learn.verdicts import Verdict, far
+from jaxopt_edu.learn.check_results import CheckResult, far
 from jaxopt_edu.optim.transform import apply_updates
 from jaxopt_edu.values.names import hyperparameters, replace, smooth_numbers
 
@@ -18,7 +18,7 @@ class Broken(Exception):
     """A law that does not hold; the message says which, and what was found."""
 
 
-def check_rule(optimizer: Any, /) -> Verdict:
+def check_rule(optimizer: object, /) -> CheckResult:
     """Holds an optimizer to the laws of the library's test suite.
 
     Laws: params keep shapes and dtypes (float32, bfloat16, float64), alone and in a tree; a zero
@@ -36,11 +36,11 @@ def check_rule(optimizer: Any, /) -> Verdict:
         try:
             law(optimizer)
         except Broken as broken:
-            return Verdict(False, None, str(broken))
+            return CheckResult(False, None, str(broken))
         except Exception as error:
             told = (str(error).splitlines() or [""])[0]
-            return Verdict(False, None, f"{LAWS[law]}: {type(error).__name__}: {told}")
-    return Verdict(True, None, "right: all laws hold")
+            return CheckResult(False, None, f"{LAWS[law]}: {type(error).__name__}: {told}")
+    return CheckResult(True, None, "right: all laws hold")
 
 
 def _tree(dtype: Any = jnp.float32) -> Any:

@@ -58,7 +58,7 @@ class Explored:
         write_text(path, text)
         return Path(path)
 
-    def show(self, **options: Any) -> Any:
+    def show(self, **options: str | None) -> "Shown":
         """The same page in a notebook. options: as of `html`, without a path."""
         return Shown(page_html(self, *(options.get(k) for k in ("show", "better", "title"))))
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.learn.check_results import CheckResult, blamed, far
 from jaxopt_edu.learn.mistakes import in_one_place
 from jaxopt_edu.learn.notation.docstrings import formula_named, recipes_by_name
 from jaxopt_edu.learn.notation.evaluation import Scope, memory_of, start_of
 from jaxopt_edu.learn.notation.nodes import Equation, Sym, symbols
 from jaxopt_edu.learn.problems import Problem, problem_for
-from jaxopt_edu.learn.verdicts import Verdict, blamed, far
 from jaxopt_edu.values.messages import nearest
 from jaxopt_edu.values.pytrees import show
 
@@ -27,7 +27,7 @@ CLOSE = {np.float64: 1e-9, np.float32: 2e-4}  # relative: as exact as what the r
 PAIRS = 40_000  # formulas with two mistakes that are tried at most
 
 
-def check(recipe: str, rule: Callable, /, seed: int = 0, **settings: Any) -> Verdict:
+def check(recipe: str, rule: Callable, /, seed: int = 0, **settings: object) -> CheckResult:
     """Holds a rule to the formula of a recipe, and says which line of it is wrong, and how.
 
     rule: a function, in NumPy or JAX, that asks by name for what it needs: t (the step, from 1 on),
@@ -56,7 +56,7 @@ def check(recipe: str, rule: Callable, /, seed: int = 0, **settings: Any) -> Ver
     if told is not None:
         return told
     if student.agrees():
-        return Verdict(True, None, student.praise())
+        return CheckResult(True, None, student.praise())
     return student.one_mistake() or student.two_mistakes() or student.first_difference()
 
 
@@ -105,7 +105,7 @@ class Student:
 
     # ------------------------------------------------------------------------------ running
 
-    def run(self) -> Verdict | None:
+    def run(self) -> CheckResult | None:
         """Runs the rule on all steps; a verdict where that does not go."""
         problem, memory = (
             self.problem,
@@ -123,7 +123,7 @@ class Student:
             )
             unknown = [k for k, x in asked.items() if k not in hand and x.default is x.empty]
             if unknown:
-                return Verdict(
+                return CheckResult(
                     False,
                     None,
                     f"the rule asks for {', '.join(unknown)}; there are {', '.join(hand)}",
@@ -133,12 +133,12 @@ class Student:
                     out = self.rule(**{k: x for k, x in hand.items() if k in asked})
                 out = [np.asarray(x) for x in (out if isinstance(out, tuple) else (out,))]
             except Exception as error:
-                return Verdict(
+                return CheckResult(
                     False, None, f"the rule does not run: {type(error).__name__}: {error}"
                 )
             told = self._shaped(out, names)
             if told:
-                return Verdict(False, None, told)
+                return CheckResult(False, None, told)
             for name, x in memory.items():
                 before[name].append(np.broadcast_to(x, g.shape))
             after.append([np.broadcast_to(np.asarray(x, float), g.shape) for x in out])
@@ -226,14 +226,14 @@ class Student:
                 found.append((i, told, replace(line, right=new)))
         return found
 
-    def one_mistake(self) -> Verdict | None:
+    def one_mistake(self) -> CheckResult | None:
         """The mistake in one place that does what the rule does."""
         for i, told, line in self.candidates(self.suspects()):
             if self.agrees((i, line)):
                 return self._report([(i, told, line)])
         return None
 
-    def two_mistakes(self) -> Verdict | None:
+    def two_mistakes(self) -> CheckResult | None:
         """Two mistakes, in two lines, that do what the rule does."""
         places = [
             i for i, x in enumerate(self.lines) if x.key in self.true and x.key not in self.right
@@ -252,11 +252,11 @@ class Student:
         problems = f"{steps} steps of {lanes} random problems of {size} numbers agree"
         return f"{self.recipe}: right. {problems}."
 
-    def _report(self, found: list[tuple[int, str, Equation]]) -> Verdict:
+    def _report(self, found: list[tuple[int, str, Equation]]) -> CheckResult:
         told = " and ".join(told for _, told, _ in found)
         return blamed(self.lines, {i: line for i, _, line in found}, told)
 
-    def first_difference(self) -> Verdict:
+    def first_difference(self) -> CheckResult:
         """No mistake that is known: the first value that differs, with both numbers."""
         key = next(key for key in self.gave if key not in self.right)
         yours = self.gave[key]
@@ -268,7 +268,7 @@ class Student:
         fine = f"; {', '.join(sorted(self.right))} come out right" if self.right else ""
         made_of = [self.lines[i].text for i in self.suspects()]
         shown = "\n".join(f"  x {line}" for line in made_of)
-        return Verdict(
+        return CheckResult(
             False, made_of[0] if len(made_of) == 1 else None,
             f"{key} differs from step {step + 1} on{fine}: look at\n{shown}\n"
             f"      ours {ours[step].ravel()[place]:.6g}, yours {yours[step].ravel()[place]:.6g}",

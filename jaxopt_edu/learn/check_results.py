@@ -11,7 +11,7 @@ from jaxopt_edu.learn.notation.printing import text
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """The answer of a check, which prints itself.
 
     ok: whether it is right. line: the line of the formula that is wrong, as it is printed; None
@@ -28,7 +28,7 @@ class Verdict:
         return self.message
 
 
-def blamed(lines: Sequence[Equation], wrong: Mapping[int, Equation], told: str) -> Verdict:
+def blamed(lines: Sequence[Equation], wrong: Mapping[int, Equation], told: str) -> CheckResult:
     """The verdict that these lines are wrong: the formula, and beside it what was written."""
     out = [f"{told}:"]
     for i, line in enumerate(lines):
@@ -36,7 +36,7 @@ def blamed(lines: Sequence[Equation], wrong: Mapping[int, Equation], told: str) 
         if i in wrong:
             left = line.text.partition(" = ")[0]
             out.append(f"      yours: {left} = {text(wrong[i].right)}")
-    return Verdict(False, lines[min(wrong)].text, "\n".join(out))
+    return CheckResult(False, lines[min(wrong)].text, "\n".join(out))
 
 
 def far(x: Any, y: Any) -> float:
