@@ -64,13 +64,13 @@ from jaxopt_edu.diagnosis import Diagnosis, diagnose
 
 if TYPE_CHECKING:
     from jaxopt_edu import learn
+else:
 
-
-def __getattr__(name: str) -> Any:
-    """`jo.learn` is imported when it is asked for: a training needs none of it."""
-    if name == "learn":
-        return importlib.import_module("jaxopt_edu.learn")
-    raise AttributeError(f"module 'jaxopt_edu' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """`jo.learn` is imported when it is asked for: a training needs none of it."""
+        if name == "learn":
+            return importlib.import_module("jaxopt_edu.learn")
+        raise AttributeError(f"module 'jaxopt_edu' has no attribute {name!r}")
 
 
 __all__ = [

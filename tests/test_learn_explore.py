@@ -132,6 +132,15 @@ def test_what_cannot_be_kept_is_made_anew(tmp_path):
         ({"seeds": 0}, ValueError, "seeds"),
         ({"arrays": (1,)}, TypeError, "arrays"),
         ({"what": 3}, TypeError, "what = 3"),
+        ({"sliders": {"learning_rate": 0.1}}, TypeError, "learning_rate = 0.1: wanted a sequence"),
+        ({"sliders": {"learning_rate": np.ones((2, 2))}}, ValueError, "learning_rate has 2 axes"),
+        ({"sliders": {"learning_rate": [None]}}, TypeError, "learning_rate = None"),
+        ({"sliders": {"momentum": [0.5, 2.0]}}, ValueError, "momentum"),
+        ({"sliders": {3: [1.0]}}, TypeError, "3 is no name"),
+        ({"look": 3}, TypeError, "look = 3"),
+        ({"look": lambda e: 1}, TypeError, "does not run with the sliders learning_rate"),
+        ({"look": lambda e, state: None}, TypeError, "gives no arrays"),
+        ({"arrays": 3}, TypeError, "arrays = 3"),
         ({"what": lambda a: a}, TypeError, "steps: a function takes none"),
     ],
 )  # fmt: skip
@@ -145,6 +154,39 @@ def test_too_much_is_refused_before_it_is_computed(monkeypatch):
     monkeypatch.setattr(exploring, "program_memory", lambda: 1000.0)
     with pytest.raises(MemoryError, match="would take 0 MiB|wanted fewer positions"):
         jo.learn.explore(lambda a: a * jnp.ones(100), {"a": np.arange(9.0)}, cache=False)
+
+
+def test_sizes_are_programs_and_whole_numbers_stay_whole():
+    found = jo.learn.explore(experiment(), {"batch_size": [8, 16]}, steps=5, cache=False)
+    run = jo.fit(experiment(), 5, progress=False)
+    np.testing.assert_allclose(found.at(batch_size=1)["loss"], run.evaluate()["loss"], rtol=1e-5)
+    found = jo.learn.explore(lambda n: jnp.arange(5)[n], {"n": [0, 3]}, cache=False)
+    assert found.arrays.tolist() == [0, 3]
+    with pytest.raises(ValueError, match="4294967296 is beyond int32"):
+        jo.learn.explore(lambda n: n, {"n": [2**32]}, cache=False)
+
+
+def test_the_order_of_the_sliders_is_that_of_the_axes_when_kept_too(tmp_path):
+    f, a, b = lambda a, b: 10 * a + b, [1.0, 2.0], [3.0, 4.0]  # noqa: E731
+    first = jo.learn.explore(f, {"a": a, "b": b}, cache=tmp_path).arrays
+    second = jo.learn.explore(f, {"b": b, "a": a}, cache=tmp_path).arrays
+    np.testing.assert_array_equal(first.T, second)
+
+
+def test_parts_whose_results_differ_in_shape_are_refused():
+    models = [jo.models.Linear(13, 3), jo.models.MLP((13, 4, 3))]
+    look = lambda e, state: state.params  # noqa: E731
+    with pytest.raises(ValueError, match="the results of model have not one shape"):
+        jo.learn.explore(experiment(), {"model": models}, steps=2, look=look, cache=False)
+
+
+def test_positions_are_whole_numbers(explored):
+    for bad in (5, 1.0, "a"):
+        with pytest.raises(ValueError, match="learning_rate = .*: wanted a position from 0 to 2"):
+            explored.at(learning_rate=bad)
+    assert explored == explored and hash(explored)
+    with pytest.raises(TypeError, match="no option 'colour'"):
+        explored.show(colour="red")
 
 
 def test_says_what_it_is(explored):

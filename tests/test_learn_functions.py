@@ -69,11 +69,15 @@ def test_a_loss_that_stretches_is_told_by_its_axes():
 @pytest.mark.parametrize("name", functions.PENALTIES)
 def test_our_proximal_operators_are_right(name):
     def prox(w, s, weight, **more):
-        numbers = {"l1_ratio": 0.3} if name == "ElasticNet" else {}
-        return getattr(jo, name)(weight, **numbers).prox({"w": w}, s)["w"]
+        return getattr(jo, name)(weight, **more).prox({"w": w}, s)["w"]
 
-    with jax.enable_x64(True):
-        assert learn.check_prox(name, lambda w, s, weight: prox(w, s, weight)).ok
+    def elastic(w, s, weight, l1_ratio):
+        return prox(w, s, weight, l1_ratio=l1_ratio)
+
+    def plain(w, s, weight):
+        return prox(w, s, weight)
+
+    assert learn.check_prox(name, elastic if name == "ElasticNet" else plain).ok
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,8 @@ def test_our_proximal_operators_are_right(name):
         (lambda w, s, weight: np.where(abs(w) < s * weight, 0, w), "wrong where |w| > s weight"),
         (lambda w, s, weight: np.where(w > 0, np.maximum(w - s * weight, 0), w),
          "wrong where w < 0"),
+        (lambda w, weight: np.sign(w) * np.maximum(abs(w) - 0.5 * weight, 0), "wrong"),
+        (lambda w: np.sign(w) * np.maximum(abs(w) - 0.4, 0), "wrong"),
         (lambda w, lam: w, "asks for lam"),
         (lambda w: w[:3], "has shape (3,)"),
         (lambda w: 1 / 0, "does not run"),
@@ -146,6 +152,36 @@ def changed(x, y):
     return cut(x[i] ** 3, y[i])
 
 
+def scaled(statistic, of_all=False, seed=0):
+    def split(x, y):
+        i = order(len(y), seed)
+        (a, ya), (b, yb) = cut(x[i], y[i])
+        shift, scale = statistic(x if of_all else a)
+        return ((a - shift) / scale, ya), ((b - shift) / scale, yb)
+
+    return split
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    [
+        lambda x: (x.min(0), np.ptp(x, 0)),
+        lambda x: (np.median(x, 0), np.subtract(*np.percentile(x, [75, 25], axis=0))),
+        lambda x: (0, abs(x).max(0)),
+        lambda x: (x.mean(0), x.std(0, ddof=1)),
+    ],
+)
+def test_scaling_by_the_training_part_is_right_and_by_all_rows_leaks(statistic):
+    assert all(learn.check_split(scaled(statistic, seed=k)).ok for k in range(3))
+    told = [learn.check_split(scaled(statistic, True, seed=k)) for k in range(6)]
+    assert any("it leaks" in one.message for one in told)
+
+
+def test_scaling_by_what_is_no_statistic_of_the_rows_is_right():
+    assert learn.check_split(scaled(lambda x: (0, 10))).ok
+    assert learn.check_split(scaled(lambda x: (x.mean(), x.std()))).ok
+
+
 def test_splits_that_are_right():
     assert learn.check_split(good).ok
     i = order(120)
@@ -164,7 +200,8 @@ def test_splits_that_are_right():
         (lambda x, y: (cut(x, y)[0], (x[70:], y[70:])), "10 rows come twice"),
         (apart, "the targets do not stand beside their rows"),
         (changed, "rows are changed"),
-        (lambda x, y: x, "does not run"),
+        (lambda x, y: x, "gives no pairs"),
+        (lambda x, y: 1 / 0, "does not run"),
         (lambda x, y: [(x, y)], "wanted 2 or 3 parts"),
     ],
 )
@@ -202,9 +239,11 @@ def test_batches_that_are_right():
         (lambda n, batch_size, epoch: shuffled(n + 1, batch_size, epoch, 0), "it takes row"),
         (lambda n, batch_size, epoch: shuffled(n, batch_size, epoch, 0)[1:], "are left out"),
         (lambda n, batch_size, epoch: shuffled(n, 5, epoch, 0), "it makes batches of"),
+        (lambda n, batch_size, epoch: [k + order(min(4, n - k), epoch) for k in range(0, n, 4)],
+         "hold the same rows in each epoch"),
         (lambda n, batch_size, epoch: [np.ones(batch_size)], "arrays of row numbers"),
         (lambda n, size: [], "asks for size"),
-        (lambda n, batch_size, epoch: np.split(np.arange(n)[:24][:: -1 if epoch else 1], 6),
+        (lambda n, batch_size, epoch: np.split(np.roll(np.arange(n)[:24], epoch), 6),
          "has the order of the data"),
     ],
 )  # fmt: skip
@@ -223,6 +262,21 @@ def test_gradients():
     assert learn.check_gradient(f, at, jax.grad(f)(at)).ok
     wrong = learn.check_gradient(f, at, lambda p: {"w": 2 * p["w"] ** 2, "b": jnp.cos(p["b"])})
     assert not wrong.ok and "entry [0, 0] of leaf 1 of the gradient is 2" in wrong.message
+    small = np.array([5e-5, 1.0])
+    assert learn.check_gradient(lambda x: jnp.log(x).sum(), small, lambda x: 1 / x).ok
+    waves = learn.check_gradient(lambda x: jnp.sin(1000 * x).sum(), np.array([1.0, 2.0]))
+    assert waves.ok or "nothing can be told" in waves.message
+    for bad, words in (
+        (lambda x: x, "has shape (2,)"), (lambda x: 1 / 0, "does not run"),
+        (lambda x: None, "None"), (lambda x: float(np.asarray(x).sum()), "does not run"),
+    ):  # fmt: skip
+        told = learn.check_gradient(bad, small)
+        assert not told.ok and told.line is None
+        assert words in told.message or "does not run" in told.message
+    with pytest.raises(TypeError, match="f = 3"):
+        learn.check_gradient(3, small)
+    with pytest.raises(TypeError, match="x: wanted an array"):
+        learn.check_gradient(f, None)
     shapes = learn.check_gradient(f, at, {"w": jnp.ones(2), "b": jnp.array(1.0)})
     assert not shapes.ok and "has shapes" in shapes.message
 
@@ -236,6 +290,30 @@ def test_gradients():
 def test_our_optimizers_keep_the_laws(make):
     verdict = learn.check_rule(make())
     assert verdict.ok, verdict.message
+
+
+class Plain:
+    """An object whose numbers are no leaves."""
+
+    sign = -1
+
+    def init(self, params):
+        return jax.tree.map(jnp.zeros_like, params)
+
+    def update(self, updates, state, params=None):
+        state = jax.tree.map(lambda s, g: 0.9 * s + g, state, updates)
+        return jax.tree.map(lambda s: self.sign * 0.1 * s, state), state
+
+
+class Uphill(Plain):
+    sign = 1
+
+
+def test_objects_and_optax_are_held_to_the_laws_that_they_can_have():
+    import optax
+
+    assert learn.check_rule(Plain()).ok and learn.check_rule(optax.adam(1e-3)).ok
+    assert "goes uphill" in learn.check_rule(Uphill()).message
 
 
 @pytree

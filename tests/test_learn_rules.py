@@ -1,6 +1,7 @@
 """`jo.learn.check`: every mistake of its grammar is told from the truth, and names its line."""
 
 import dataclasses
+import functools
 import inspect
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from student_mistakes import MISTAKES
 
 import jaxopt_edu as jo
-from jaxopt_edu.learn import rules
+from jaxopt_edu.learn import rules, students
 from jaxopt_edu.learn.notation.docstrings import formula_named, recipes_by_name
 from jaxopt_edu.learn.notation.evaluation import Scope, memory_of
 from jaxopt_edu.learn.problems import named, problem_for
@@ -29,7 +30,7 @@ def lines_of(name):
 
 def written(lines, kind, truth=None):
     """A student's rule that does what these lines say, and keeps what the true ones do."""
-    kept = rules.letters(memory_of(truth or lines))
+    kept = students.letters(memory_of(truth or lines))
     fields = [f.name for f in dataclasses.fields(kind) if "low" in f.metadata]
     ask = next(line.key for line in lines if line.left.name == "u")
 
@@ -49,7 +50,7 @@ def written(lines, kind, truth=None):
 def tally(name):
     """(mistakes that change something, those that name their line) of a recipe."""
     lines, kind = lines_of(name)
-    truth = rules.Student(name, written(lines, kind), lines, problem_for(kind, lines, {}, 0))
+    truth = students.Student(name, written(lines, kind), lines, problem_for(kind, lines, {}, 0))
     assert truth.run() is None and truth.agrees()
     told, right = 0, 0
     places = [i for i, x in enumerate(lines) if x.left.time != "0"]
@@ -132,6 +133,110 @@ def test_settings_choose_the_formula():
 def test_rules_that_do_not_go(rule, words):
     verdict = jo.learn.check("sgd", rule)
     assert not verdict.ok and verdict.line is None and words in verdict.message
+
+
+def momentum_in_place(g, c, learning_rate, momentum):
+    c *= momentum
+    c += g
+    return [-learning_rate * c, c]
+
+
+def with_words(*, g, c, **numbers):
+    c = g + numbers["momentum"] * c
+    return -numbers["learning_rate"] * c, c
+
+
+def by_place(g, c, /, learning_rate, momentum):
+    c = g + momentum * c
+    return -learning_rate * c, c
+
+
+@pytest.mark.parametrize("rule", [momentum_in_place, with_words, by_place])
+def test_however_a_rule_is_written_it_is_right(rule):
+    verdict = jo.learn.check("sgd", rule, momentum=0.9)
+    assert verdict.ok, verdict.message
+
+
+def test_changing_the_gradient_in_place_is_no_way_out():
+    def tripled(g, learning_rate):
+        g *= 3
+        return -learning_rate * g
+
+    def spoiled(g, learning_rate):
+        u = -learning_rate * g
+        g.fill(0)
+        return u
+
+    assert not jo.learn.check("sgd", tripled).ok
+    assert jo.learn.check("sgd", spoiled).ok
+
+
+def right_adam(t, g, m, v, learning_rate, b1, b2, eps):
+    m = b1 * m + (1 - b1) * g
+    v = b2 * v + (1 - b2) * g**2
+    return -learning_rate * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + eps), m, v
+
+
+def changed(how):
+    def rule(t, g, m, v, learning_rate, b1, b2, eps):
+        return how(*right_adam(t, g, m, v, learning_rate, b1, b2, eps))
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (lambda u, m, v: (None, m, v), "u is None: wanted numbers"),
+        (lambda u, m, v: (u * np.nan, m, v), "u_t is nan everywhere; m_t, v_t come out right"),
+        (lambda u, m, v: (u + 1j, m, v), "u is complex"),
+        (lambda u, m, v: ("a", "b", "c"), "u is 'a': wanted numbers"),
+        (lambda u, m, v: (u, v, m), "m_t, v_t are right, but returned in another order"),
+        (lambda u, m, v: (m, v, u), "returned in another order; wanted u, m, v"),
+        (lambda u, m, v: exit(), "does not run: SystemExit"),
+        (lambda u, m, v: (-u, m, v), "the minus sign is missing"),
+    ],
+)
+def test_what_is_returned_is_judged_without_blaming_a_right_line(how, words):
+    verdict = jo.learn.check("adam", changed(how))
+    assert not verdict.ok and words in verdict.message, verdict.message
+    assert verdict.line is None or verdict.line.startswith("u_t")
+
+
+def test_jax_computes_in_float64_and_bound_numbers_count():
+    def without_eps(t, g, m, v, learning_rate):
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g**2
+        return -learning_rate * m / (1 - 0.9**t) / jnp.sqrt(v / (1 - 0.999**t)), m, v
+
+    assert not jo.learn.check("adam", without_eps).ok
+    assert not jo.learn.check("adam", functools.partial(right_adam, eps=1e-3)).ok
+    assert jo.learn.check("adam", functools.partial(right_adam, eps=1e-8)).ok
+
+
+def test_settings_are_those_of_the_recipe():
+    with pytest.raises(TypeError, match="no argument 'nesterof'"):
+        jo.learn.check("adam", right_adam, nesterof=True)
+    with pytest.raises(ValueError, match="b2"):
+        jo.learn.check("adam", right_adam, b2=7)
+    with pytest.raises(TypeError, match="learning_rate = .*wanted a number"):
+        jo.learn.check("adam", right_adam, learning_rate=jo.constant_schedule(0.1))
+    with pytest.raises(TypeError, match="rule = .*no names"):
+        jo.learn.check("adam", max)
+    for bad in (None, 3, jo.adam):
+        with pytest.raises(ValueError, match="recipe = "):
+            jo.learn.check(bad, right_adam)
+
+
+def test_what_two_lines_explain_names_both():
+    def rule(t, g, m, v, learning_rate, b1, b2, eps):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        return -learning_rate * m / (np.sqrt(v / (1 - b2**t)) + eps), m, v
+
+    message = jo.learn.check("adam", rule).message
+    assert message.startswith("the division by (1 - b1^t) is missing")
+    assert "(or m_t stands where m^_t belongs, in u_t: that does the same)" in message
 
 
 def test_errors_name_the_argument():

@@ -86,8 +86,8 @@ def run_sweep(options: Any) -> tuple[Any, int]:
                 confirmed, note = confirmed_best(study, options.confirm, writing)
             except KeyboardInterrupt:  # what the sweep found is kept
                 note, status = "interrupted before the best were confirmed", 130
-        _write(study, writing, arguments, confirmed)
-        drawn.result()
+    _write(study, writing, arguments, confirmed)  # and not while matplotlib is imported there
+    drawn.result()
     if writing != directory:
         take_place(writing, directory)
     if status:

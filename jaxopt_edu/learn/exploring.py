@@ -1,6 +1,7 @@
 """`explore`: the result at every position of every slider, as lanes of few programs."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.train import Experiment
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
-from jaxopt_edu.values.names import replace
+from jaxopt_edu.values.names import hyperparameters, replace
 from jaxopt_edu.values.pytrees import check_count, show
 
 LANES = 64  # in a program, at most
@@ -32,7 +33,7 @@ def explore(
     *,
     steps: int | None = None,
     every: int | None = None,
-    look: Callable | None = None,
+    look: Callable[..., object] | None = None,
     seeds: int = 1,
     arrays: Sequence[object] = (),
     cache: bool | str | Path = True,
@@ -42,7 +43,8 @@ def explore(
     what: an experiment; or a pure function f(*arrays, **numbers), the numbers by the names of the
         sliders, that gives a tree of arrays.
     sliders: by name (of numbers or parts, as in `jo.replace`) the values of each: numbers, which
-        are lanes of one program; or anything else (optimizers, widths), a program each.
+        are lanes of one program (to a function, traced ones); or anything else (optimizers, sizes,
+        names), a program each.
     steps, every: of an experiment: how many steps, and after how many it is looked each time
         (steps must be a multiple; by default only at the end).
     look: (experiment, state) -> a tree of arrays; by default the scores on the validation part (or
@@ -72,10 +74,14 @@ def explore(
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run: checked, and taken apart into structures and lanes."""
+    """What is to be run: checked, and taken apart into structures and lanes.
+
+    numbers: the sliders whose positions are lanes, as arrays.
+    """
 
     what: Any
     sliders: dict[str, list]
+    numbers: dict[str, np.ndarray]
     every: int
     stops: tuple[int, ...]  # () of a function
     look: Callable | None
@@ -86,27 +92,22 @@ class Plan:
     def of(
         cls, what: Any, sliders: Any, steps: Any, every: Any, look: Any, seeds: Any, arrays: Any
     ) -> "Plan":
-        if not isinstance(sliders, Mapping) or not sliders:
-            raise TypeError(f"sliders = {show(sliders)}: wanted a dict, name -> its values")
-        values = {
-            name: list(np.asarray(x)) if isinstance(x, jax.Array) else list(x)
-            for name, x in sliders.items()
-        }
-        empty = [name for name, x in values.items() if not x]
-        if empty:
-            raise ValueError(f"sliders: {empty[0]} has no values")
+        values = _checked(sliders)
         check_count("seeds", seeds)
+        if look is not None and not callable(look):
+            raise TypeError(f"look = {show(look)}: wanted a function of experiment and state")
+        if not isinstance(arrays, tuple | list):
+            raise TypeError(f"arrays = {show(arrays)}: wanted a tuple or list of arrays")
         if not isinstance(what, Experiment):
             if not callable(what):
                 raise TypeError(f"what = {show(what)}: wanted an experiment or a function")
-            given = [
-                n for n, x in (("steps", steps), ("every", every), ("look", look)) if x is not None
-            ]
+            asked = {"steps": steps, "every": every, "look": look}
+            given = [name for name, x in asked.items() if x is not None]
             if given or seeds > 1:
-                raise TypeError(
-                    f"{(given or ['seeds'])[0]}: a function takes none; it is for an experiment"
-                )
-            return cls(what, values, 0, (), None, 1, tuple(arrays))
+                name = (given or ["seeds"])[0]
+                raise TypeError(f"{name}: a function takes none; it is for an experiment")
+            numbers = {name: np.asarray(x) for name, x in values.items() if _are_numbers(x)}
+            return cls(what, values, numbers, 0, (), None, 1, tuple(arrays))
         if arrays:
             raise TypeError("arrays: an experiment takes none; its data are its own")
         if steps is None:
@@ -117,9 +118,12 @@ class Plan:
         if steps % every:
             raise ValueError(f"steps = {steps}: wanted a multiple of every = {every}")
         for name, x in values.items():
-            replace(what, **{name: x[0]})  # raises where there is no such name
+            for one in x:
+                check_structures_of(replace(what, **{name: one}), name, one)
+        leaves = hyperparameters(what)
+        numbers = {k: np.asarray(x, float) for k, x in values.items() if _is_leaf(k, leaves, x)}
         stops = tuple(range(every, steps + 1, every))
-        return cls(what, values, every, stops, look, seeds, ())
+        return cls(what, values, numbers, every, stops, look, seeds, ())
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -127,54 +131,64 @@ class Plan:
         return (*self.sliders, *seed, *(("step",) if len(self.stops) > 1 else ()))
 
     @property
-    def numbers(self) -> list[str]:
-        """The sliders whose positions are lanes: those of numbers."""
-        return [name for name, x in self.sliders.items() if all(map(_is_number, x))]
+    def others(self) -> list[str]:
+        """The sliders each of whose positions is a program."""
+        return [name for name in self.sliders if name not in self.numbers]
 
     def identity(self) -> dict[str, Any]:
-        """Of what the results are."""
+        """Of what the results are: sliders in their order, which is that of the axes."""
         return {
-            "what": self.what, "sliders": self.sliders, "every": self.every, "stops": self.stops,
-            "look": self.look, "seeds": self.seeds, "arrays": self.arrays,
+            "what": self.what, "sliders": list(self.sliders.items()), "every": self.every,
+            "stops": self.stops, "look": self.look, "seeds": self.seeds, "arrays": self.arrays,
         }  # fmt: skip
 
     # ---------------------------------------------------------------------------- running
 
     def run(self) -> Any:
         """The results, a tree of arrays with an axis for each slider, seed and step."""
-        others = [name for name in self.sliders if name not in self.numbers]
-        mesh = np.meshgrid(
-            *(np.asarray(self.sliders[n], float) for n in self.numbers), indexing="ij"
-        )
-        lanes = (
-            np.stack([m.ravel() for m in mesh], 1).astype(np.float32)
-            if mesh
-            else np.zeros((1, 0), np.float32)
-        )
+        mesh = np.meshgrid(*self.numbers.values(), indexing="ij")
+        lanes = {name: _in_jax(m.ravel()) for name, m in zip(self.numbers, mesh, strict=True)}
         parts = []
-        for position in itertools.product(*(self.sliders[name] for name in others)):
-            parts.append(self._structure(dict(zip(others, position, strict=True)), lanes))
-        return jax.tree.map(lambda *x: self._arranged(np.stack(x), others), *parts)
+        for position in itertools.product(*(self.sliders[name] for name in self.others)):
+            parts.append(self._structure(dict(zip(self.others, position, strict=True)), lanes))
+        kinds = {jax.tree.structure(x) for x in parts}
+        shapes = {tuple(x.shape for x in jax.tree.leaves(part)) for part in parts}
+        if len(kinds) > 1 or len(shapes) > 1:
+            raise ValueError(
+                f"the results of {' and '.join(self.others)} have not one shape: look= is to give "
+                "what all of them have"
+            )
+        return jax.tree.map(lambda *x: self._arranged(np.stack(x)), *parts)
 
-    def _structure(self, fixed: dict[str, Any], lanes: np.ndarray) -> Any:
+    def _structure(self, fixed: dict[str, Any], lanes: dict[str, np.ndarray]) -> Any:
         """The results of all lanes (lanes, seeds, ...) with these parts."""
         one, given = self._function(fixed)
-        width = min(LANES, len(lanes))
-        program = jax.jit(lambda given, seed, x: jax.vmap(one, (None, None, 0))(given, seed, x))
-        first = program.eval_shape(given, np.uint32(0), lanes[:width])
+        count = max(map(len, lanes.values()), default=1)
+        width = min(LANES, count)
+        over = (None, None, 0) if lanes else (None, None, None)
+        program = jax.jit(jax.vmap(one, over, axis_size=width))
+        try:
+            first = program.eval_shape(
+                given, np.uint32(0), {k: x[:width] for k, x in lanes.items()}
+            )
+        except Exception as error:
+            told = (str(error).splitlines() or [""])[0]
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            where = f"with the sliders {', '.join(self.sliders)}, numbers as traced ones"
+            raise kind(f"it does not run {where}: {told}") from error
+        if not jax.tree.leaves(first):
+            raise TypeError("it gives no arrays: wanted a number or array for each position")
         bytes_each = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(first)) / width
-        structures = np.prod(
-            [len(x) for name, x in self.sliders.items() if name not in self.numbers]
-        )
-        self._check_memory(bytes_each * len(lanes) * self.seeds * structures)
-        tiles = [(seed, k) for seed in range(self.seeds) for k in range(0, len(lanes), width)]
+        structures = math.prod(len(self.sliders[name]) for name in self.others)
+        self._check_memory(bytes_each * count * self.seeds * structures)
+        tiles = [(seed, k) for seed in range(self.seeds) for k in range(0, count, width)]
         done: dict[tuple[int, int], Any] = {}
 
         def work(tile: tuple[int, int], worker: Worker) -> None:
             seed, k = tile
-            padded = np.resize(lanes[k : k + width], (width, lanes.shape[1]))
-            found = jax.device_get(program(given, np.uint32(seed), padded))
-            done[tile] = jax.tree.map(lambda x: x[: len(lanes) - k], found)
+            mine = {name: np.resize(x[k : k + width], width) for name, x in lanes.items()}
+            found = jax.device_get(program(given, np.uint32(seed), mine))
+            done[tile] = jax.tree.map(lambda x: x[: count - k], found)
 
         for _ in on_workers(work, tiles, Placement()):
             pass
@@ -194,18 +208,17 @@ class Plan:
 
     def _function(self, fixed: dict[str, Any]) -> tuple[Callable, Any]:
         """(f(given, seed, numbers of a lane) -> a tree of arrays, what is given)."""
-        names = self.numbers
         if not self.stops:
             f = self.what
-            return lambda given, seed, x: jax.tree.map(
-                jnp.asarray, f(*given, **fixed, **dict(zip(names, x, strict=True)))
-            ), self.arrays
+            return lambda given, seed, x: jax.tree.map(jnp.asarray, f(*given, **fixed, **x)), (
+                self.arrays
+            )
         experiment = replace(self.what, **fixed) if fixed else self.what
         split = next(s for s in ("validation", *experiment.splits) if s in experiment.splits)
         look = self.look or (lambda e, state: e.score(state, split))
 
         def train(given: Any, seed: Any, x: Any) -> Any:
-            one = replace(given, **dict(zip(names, x, strict=True)))
+            one = replace(given, **x)
             key = keys.order(seed)
 
             def step(state: Any, t: Any) -> Any:
@@ -224,13 +237,56 @@ class Plan:
 
         return train, experiment
 
-    def _arranged(self, x: np.ndarray, others: list[str]) -> np.ndarray:
+    def _arranged(self, x: np.ndarray) -> np.ndarray:
         """(structures, lanes, seeds, ...) -> an axis for each slider in order, seeds, ..."""
-        names = [*others, *self.numbers]
+        names = [*self.others, *self.numbers]
         x = x.reshape(*(len(self.sliders[name]) for name in names), *x.shape[2:])
         x = np.moveaxis(x, [names.index(n) for n in self.sliders], range(len(names)))
         return x if self.seeds > 1 else np.squeeze(x, len(names))
 
 
-def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float | np.number) and not isinstance(x, bool)
+def _checked(sliders: Any) -> dict[str, list]:
+    """The sliders as lists. Errors: TypeError or ValueError that names one."""
+    if not isinstance(sliders, Mapping) or not sliders:
+        raise TypeError(f"sliders = {show(sliders)}: wanted a dict, name -> its values")
+    found = {}
+    for name, x in sliders.items():
+        if not isinstance(name, str):
+            raise TypeError(f"sliders: {show(name)} is no name")
+        if isinstance(x, str) or not isinstance(x, Sequence | np.ndarray | jax.Array | range):
+            raise TypeError(f"sliders: {name} = {show(x)}: wanted a sequence of values")
+        if isinstance(x, np.ndarray | jax.Array) and np.ndim(x) != 1:
+            raise ValueError(f"sliders: {name} has {np.ndim(x)} axes: wanted one, of its values")
+        found[name] = np.asarray(x).tolist() if isinstance(x, np.ndarray | jax.Array) else list(x)
+        if not found[name]:
+            raise ValueError(f"sliders: {name} has no values")
+    return found
+
+
+def check_structures_of(experiment: Any, name: str, value: Any) -> None:
+    """The errors of an experiment with this value, with the name of the slider."""
+    if value is None or isinstance(value, bool | complex):
+        raise TypeError(f"sliders: {name} = {show(value)}: wanted numbers or parts")
+    try:
+        jax.tree.map(lambda x: x, experiment)
+        experiment.check()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"sliders: {name} = {show(value)}: {error}") from error
+
+
+def _is_leaf(name: str, leaves: Mapping[str, Any], values: list) -> bool:
+    """Whether a slider is of a number of the experiment, so that its positions are lanes."""
+    last = [leaf for leaf in leaves if leaf == name or leaf.endswith(f".{name}")]
+    return bool(last) and _are_numbers(values)
+
+
+def _are_numbers(values: list) -> bool:
+    return all(isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values)
+
+
+def _in_jax(x: np.ndarray) -> np.ndarray:
+    """In the dtype JAX computes with. Errors: ValueError for whole numbers beyond it."""
+    found = x.astype(jax.dtypes.canonicalize_dtype(x.dtype))
+    if x.dtype.kind in "iu" and (found != x).any():
+        raise ValueError(f"sliders: {x[found != x][0]} is beyond {found.dtype}")
+    return found

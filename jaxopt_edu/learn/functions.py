@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.learn.calling import NotRun, as_numbers, call, check_function
 from jaxopt_edu.learn.check_results import CheckResult, blamed, far
 from jaxopt_edu.learn.mistakes import in_one_place
 from jaxopt_edu.learn.notation.docstrings import formula_of
@@ -15,6 +16,7 @@ from jaxopt_edu.learn.notation.nodes import Equation, Sym
 from jaxopt_edu.nn import losses
 from jaxopt_edu.optim import regularizers
 from jaxopt_edu.values.messages import nearest
+from jaxopt_edu.values.pytrees import show
 
 EXAMPLES, CLASSES = 12, 4
 CLOSE = 2e-5  # relative: a function may compute in float32
@@ -27,7 +29,9 @@ BY_NUMBER = ("squared_error", "l2_loss", "huber_loss", "log_cosh", "hinge_loss",
 PENALTIES = ("L1", "L2", "ElasticNet")
 
 
-def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> CheckResult:
+def check_loss(
+    name: str, f: Callable[..., object], /, seed: int = 0, **numbers: float
+) -> CheckResult:
     """Holds a loss to the formula of one of ours: its line, its mean, and its shapes.
 
     f: a function of predictions and targets, in NumPy or JAX, that gives one number for each
@@ -42,7 +46,13 @@ def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Ch
     """
     known = (*BY_NUMBER, *BY_CLASS)
     if name not in known:
-        raise ValueError(f"name = {name!r}: no loss that is checked; {nearest(name, known)}")
+        raise ValueError(
+            f"name = {show(name)}: no loss that is checked; {nearest(str(name), known)}"
+        )
+    check_function("f", f)
+    for number, value in numbers.items():
+        if not isinstance(value, int | float):
+            raise TypeError(f"{number} = {show(value)}: wanted a number")
     theirs = getattr(losses, name)
     usual = {k: p.default for k, p in inspect.signature(theirs).parameters.items()}
     given = {k: usual[k] for k in ("delta", "gamma") if isinstance(usual.get(k), float)} | numbers
@@ -54,15 +64,16 @@ def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Ch
 
     wanted = by_formula(lines)
     try:
-        found = np.asarray(f(x, y, **numbers), float)
-    except Exception as error:
-        return CheckResult(False, None, f"the loss does not run: {type(error).__name__}: {error}")
+        found = _called(f, x, y, numbers)
+    except NotRun as error:
+        return CheckResult(False, None, f"{name}: {error}")
     if found.shape not in ((), (EXAMPLES,)):
         return CheckResult(
             False, None, f"the loss has shape {found.shape}: wanted ({EXAMPLES},), one number for "
             f"each example, or (), their mean, for predictions {x.shape} and targets {y.shape}",
         )  # fmt: skip
-    for told, reduced in ((None, wanted), (None, np.mean(wanted)), ("sum", np.sum(wanted))):
+    reductions: list[tuple[str | None, Any]] = [(None, wanted), (None, np.mean(wanted))]
+    for told, reduced in (*reductions, ("sum", np.sum(wanted))):
         if np.shape(reduced) == found.shape and far(reduced, found) < CLOSE:
             if told:
                 words = (
@@ -71,6 +82,11 @@ def check_loss(name: str, f: Callable, /, seed: int = 0, **numbers: float) -> Ch
                 return CheckResult(False, None, f"{words}that fits one batch size fits no other")
             return _stretched(name, f, numbers) or CheckResult(True, None, f"{name}: right")
     return _mistaken(lines, by_formula, found) or _differs(lines, wanted, found)
+
+
+def _called(f: Callable, x: np.ndarray, y: np.ndarray, numbers: Mapping[str, float]) -> Any:
+    """f(x, y, **numbers) as numbers. Errors: NotRun."""
+    return as_numbers("the loss", call(lambda: f(x.copy(), y.copy(), **numbers), {})).astype(float)
 
 
 def _of(theirs: Any, given: Mapping[str, Any]) -> tuple[Equation, ...]:
@@ -134,10 +150,10 @@ def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> CheckResul
         return None
     x, y = _drawn(name, 1)
     try:
-        found = np.asarray(f(x[:, None], y, **numbers), float)
-    except Exception:  # it refuses them
+        found = _called(f, x[:, None], y, numbers)
+    except NotRun:  # it refuses them
         return None
-    lines_apart = np.asarray(f(x, y, **numbers), float)
+    lines_apart = _called(f, x, y, numbers)
     if found.shape == (EXAMPLES, EXAMPLES):
         wrong = True
     else:
@@ -154,7 +170,7 @@ def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> CheckResul
 # ------------------------------------------------------------------------------- proximal operators
 
 
-def check_prox(name: str, f: Callable, /, seed: int = 0) -> CheckResult:
+def check_prox(name: str, f: Callable[..., object], /, seed: int = 0) -> CheckResult:
     """Holds a proximal operator to that of L1, L2 or ElasticNet.
 
     f: a function that asks by name for what it needs: w, an array; s, the step; weight, and
@@ -169,37 +185,45 @@ def check_prox(name: str, f: Callable, /, seed: int = 0) -> CheckResult:
           yours: prox_{s r}(w) = sign(w) (|w| - s weight)
     """
     if name not in PENALTIES:
-        raise ValueError(f"name = {name!r}: no penalty; {nearest(name, PENALTIES)}")
+        raise ValueError(f"name = {show(name)}: no penalty; {nearest(str(name), PENALTIES)}")
+    check_function("f", f)
     lines = _of(getattr(regularizers, name), {})
-    rng = np.random.default_rng(seed)
-    w = rng.normal(size=40)
-    given = {"w": w, "s": 0.5, "weight": 0.8} | ({"l1_ratio": 0.3} if name == "ElasticNet" else {})
-
-    def by_formula(lines: tuple[Equation, ...]) -> np.ndarray:
-        return np.asarray(Scope(lines, given).called("prox", [w]))
-
-    wanted = by_formula(lines)
-    asked = inspect.signature(f).parameters
-    unknown = [k for k in asked if k not in given]
-    if unknown:
-        return CheckResult(
-            False, None, f"it asks for {', '.join(unknown)}; there are {', '.join(given)}"
-        )
-    try:
-        found = np.asarray(f(**{k: x for k, x in given.items() if k in asked}), float)
-    except Exception as error:
-        return CheckResult(False, None, f"it does not run: {type(error).__name__}: {error}")
-    if found.shape != w.shape:
-        return CheckResult(False, None, f"it has shape {found.shape}, w has {w.shape}")
-    if far(wanted, found) < CLOSE:
-        return CheckResult(True, None, f"the proximal operator of {name}: right")
     place = next(i for i, line in enumerate(lines) if line.left.name == "prox")
+    rng = np.random.default_rng(seed)
+    problems = [_problem(name, rng) for _ in range(3)]
+    found = []
+    for given in problems:
+        try:
+            found.append(as_numbers("the result", call(f, given)).astype(float))
+        except NotRun as error:
+            return CheckResult(False, None, f"{name}: {error}")
+        if found[-1].shape != given["w"].shape:
+            shapes = f"it has shape {found[-1].shape}, w has {given['w'].shape}"
+            return CheckResult(False, None, f"{name}: {shapes}")
+
+    def by_formula(lines: tuple[Equation, ...]) -> list[np.ndarray]:
+        return [np.asarray(Scope(lines, x).called("prox", [x["w"]])) for x in problems]
+
+    def agrees(lines: tuple[Equation, ...]) -> bool:
+        with np.errstate(all="ignore"):
+            pairs = zip(by_formula(lines), found, strict=True)
+            return all(far(x, y) < CLOSE for x, y in pairs)
+
+    if agrees(lines):
+        return CheckResult(True, None, f"the proximal operator of {name}: right")
     for told, new in in_one_place(lines[place].right):
         changed = (*lines[:place], replace(lines[place], right=new), *lines[place + 1 :])
-        with np.errstate(all="ignore"):
-            if far(by_formula(changed), found) < CLOSE:
-                return blamed(lines, {place: changed[place]}, told)
-    return _branch(lines[place], given, wanted, found)
+        if agrees(changed):
+            return blamed(lines, {place: changed[place]}, told)
+    k = next(i for i, x in enumerate(by_formula(lines)) if far(x, found[i]) >= CLOSE)
+    return _branch(lines[place], problems[k], by_formula(lines)[k], found[k])
+
+
+def _problem(name: str, rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers around a threshold that is another one each time."""
+    s, weight = rng.uniform(0.3, 2.0, 2)
+    given = {"w": rng.normal(size=40) * 2 * s * weight, "s": float(s), "weight": float(weight)}
+    return given | ({"l1_ratio": float(rng.uniform(0.2, 0.8))} if name == "ElasticNet" else {})
 
 
 def _branch(
@@ -208,8 +232,9 @@ def _branch(
     """Where it is wrong: below the threshold, above it, or for one sign."""
     w, off = given["w"], ~np.isclose(wanted, found, CLOSE, CLOSE)
     threshold = given["s"] * given["weight"] * given.get("l1_ratio", 1.0)
+    edge = "s weight l1_ratio" if "l1_ratio" in given else "s weight"
     cases = {
-        "|w| < s weight": abs(w) < threshold, "|w| > s weight": abs(w) >= threshold,
+        f"|w| < {edge}": abs(w) < threshold, f"|w| > {edge}": abs(w) >= threshold,
         "w > 0": w > 0, "w < 0": w < 0,
     }  # fmt: skip
     where = next(

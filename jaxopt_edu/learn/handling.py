@@ -1,18 +1,17 @@
 """`check_split` and `check_batches`: what a student does with data, held to what it must keep."""
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from jaxopt_edu.learn.calling import NotRun, as_numbers, call, check_function, takes
 from jaxopt_edu.learn.check_results import CheckResult
 
 ROWS = 120
-LEAST = 0.02  # by how much a mean must be off to be told from rounding
 
 
-def check_split(split: Callable, /, seed: int = 0) -> CheckResult:
+def check_split(split: Callable[..., object], /, seed: int = 0) -> CheckResult:
     """Holds a split of data to its laws: no row twice, none lost, classes kept, nothing leaks.
 
     split: a function of x (n, d) and y (n,), and of seed if it asks for one. It gives two or three
@@ -27,21 +26,12 @@ def check_split(split: Callable, /, seed: int = 0) -> CheckResult:
     it leaks: x is scaled by the mean and deviation of all rows
     """
     x, y = _table(seed)
-    asked = inspect.signature(split).parameters
+    check_function("split", split)
+    x, y = _table(seed)
     try:
-        parts = [
-            tuple(map(np.asarray, p))
-            for p in split(x, y, **{"seed": seed} if "seed" in asked else {})
-        ]
-        shapes = [(a.shape, b.shape) for a, b in parts]
-    except Exception as error:
-        return _no(
-            f"the split does not run, or gives no pairs (x, y): {type(error).__name__}: {error}"
-        )
-    if len(parts) not in (2, 3) or any(a[1:] != (x.shape[1],) or b != a[:1] for a, b in shapes):
-        return _no(
-            f"it gives {shapes}: wanted 2 or 3 parts (x, y) of {x.shape[1]} columns, as many y as x"
-        )
+        parts = _parts(call(split, {"x": x, "y": y, "seed": seed}), x.shape[1])
+    except NotRun as error:
+        return _no(str(error))
     rows = sum(len(b) for _, b in parts)
     if rows != ROWS:
         what = f"{rows - ROWS} rows come twice" if rows > ROWS else f"{ROWS - rows} rows are lost"
@@ -49,17 +39,31 @@ def check_split(split: Callable, /, seed: int = 0) -> CheckResult:
     numbers = _numbers([a for a, _ in parts], x)
     if numbers is None:
         return _no(
-            "rows are changed, not only scaled column by column: they are not those of the data"
+            "it cannot be followed: rows are changed, not only scaled column by column; give the "
+            "split without that, or rows that are not those of the data are the mistake"
         )
     if len(set(np.concatenate(numbers).tolist())) < ROWS:
         return _no("a row stands in two parts: what is tested on was trained on")
     if any((y[rows] != b).any() for rows, (_, b) in zip(numbers, parts, strict=True)):
-        return _no(
-            "the targets do not stand beside their rows: x was shuffled without y, or otherwise"
-        )
-    return _leaks(x, numbers, parts) or _strata(y, numbers) or CheckResult(
-        True, None, f"right: {len(parts)} parts of {', '.join(str(len(r)) for r in numbers)} rows"
-    )  # fmt: skip
+        return _no("the targets do not stand beside their rows: x was shuffled without y, or so")
+    wrong = _leaks(x, numbers, parts) or _strata(y, numbers)
+    told = f"{len(parts)} parts of {', '.join(str(len(r)) for r in numbers)} rows"
+    return _no(wrong) if wrong else CheckResult(True, None, f"right: {told}")
+
+
+def _parts(found: Any, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The parts as pairs of arrays. Errors: NotRun."""
+    try:
+        parts = [(as_numbers("x", a).astype(float), np.asarray(b)) for a, b in found]
+    except (TypeError, ValueError):
+        raise NotRun("it gives no pairs (x, y), one for each part") from None
+    shapes = [(a.shape, b.shape) for a, b in parts]
+    if len(parts) not in (2, 3) or any(a[1:] != (columns,) or b != a[:1] for a, b in shapes):
+        wanted = f"2 or 3 parts (x, y) of {columns} columns, as many y as x"
+        raise NotRun(f"it gives shapes {shapes}: wanted {wanted}")
+    if any(len(b) < 2 for _, b in parts):
+        raise NotRun("a part has less than two rows")
+    return parts
 
 
 def _no(message: str) -> CheckResult:
@@ -110,46 +114,67 @@ def _fits(a: np.ndarray, b: np.ndarray) -> bool:
     )
 
 
-def _leaks(x: np.ndarray, numbers: list, parts: list) -> CheckResult | None:
-    train, everything = x[numbers[0]], x
-    a = parts[0][0]
-    scale = np.array([np.polyfit(train[:, k], a[:, k], 1) for k in range(x.shape[1])])
-    if np.allclose(scale, [1, 0], atol=1e-6):
-        return None
-    centre = -scale[:, 1] / scale[:, 0]
-    off = np.max(abs(centre - train.mean(0)) / train.std(0))
-    of_all = np.max(abs(centre - everything.mean(0)) / everything.std(0))
-    if off > LEAST and of_all < off:
-        return _no(
-            "it leaks: x is scaled by the mean and deviation of all rows, those of the test part "
-            "among them; split first, and scale by numbers of the training part"
+def _leaks(x: np.ndarray, numbers: list, parts: list) -> str:
+    """What leaks: the parts are scaled by a statistic of all rows, or each by its own; or ""."""
+    found = [_scales(part, x[rows]) for (part, _), rows in zip(parts, numbers, strict=True)]
+    train = found[0]
+    if any(not np.allclose(one, train, rtol=1e-3, atol=1e-6) for one in found[1:]):
+        return (
+            "the test part is scaled by numbers of its own: one number then means two things; use "
+            "those of the training part for all parts"
         )
-    for part, rows in zip(parts[1:], numbers[1:], strict=True):
-        own = np.array([np.polyfit(x[rows, k], part[0][:, k], 1) for k in range(x.shape[1])])
-        if not np.allclose(own, scale, rtol=1e-4, atol=1e-6):
-            return _no(
-                "the test part is scaled by numbers of its own: one number then means two things; "
-                "use the mean and deviation of the training part for all parts"
+    for name, statistic in STATISTICS.items():
+        by_all, by_train = statistic(x), statistic(x[numbers[0]])
+        if _is(train, by_all) and not _is(train, by_train):
+            return (
+                f"it leaks: x is scaled by the {name} of all rows, those of the test part among "
+                "them; split first, and scale by numbers of the training part"
             )
-    return None
+    return ""
 
 
-def _strata(y: np.ndarray, numbers: list) -> CheckResult | None:
-    """A verdict where a part lacks a class, as one of sorted rows does."""
+# (shift, scale) of a column: (x - shift) / scale is what it becomes
+STATISTICS: dict[str, Callable[[np.ndarray], tuple]] = {
+    "mean and deviation": lambda x: (x.mean(0), x.std(0)),
+    "mean and deviation (n - 1)": lambda x: (x.mean(0), x.std(0, ddof=1)),
+    "mean": lambda x: (x.mean(0), np.ones(x.shape[1])),
+    "least and greatest number": lambda x: (x.min(0), np.ptp(x, axis=0)),
+    "least and greatest number, to [-1, 1],": lambda x: (
+        (x.min(0) + x.max(0)) / 2, np.ptp(x, axis=0) / 2,
+    ),
+    "median and quartiles": lambda x: (
+        np.median(x, 0), np.subtract(*np.percentile(x, [75, 25], axis=0)),
+    ),
+    "greatest absolute number": lambda x: (np.zeros(x.shape[1]), abs(x).max(0)),
+    "deviation": lambda x: (np.zeros(x.shape[1]), x.std(0)),
+}  # fmt: skip
+
+
+def _scales(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(columns, 2): slope and offset by which rows of the data became those of a part."""
+    return np.array([np.polyfit(rows[:, k], part[:, k], 1) for k in range(rows.shape[1])])
+
+
+def _is(scales: np.ndarray, statistic: tuple) -> bool:
+    shift, scale = statistic
+    wanted = np.stack([1 / scale, -shift / scale], 1)
+    return bool(np.allclose(scales, wanted, rtol=1e-3, atol=1e-6))
+
+
+def _strata(y: np.ndarray, numbers: list) -> str:
+    """Which part lacks a class, as one of sorted rows does; or ""."""
     for place, rows in enumerate(numbers):
         missing = set(y.tolist()) - set(y[rows].tolist())
         if missing:
             part = ("the training part", "the second part", "the third part")[place]
-            return _no(
-                f"{part} has no example of class {min(missing)}: shuffle, or split each class"
-            )
-    return None
+            return f"{part} has no example of class {min(missing)}: shuffle, or split each class"
+    return ""
 
 
 # ---------------------------------------------------------------------------------------- batches
 
 
-def check_batches(batches: Callable, /, seed: int = 0) -> CheckResult:
+def check_batches(batches: Callable[..., object], /, seed: int = 0) -> CheckResult:
     """Holds batches to their laws: every row once an epoch, another order in the next one.
 
     batches: a function that asks by name for n (examples), batch_size, epoch and seed, and gives
@@ -158,28 +183,29 @@ def check_batches(batches: Callable, /, seed: int = 0) -> CheckResult:
 
     >>> import jaxopt_edu as jo
     >>> jo.learn.check_batches(lambda n, batch_size: np.arange(n - n % 4).reshape(-1, batch_size))
-    the second epoch has the order of the first: shuffle anew in each (it was asked for no epoch)
+    the second epoch has the order of the first: shuffle anew in each (it does not ask for epoch)
     """
-    asked = inspect.signature(batches).parameters
+    check_function("batches", batches)
 
     def ask(n: int, size: int, epoch: int) -> list[np.ndarray]:
         given = {"n": n, "batch_size": size, "epoch": epoch, "seed": seed}
-        unknown = [k for k, p in asked.items() if k not in given and p.default is p.empty]
-        if unknown:
-            raise TypeError(f"it asks for {', '.join(unknown)}; there are {', '.join(given)}")
-        found: Iterable[Any] = batches(**{k: x for k, x in given.items() if k in asked})
-        return [np.asarray(batch) for batch in found]
+        found = call(lambda: list(call(batches, given)), {})
+        return [as_numbers("a batch", batch) for batch in found]
 
     try:
         first, second, uneven = ask(24, 4, 0), ask(24, 4, 1), ask(26, 4, 0)
-    except Exception as error:
-        return _no(f"it does not run: {type(error).__name__}: {error}")
+    except NotRun as error:
+        return _no(str(error))
     for n, found in ((24, first), (26, uneven)):
         if wrong := _rows_of(found, n, 4):
             return _no(wrong)
+    if wrong := _rows_of(second, 24, 4):
+        return _no(f"in the second epoch: {wrong}")
     if all(np.array_equal(a, b) for a, b in zip(first, second, strict=True)):
-        why = "" if "epoch" in asked else " (it was asked for no epoch)"
+        why = "" if takes(batches)("epoch") else " (it does not ask for epoch)"
         return _no(f"the second epoch has the order of the first: shuffle anew in each{why}")
+    if {frozenset(b.tolist()) for b in first} == {frozenset(b.tolist()) for b in second}:
+        return _no("batches hold the same rows in each epoch: shuffle all rows, not batches")
     if np.array_equal(np.concatenate(first), np.arange(24)):
         return _no("the first epoch has the order of the data, sorted as they may be: shuffle")
     return CheckResult(True, None, "right: every row once an epoch, another order in each")

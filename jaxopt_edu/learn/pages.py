@@ -87,7 +87,8 @@ def data_of(explored: Any, name: str, x: np.ndarray, better: str) -> dict[str, A
     best, worst = _ends(x[..., -1], better, log)
     sliders = [_slider(k, values) for k, values in explored.sliders.items()]
     return {
-        "name": name, "log": log, "best": best, "worst": worst, "sliders": sliders,
+        "name": name, "log": log, "trained": bool(explored.steps),
+        "best": best, "worst": worst, "sliders": sliders,
         "steps": list(explored.steps) or [0], "seeds": x.shape[axes],
         "start": _best_place(x, axes, better), "array": pack(x, 16, [x.ndim - 1, 0]),
     }  # fmt: skip

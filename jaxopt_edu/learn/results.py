@@ -12,7 +12,7 @@ from jaxopt_edu.learn.pages import page_html
 from jaxopt_edu.storage.files import write_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explored:
     """The results at all positions of all sliders.
 
@@ -34,8 +34,16 @@ class Explored:
         unknown = set(positions) - set(self.axes)
         if unknown:
             raise ValueError(f"{unknown.pop()!r} is no axis: there are {', '.join(self.axes)}")
+        sizes = self._sizes()
+        for name, i in positions.items():
+            if not isinstance(i, int) or not -sizes[name] <= i < sizes[name]:
+                raise ValueError(f"{name} = {i!r}: wanted a position from 0 to {sizes[name] - 1}")
         index = tuple(positions.get(name, slice(None)) for name in self.axes)
         return jax.tree.map(lambda x: x[index], self.arrays)
+
+    def _sizes(self) -> dict[str, int]:
+        shape = jax.tree.leaves(self.arrays)[0].shape
+        return dict(zip(self.axes, shape, strict=False))
 
     def html(
         self,
@@ -60,7 +68,12 @@ class Explored:
 
     def show(self, **options: str | None) -> "Shown":
         """The same page in a notebook. options: as of `html`, without a path."""
-        return Shown(page_html(self, *(options.get(k) for k in ("show", "better", "title"))))
+        unknown = set(options) - {"show", "better", "title"}
+        if unknown:
+            raise TypeError(f"there is no option {unknown.pop()!r}: show, better, title")
+        page = page_html(self, *(options.get(k) for k in ("show", "better", "title")))
+        both = len(self.axes) > 1
+        return Shown(page, 14 + 6 * len(self.sliders) + 24 * both)
 
     def _repr_html_(self) -> str | None:
         try:
@@ -78,8 +91,9 @@ class Shown:
     """A page that a notebook shows in a frame of its own, where its script can run."""
 
     page: str
+    height: int  # in units of the letters' size
 
     def _repr_html_(self) -> str:
-        style = "width: 100%; height: 42rem; border: 0"
+        style = f"width: 100%; height: {self.height}rem; border: 0"
         page = escape(self.page)
         return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'

@@ -20,14 +20,19 @@
 
   // ---- the state, in the address as well
   const state = D.start.slice();
-  for (const part of location.hash.slice(1).split("&")) {
-    const [name, i] = part.split("="), k = D.sliders.findIndex((s) => s.name === decodeURIComponent(name));
-    if (k >= 0 && +i >= 0 && +i < D.sliders[k].values.length) state[k] = Math.round(+i);
+  let now = last; // the step that is told
+  function follow() {
+    for (const part of location.hash.slice(1).split("&")) {
+      const [name, i] = part.split("="), k = D.sliders.findIndex((s) => encodeURIComponent(s.name) === name);
+      if (k >= 0 && +i >= 0 && +i < D.sliders[k].values.length) state[k] = Math.round(+i);
+    }
   }
+  follow();
   let touched = numeric[0] ?? 0;
   const draw = X.once(show);
   function change(k, i) { state[k] = i; touched = k; draw(); }
 
+  const lost = D.trained ? "diverged" : "no number";
   const range = (k) => {
     const v = D.sliders[k].values;
     return `${D.sliders[k].name} ${N(v[0])} to ${N(v[v.length - 1])}`;
@@ -38,6 +43,13 @@
   const controls = D.sliders.map((s, k) => (s.numeric ? X.slider : X.chips)(side, {
     name: s.name, count: s.values.length, text: (i) => N(s.values[i]), onInput: (i) => change(k, i),
   }));
+  const steps = T > 1 && X.slider(side, { name: "step", count: T, text: (t) => N(D.steps[t]), onInput: (t) => { now = t; draw(); } });
+  const legend = X.element("p", { class: "legend" }, side);
+  X.element("span", {}, legend, N(shown(D.worst)));
+  X.element("i", { class: "ramp", role: "img", "aria-label": `${D.name} from bad to good` }, legend);
+  X.element("span", {}, legend, N(shown(D.best)));
+  X.element("i", { class: "missing" }, legend);
+  X.element("span", {}, legend, lost);
   const [a, b] = numeric, both = numeric.length > 1;
   const map = both && X.map(main, {
     columns: D.sliders[a].values.length, rows: D.sliders[b].values.length, across: range(a), up: range(b),
@@ -61,6 +73,10 @@
       c.set(state[k]);
       c.draw((i) => quality(elsewhere(state, { [k]: i })), paint);
     });
+    if (steps) {
+      steps.set(now);
+      steps.draw((t) => { const q = (mean(state, t) - D.worst) / (D.best - D.worst || 1); return Math.min(1, Math.max(0, q)); }, paint);
+    }
     if (map) {
       map.set(state[a], state[b]);
       map.draw((i, j) => quality(elsewhere(state, { [a]: i, [b]: j })), paint);
@@ -70,16 +86,17 @@
       const n = D.sliders[touched].values.length;
       curve.ghosts(Array.from({ length: n }, (_, i) => elsewhere(state, { [touched]: i })).map((at) => [over(at, mean), quality(at)]), paint);
       const least = over(state, (at, t) => Math.min(...values(at, t))), most = over(state, (at, t) => Math.max(...values(at, t)));
-      curve.set(over(state, mean), S > 1 ? least : most, most);
+      curve.set(over(state, mean), S > 1 ? least : most, most, now);
     }
-    const at = values(state, last).map(shown), where = D.sliders.map((s, k) => `${s.name} = ${N(s.values[state[k]])}`).join(", ");
+    const at = values(state, now).map(shown), average = at.reduce((x, y) => x + y, 0) / S, where = D.sliders.map((s, k) => `${s.name} = ${N(s.values[state[k]])}`).join(", ");
     const spread = S > 1 ? ` (from ${N(Math.min(...at))} to ${N(Math.max(...at))} over ${S} seeds)` : "";
-    const when = D.steps[last] ? ` after ${D.steps[last]} steps` : "";
-    says.textContent = `${where}: ${D.name} ${N(at.reduce((x, y) => x + y, 0) / S)}${spread}${when}.`;
+    const when = D.steps[now] ? ` after ${D.steps[now]} steps` : "";
+    says.textContent = Number.isNaN(average) ? `${where}: ${lost}${when}.` : `${where}: ${D.name} ${N(average)}${spread}${when}.`;
     if (location.protocol !== "about:") history.replaceState(null, "", `#${D.sliders.map((s, k) => `${encodeURIComponent(s.name)}=${state[k]}`).join("&")}`);
   }
 
   addEventListener("resize", X.once(layout));
+  addEventListener("hashchange", () => { follow(); draw(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layout);
   layout();
   document.documentElement.dataset.drawn = "all";

@@ -84,6 +84,12 @@ const X = (() => {
     const input = element("input", { type: "range", id: `slider-${name}`, min: 0, max: count - 1, step: 1 }, track);
     input.addEventListener("input", () => onInput(+input.value));
     const half = 9; // of the thumb
+    const pick = (e) => {
+      const b = canvas.getBoundingClientRect(), x = (e.clientX - b.left - half) / (b.width - 2 * half);
+      onInput(Math.max(0, Math.min(count - 1, Math.round(x * (count - 1)))));
+    };
+    canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); pick(e); });
+    canvas.addEventListener("pointermove", (e) => e.buttons && pick(e));
     return {
       set(i) {
         input.value = i;
@@ -162,7 +168,7 @@ const X = (() => {
     const canvas = element("canvas", { "aria-hidden": "true" }, box);
     const picture = svg("svg", { role: "img", "aria-label": title }, box);
     const m = { l: 54, r: 10, t: 22, b: 30 };
-    let sx, sy, band, line;
+    let sx, sy, band, line, mark;
     const path = (ys) => {
       let d = "";
       ys.forEach((y, i) => Number.isNaN(y) || (d += `${d ? "L" : "M"}${sx(x[i]).toFixed(1)} ${sy(y).toFixed(1)}`));
@@ -184,6 +190,7 @@ const X = (() => {
         svg("text", { x: (m.l + width) / 2, y: height - 12, "text-anchor": "middle" }, picture).textContent = across;
         band = svg("path", { class: "band" }, picture);
         line = svg("path", { class: "line" }, picture);
+        mark = svg("circle", { class: "here", r: 5 }, picture);
       },
       ghosts(lines, paint) {
         const [g] = fit(canvas);
@@ -191,8 +198,10 @@ const X = (() => {
         for (const [ys, q] of lines) { g.strokeStyle = paint(q); g.stroke(new Path2D(path(ys))); }
         g.globalAlpha = 1;
       },
-      set(ys, least, most) {
+      set(ys, least, most, now) {
         line.setAttribute("d", path(ys));
+        mark.setAttribute("visibility", Number.isNaN(ys[now]) ? "hidden" : "visible");
+        if (!Number.isNaN(ys[now])) { mark.setAttribute("cx", sx(x[now])); mark.setAttribute("cy", sy(ys[now])); }
         const back = path([...most]).replace("M", "L"), reversed = back.split("L").filter(Boolean).reverse().join("L");
         band.setAttribute("d", least === most || !reversed ? "" : `${path(least)}L${reversed}Z`);
       },
@@ -204,9 +213,11 @@ const X = (() => {
   /** A number as one writes it: three digits, powers of ten where it is very large or small. */
   function number(x) {
     if (typeof x !== "number") return String(x);
-    if (Number.isNaN(x)) return "diverged";
+    if (Number.isNaN(x)) return "no number";
     const a = Math.abs(x);
-    return a !== 0 && (a >= 1e5 || a < 1e-4) ? x.toExponential(1).replace("e", "\u00b710^").replace("^+", "^") : String(+x.toPrecision(3));
+    if (a === 0 || (a < 1e5 && a >= 1e-4)) return String(+x.toPrecision(4));
+    const [m, e] = x.toExponential(3).split("e"), digits = "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
+    return `${+m}\u00b710${[...String(+e)].map((c) => digits["-0123456789".indexOf(c)]).join("")}`;
   }
 
   /** Calls f once in a frame, however often it is asked for. */
