@@ -34,6 +34,7 @@ def check(
     Errors: ValueError where there is no such recipe, or it has no formula that can be run.
     Source: the formula in the docstring of the recipe.
 
+    >>> import numpy as np
     >>> import jaxopt_edu as jo
     >>> def my_signum(g, m, learning_rate, beta):
     ...     m = beta * m + g
