@@ -11,8 +11,8 @@ import pytest
 import jaxopt_edu as jo
 from jaxopt_edu.learn.notation import docstrings, evaluation
 from jaxopt_edu.learn.notation.evaluation import Scope
+from jaxopt_edu.learn.problems import named
 
-SYMBOLS = {"learning_rate": ("eta_t", "eta"), "momentum": ("mu",), "weight_decay": ("lambda",)}
 TOLERANCE = 1e-12
 # What routes and computes nothing itself, with the law that tests it instead.
 ROUTING = {
@@ -43,7 +43,7 @@ CHAPTERS = {
 
 
 def formula(thing):
-    return docstrings.formula_of(thing, docstrings.recipes_by_name().__getitem__)
+    return docstrings.formula_of(thing)
 
 
 def kind_of(name):
@@ -57,14 +57,6 @@ def settings_of(found):
         for field, value in variant.wanted:
             choices.setdefault(field, set()).add(value)
     return choices
-
-
-def told(values):
-    """Numbers under the names they have in a formula."""
-    given = dict(values)
-    for field, symbols in SYMBOLS.items():
-        given |= {symbol: values[field] for symbol in symbols if field in values}
-    return given
 
 
 def close(found, wanted, said):
@@ -144,7 +136,7 @@ def test_the_formula_of_an_optimizer_is_its_code(name):
             lines = formula(kind_of(name)).where(**dict(_fields(optimizer), **settings))
             ours = steps_of_ours(optimizer, gradients, params)
             theirs = steps_of_formula(
-                lines, told(numbers | _given(settings)), gradients, params, "u_t"
+                lines, named(numbers | _given(settings)), gradients, params, "u_t"
             )
             for t, (a, b) in enumerate(zip(ours, theirs, strict=True), 1):
                 close(b, a, f"{name} {settings} step {t}")
@@ -177,7 +169,7 @@ def test_the_formula_of_a_transform_is_its_code(name):
             ask = next(line.key for line in lines if line.left.name == "u")
             ours = steps_of_ours(transform, gradients, params)
             theirs = steps_of_formula(
-                lines, told(numbers | _given(settings)), gradients, params, ask
+                lines, named(numbers | _given(settings)), gradients, params, ask
             )
             for t, (a, b) in enumerate(zip(ours, theirs, strict=True), 1):
                 close(b, a, f"{name} {settings} step {t}")

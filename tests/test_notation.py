@@ -23,7 +23,7 @@ CHAPTERS = (jo.optimizers, jo.transforms, jo.schedules, jo.losses, jo.regularize
 ALL = {
     name: found
     for chapter in CHAPTERS for name in chapter.__all__
-    if (found := docstrings.formula_of(getattr(chapter, name), docstrings.recipes_by_name().get))
+    if (found := docstrings.formula_of(getattr(chapter, name)))
 }  # fmt: skip
 LINES = {line.text: line for found in ALL.values() for line in found.equations} | {
     line.text: line for found in ALL.values() for v in found.variants for line in v.equations

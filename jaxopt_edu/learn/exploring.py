@@ -119,7 +119,7 @@ class Plan:
             raise ValueError(f"steps = {steps}: wanted a multiple of every = {every}")
         for name, x in values.items():
             for one in x:
-                check_structures_of(replace(what, **{name: one}), name, one)
+                _check_value(replace(what, **{name: one}), name, one)
         leaves = hyperparameters(what)
         numbers = {k: np.asarray(x, float) for k, x in values.items() if _is_leaf(k, leaves, x)}
         stops = tuple(range(every, steps + 1, every))
@@ -263,12 +263,11 @@ def _checked(sliders: Any) -> dict[str, list]:
     return found
 
 
-def check_structures_of(experiment: Any, name: str, value: Any) -> None:
+def _check_value(experiment: Any, name: str, value: Any) -> None:
     """The errors of an experiment with this value, with the name of the slider."""
     if value is None or isinstance(value, bool | complex):
         raise TypeError(f"sliders: {name} = {show(value)}: wanted numbers or parts")
     try:
-        jax.tree.map(lambda x: x, experiment)
         experiment.check()
     except (TypeError, ValueError) as error:
         raise type(error)(f"sliders: {name} = {show(value)}: {error}") from error

@@ -20,16 +20,16 @@ def in_one_place(x: Node, others: Sequence[Sym] = ()) -> Iterator[Mistake]:
     others: symbols that are at hand, for which one may be mistaken.
     """
     yield from here(x, others)
-    for field in fields(x):  # type: ignore[arg-type]
+    for field in fields(x):
         value = getattr(x, field.name)
         if isinstance(value, Node):
             for told, new in in_one_place(value, others):
-                yield told, replace(x, **{field.name: new})  # type: ignore[type-var]
+                yield told, replace(x, **{field.name: new})
         elif isinstance(value, tuple):
             for i, part in enumerate(value):
                 for told, new in in_one_place(part, others):
                     changed = (*value[:i], new, *value[i + 1 :])
-                    yield told, replace(x, **{field.name: changed})  # type: ignore[type-var]
+                    yield told, replace(x, **{field.name: changed})
 
 
 def here(x: Node, others: Sequence[Sym]) -> Iterator[Mistake]:

@@ -31,7 +31,8 @@ def check(
         order; u alone where nothing is.
         Fields that it does not ask for have their default.
     settings: of the recipe, as nesterov=True.
-    Errors: ValueError where there is no such recipe, or it has no formula that can be run.
+    Errors: ValueError where there is no such recipe, or it has no formula that can be run; those of
+        the recipe for settings; TypeError where the rule is no function whose arguments have names.
     Source: the formula in the docstring of the recipe.
 
     >>> import numpy as np
@@ -83,12 +84,11 @@ def lines_of(
 def _check_settings(recipe: str, kind: Any, usual: Mapping, settings: Mapping) -> None:
     """The errors of the recipe itself, and TypeError for what the formula cannot take."""
     needed = {k: 0.1 for k, x in usual.items() if x is inspect.Parameter.empty}
-    recipes = recipes_by_name()
     unknown = [k for k in settings if k not in usual]
     if unknown:
         hint = nearest(unknown[0], usual)
         raise TypeError(f"{recipe}: there is no argument {unknown[0]!r}; {hint}")
-    recipes[recipe](**needed | dict(settings))
+    kind(**needed | dict(settings))
     for field in dataclasses.fields(kind):
         given = settings.get(field.name, 0.0)
         if "low" in field.metadata and given is not None and not isinstance(given, int | float):

@@ -12,12 +12,13 @@ Lines end at the next section (Shapes, Units, ...), or at a blank line.
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_edu.learn.notation.nodes import Equation
 from jaxopt_edu.learn.notation.reading import NotRead, equation
+from jaxopt_edu.values.pytrees import RECIPES
 
 SECTIONS = "Shapes|Units|Errors|Source|Agrees with|Cost|Differs from|Algorithm"
 REMARK = re.compile(r"\s{2,}\(.*\)$")
@@ -62,17 +63,17 @@ class Formula:
         return tuple(found.values())
 
 
-def formula_of(thing: Any, find: Callable[[str], Any] | None = None) -> Formula | None:
+def formula_of(thing: Any) -> Formula | None:
     """The formula of a class or function; None where its docstring has none.
 
-    find: what is named in "as in `adam`". Errors: NotRead, with the name and the line.
+    Errors: NotRead, with the name and the line.
     """
     section = section_of(inspect.getdoc(thing) or "")
     if section is None:
         return None
     known = set(inspect.signature(thing).parameters)
     try:
-        return _read(section, find, known)
+        return _read(section, known)
     except NotRead as error:
         raise NotRead(f"{getattr(thing, '__name__', thing)}: {error}") from None
 
@@ -85,7 +86,7 @@ def section_of(doc: str) -> list[str] | None:
     return None if found is None else found["body"].rstrip().splitlines()
 
 
-def _read(lines: list[str], find: Any, known: set[str]) -> Formula:
+def _read(lines: list[str], known: set[str]) -> Formula:
     equations: dict[str, Equation] = {}
     variants: list[Variant] = []
     prose = False
@@ -98,7 +99,7 @@ def _read(lines: list[str], find: Any, known: set[str]) -> Formula:
             variants.append(Variant(wanted, tuple(_equations(told["rest"]))))
             continue
         if not line.startswith(" "):  # the first line, or words about a field
-            borrowed, line = _borrowed(line, find)
+            borrowed, line = _borrowed(line)
             equations |= {one.key: one for one in borrowed.equations}
             variants += [v for v in borrowed.variants if known >= {field for field, _ in v.wanted}]
             prose = number > 0 and not _is_equation(line)
@@ -152,16 +153,16 @@ def _apart(text: str) -> list[str]:
     return re.split(rf",\s+(?={LEFT} = )", text)
 
 
-def _borrowed(line: str, find: Any) -> tuple[Formula, str]:
+def _borrowed(line: str) -> tuple[Formula, str]:
     """The equations that a first line takes from another docstring, and the rest of the line."""
     found = BORROWED.match(line)
     if found is None:
         return Formula(()), line
     names = re.findall(r"[A-Za-z]\w*\^?(?=_t)", found["names"])
-    other = formula_of(find(found["other"]), find)
+    other = formula_named(found["other"]) if found["other"] in recipes_by_name() else None
     if other is None:
         raise NotRead(f"`{found['other']}` has no formula")
-    lines = _needed(other, names)
+    lines = tuple(x for x in other.equations if x.left.name in names)
     variants = [
         Variant(v.wanted, tuple(x for x in v.equations if x.left.name in names))
         for v in other.variants
@@ -170,18 +171,12 @@ def _borrowed(line: str, find: Any) -> tuple[Formula, str]:
     return Formula(lines, kept), line[found.end() :]
 
 
-def _needed(formula: Formula, names: list[str]) -> tuple[Equation, ...]:
-    return tuple(x for x in formula.equations if x.left.name in names)
-
-
 @functools.cache
 def recipes_by_name() -> dict[str, Any]:
     """The classes of recipes by the names of their functions."""
-    from jaxopt_edu.values.pytrees import RECIPES
-
     return {name: kind for kind, name in RECIPES.items()}
 
 
 def formula_named(name: str) -> Formula | None:
     """The formula of a recipe, such as adam. Errors: KeyError where there is none of this name."""
-    return formula_of(recipes_by_name()[name], recipes_by_name().__getitem__)
+    return formula_of(recipes_by_name()[name])

@@ -11,12 +11,13 @@ from typing import Any
 TIMES = ("t", "t-1", "t+1", "0")  # indices that count steps; others are those of arrays
 
 
+@dataclass(frozen=True)
 class Node:
     """Base of the parts of a formula."""
 
     def parts(self) -> Iterator["Node"]:
         """The nodes of which this one is made."""
-        for field in fields(self):  # type: ignore[arg-type]
+        for field in fields(self):
             value = getattr(self, field.name)
             for x in value if isinstance(value, tuple) else (value,):
                 if isinstance(x, Node):
