@@ -181,24 +181,24 @@ def test_a_slider_looks_up_its_position(open_page):
     page = open_page()
     for i, j in ((0, 0), (2, 1)):
         for name, k in (("learning_rate", i), ("momentum", j)):
-            page.fill(f"#slider-{name}", str(k))
+            page.fill(f"input[name={name}]", str(k))
         text = says(page)
         told = [float(x) for x in re.findall(r"(?<![\w^])\d\.?\d*(?:e-?\d+)?", text)]
         assert told[:2] == [RATES[i], MUS[j]]
         np.testing.assert_allclose(told[2:5], wanted(i, j), rtol=2e-4)
-        assert page.get_attribute("#slider-learning_rate", "aria-valuetext") == str(
+        assert page.get_attribute("input[name=learning_rate]", "aria-valuetext") == str(
             RATES[i]
         ).rstrip("0").rstrip(".")
-    page.fill("#slider-learning_rate", "3")
+    page.fill("input[name=learning_rate]", "3")
     assert "diverged" in says(page)
 
 
 def test_the_keyboard_moves_slider_and_map_and_the_address_keeps_the_place(open_page):
     page = open_page(place="#learning_rate=0&momentum=0")
-    page.focus("#slider-learning_rate")
+    page.focus("input[name=learning_rate]")
     page.keyboard.press("ArrowRight")
     assert says(page).startswith("learning_rate = 0.1, momentum = 0:")
-    page.focus(".plane")
+    page.focus(".plot.control")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowRight")
     assert says(page).startswith("learning_rate = 1, momentum = 0.5:")
@@ -219,7 +219,7 @@ def test_the_track_and_the_step_are_sliders_too(open_page):
     box = page.query_selector(".track canvas").bounding_box()
     page.mouse.click(box["x"] + 0.66 * box["width"], box["y"] + 5)
     assert says(page).startswith("learning_rate = 1, momentum = 0:")
-    page.fill("#slider-step", "1")
+    page.fill("input[name=step]", "1")
     assert says(page).endswith("after 20 steps.")
     assert len(page.query_selector_all(".legend span")) == 3
 
@@ -235,7 +235,7 @@ def test_long_names_stay_on_the_screen(open_page, tmp_path):
 
 def test_a_click_on_the_map_picks_both(open_page):
     page = open_page()
-    box = page.query_selector(".plane").bounding_box()
+    box = page.query_selector(".plot.control").bounding_box()
     page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.1 * box["height"])
     assert says(page).startswith("learning_rate = 0.1, momentum = 0.9:")
 
@@ -249,8 +249,8 @@ def test_it_is_drawn_in_light_and_dark_and_on_a_phone(open_page, width, scheme):
     for canvas in page.query_selector_all("canvas"):
         assert canvas.evaluate(inked) > 2
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.get_attribute(".curves .line", "d").count("L") == 4
-    assert page.get_attribute(".curves .band", "d").endswith("Z")
+    assert page.get_attribute(".plot .line", "d").count("L") == 4
+    assert page.get_attribute(".plot .band", "d").endswith("Z")
 
 
 def test_what_explore_finds_is_what_the_page_holds(tmp_path):

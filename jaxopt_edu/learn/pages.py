@@ -34,7 +34,7 @@ def page_html(explored: Any, show: str | None, better: str | None, title: str | 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <title>{escape(heading)}</title>
-<style>{part("page.css")}</style>
+<style>{part("page.css")}{part("parts.css")}</style>
 </head>
 <body>
 <main>

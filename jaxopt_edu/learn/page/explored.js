@@ -52,19 +52,20 @@
   X.element("span", {}, legend, lost);
   const [a, b] = numeric, both = numeric.length > 1;
   const map = both && X.map(main, {
-    columns: D.sliders[a].values.length, rows: D.sliders[b].values.length, across: range(a), up: range(b),
+    xs: D.sliders[a].values, ys: D.sliders[b].values, across: D.sliders[a].name, up: D.sliders[b].name,
+    label: `Map of all runs: ${range(a)}, ${range(b)}. The arrow keys change them.`,
     onPick: (i, j) => { state[a] = i; state[b] = j; touched = a; draw(); },
   });
-  const curve = T > 1 && X.curves(main, {
-    x: D.steps, low: Math.min(D.worst, D.best), high: Math.max(D.worst, D.best), title: D.name, across: "steps",
-    ticks: [0, 0.5, 1].map((f) => D.worst + f * (D.best - D.worst)).map((v) => [v, N(shown(v))]),
+  const low = Math.min(D.worst, D.best), high = Math.max(D.worst, D.best);
+  const curve = T > 1 && X.plot(main, {
+    x: [D.steps[0], D.steps[last]], y: [low, high], title: D.name, across: "steps",
+    yticks: [0, 0.5, 1].map((f) => low + f * (high - low)).map((v) => [v, N(shown(v))]),
   });
   const says = X.element("p", { class: "says", "aria-live": "polite" }, root);
   let paint;
 
   function layout() {
     paint = X.palette();
-    if (curve) curve.layout();
     show();
   }
 
@@ -82,11 +83,13 @@
       map.draw((i, j) => quality(elsewhere(state, { [a]: i, [b]: j })), paint);
     }
     if (curve) {
-      const over = (at, f) => D.steps.map((_, t) => f(at, t));
+      curve.layout();
+      const within = (v) => Math.min(high, Math.max(low, v)), over = (at, f) => D.steps.map((_, t) => within(f(at, t)));
       const n = D.sliders[touched].values.length;
-      curve.ghosts(Array.from({ length: n }, (_, i) => elsewhere(state, { [touched]: i })).map((at) => [over(at, mean), quality(at)]), paint);
-      const least = over(state, (at, t) => Math.min(...values(at, t))), most = over(state, (at, t) => Math.max(...values(at, t)));
-      curve.set(over(state, mean), S > 1 ? least : most, most, now);
+      curve.ghosts(Array.from({ length: n }, (_, i) => elsewhere(state, { [touched]: i })).map((at) => [D.steps, over(at, mean), paint(quality(at))]));
+      if (S > 1) curve.band("band", D.steps, over(state, (at, t) => Math.min(...values(at, t))), over(state, (at, t) => Math.max(...values(at, t))));
+      curve.line("line", D.steps, over(state, mean));
+      curve.dots("here", [[D.steps[now], within(mean(state, now))]], 5);
     }
     const at = values(state, now).map(shown), average = at.reduce((x, y) => x + y, 0) / S, where = D.sliders.map((s, k) => `${s.name} = ${N(s.values[state[k]])}`).join(", ");
     const spread = S > 1 ? ` (from ${N(Math.min(...at))} to ${N(Math.max(...at))} over ${S} seeds)` : "";

@@ -1,6 +1,6 @@
 "use strict";
-/* The runtime of an explorable: arrays, sliders whose tracks show where their positions end, maps,
-   curves. Nothing is computed that could be looked up, and nothing comes from elsewhere. */
+/* The runtime of an explorable: arrays, sliders whose tracks show where their positions end, plots,
+   maps. Nothing is computed that could be looked up, and nothing comes from elsewhere. */
 
 const X = (() => {
   // ---------------------------------------------------------------------------------- arrays
@@ -29,7 +29,7 @@ const X = (() => {
 
   // --------------------------------------------------------------------------------- drawing
 
-  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const style = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
   /** The colour of an outcome from 0, the worst, to 1, the best: mixed by the browser in OKLab. */
   const colour = (q) => `color-mix(in oklab, var(--good) ${Math.round(100 * q)}%, var(--bad))`;
@@ -73,15 +73,17 @@ const X = (() => {
 
   // -------------------------------------------------------------------------------- controls
 
+  let made = 0; // controls, for ids of their own
+
   /** A native range whose track shows what becomes of each of its positions. */
   function slider(root, { name, count, text, onInput }) {
-    const box = element("div", { class: "slider" }, root);
-    const label = element("label", { for: `slider-${name}` }, box);
+    const id = `slider-${(made += 1)}`, box = element("div", { class: "slider" }, root);
+    const label = element("label", { for: id }, box);
     element("span", {}, label, name);
-    const output = element("output", { for: `slider-${name}` }, label);
+    const output = element("output", { for: id }, label);
     const track = element("div", { class: "track" }, box);
     const canvas = element("canvas", { "aria-hidden": "true" }, track);
-    const input = element("input", { type: "range", id: `slider-${name}`, min: 0, max: count - 1, step: 1 }, track);
+    const input = element("input", { type: "range", id, name, min: 0, max: count - 1, step: 1 }, track);
     input.addEventListener("input", () => onInput(+input.value));
     const half = 9; // of the thumb
     const pick = (e) => {
@@ -91,6 +93,7 @@ const X = (() => {
     canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); pick(e); });
     canvas.addEventListener("pointermove", (e) => e.buttons && pick(e));
     return {
+      box, input,
       set(i) {
         input.value = i;
         output.textContent = text(i);
@@ -110,101 +113,150 @@ const X = (() => {
 
   /** Radio buttons for what is no number. */
   function chips(root, { name, count, text, onInput }) {
-    const box = element("fieldset", { class: "chips" }, root);
+    const box = element("fieldset", { class: "chips" }, root), group = `chips-${(made += 1)}`;
     element("legend", {}, box, name);
     const inputs = Array.from({ length: count }, (_, i) => {
       const label = element("label", {}, box);
-      const input = element("input", { type: "radio", name: `chips-${name}` }, label);
+      const input = element("input", { type: "radio", name: group }, label);
       element("span", {}, label, text(i));
       input.addEventListener("change", () => onInput(i));
       return input;
     });
-    return { set: (i) => (inputs[i].checked = true), draw() {} };
+    return { box, set: (i) => (inputs[i].checked = true), draw() {} };
   }
 
-  /** A map of all runs, which is a slider for two numbers at once. */
-  function map(root, { columns, rows, across, up, onPick }) {
-    const box = element("div", { class: "map" }, root);
-    const label = `Map of all runs: ${across}, ${up}. The arrow keys change them.`;
-    const plane = element("div", { class: "plane", tabindex: 0, role: "application", "aria-label": label }, box);
-    const canvas = element("canvas", {}, plane), cross = element("i", { class: "cross" }, plane);
-    element("div", { class: "across" }, box, across);
-    element("div", { class: "up" }, box, up);
-    let at = [0, 0];
-    const clamp = (x, n) => Math.max(0, Math.min(n - 1, x));
-    const go = (i, j) => onPick(...(at = [clamp(i, columns), clamp(j, rows)]));
-    const pick = (e) => {
-      const b = plane.getBoundingClientRect(), x = (e.clientX - b.left) / b.width, y = 1 - (e.clientY - b.top) / b.height;
-      go(Math.floor(x * columns), Math.floor(y * rows));
-    };
-    plane.addEventListener("pointerdown", (e) => { plane.setPointerCapture(e.pointerId); pick(e); });
-    plane.addEventListener("pointermove", (e) => e.buttons && pick(e));
-    plane.addEventListener("keydown", (e) => {
-      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
-      if (!move) return;
-      e.preventDefault();
-      go(at[0] + move[0], at[1] + move[1]);
-    });
-    return {
-      set(i, j) {
-        at = [i, j];
-        cross.style.left = `${((i + 0.5) / columns) * 100}%`;
-        cross.style.bottom = `${((j + 0.5) / rows) * 100}%`;
+  // ------------------------------------------------------------------------------------ plots
+
+  /** Ticks between two ends: 1, 2 or 5 times a power of ten apart, or powers of ten. */
+  function ticks(low, high, log, most = 5) {
+    if (log) {
+      const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
+      const by = Math.max(1, Math.ceil((last - first) / most));
+      return Array.from({ length: Math.max(0, Math.floor((last - first) / by) + 1) }, (_, k) => 10 ** (first + k * by));
+    }
+    const rough = (high - low) / most, unit = 10 ** Math.floor(Math.log10(rough)), by = [1, 2, 5, 10].find((k) => k * unit >= rough) * unit;
+    const found = [];
+    for (let k = Math.ceil(low / by - 1e-9); k * by <= high + 1e-9 * by; k++) found.push(+(k * by).toPrecision(12));
+    return found;
+  }
+
+  /** Axes with ticks: a canvas for what has many pixels, SVG for what has an identity.
+      x, y: [low, high]; xlog, ylog: by powers of ten; xticks, yticks: [[value, text], ...] of one's own. */
+  function plot(root, { x, y, xlog, ylog, xticks, yticks, across = "", title = "", label = "", inner = false }) {
+    const box = element("div", { class: "plot" }, root);
+    const canvas = element("canvas", { "aria-hidden": "true" }, box);
+    const picture = svg("svg", { role: "img", "aria-label": label || title || across }, box);
+    const m = inner ? { l: 0, r: 0, t: 0, b: 0 } : { l: 52, r: 12, t: title ? 24 : 10, b: across ? 40 : 24 };
+    const marks = {}, scale = (v, [low, high], log) => (log ? Math.log(v / low) / Math.log(high / low) : (v - low) / (high - low || 1));
+    let width = 0, height = 0;
+    const self = {
+      box, svg: picture, x, y,
+      sx: (v) => m.l + scale(v, self.x, xlog) * (width - m.l - m.r),
+      sy: (v) => height - m.b - scale(v, self.y, ylog) * (height - m.t - m.b),
+      /** Draws the axes where the box has another size; true where it has. */
+      layout(again) {
+        const { width: w, height: h } = box.getBoundingClientRect();
+        if (!again && w === width && h === height) return false;
+        [width, height] = [w, h];
+        picture.setAttribute("viewBox", `0 0 ${w} ${h}`);
+        const axes = self.mark("g", "axes");
+        axes.replaceChildren();
+        if (inner) return true;
+        for (const [v, text] of yticks || ticks(...self.y, ylog).map((v) => [v, number(v)])) {
+          svg("path", { class: "grid", d: `M${m.l} ${self.sy(v)}H${w - m.r}` }, axes);
+          svg("text", { x: m.l - 6, y: self.sy(v) + 4, "text-anchor": "end" }, axes).textContent = text;
+        }
+        for (const [v, text] of xticks || ticks(...self.x, xlog, w < 300 ? 3 : 5).map((v) => [v, number(v)])) {
+          svg("path", { class: "grid", d: `M${self.sx(v)} ${m.t}V${h - m.b + 4}` }, axes);
+          svg("text", { x: self.sx(v), y: h - m.b + 17, "text-anchor": "middle" }, axes).textContent = text;
+        }
+        svg("text", { x: 4, y: 14, class: "title" }, axes).textContent = title;
+        svg("text", { x: (m.l + w - m.r) / 2, y: h - 5, "text-anchor": "middle" }, axes).textContent = across;
+        return true;
       },
-      draw(quality, paint) {
-        const [g, w, h] = fit(canvas), dx = w / columns, dy = h / rows;
+      /** The mark of a name, made once: `kind` is its tag, the name its class. */
+      mark: (kind, name) => (marks[name] ||= svg(kind, { class: name }, picture)),
+      path(xs, ys) {
+        let d = "";
+        for (let i = 0; i < xs.length; i++) {
+          const v = ys[i], py = Math.min(1e4, Math.max(-1e4, self.sy(v)));
+          if (Number.isFinite(v) && Number.isFinite(py)) d += `${d ? "L" : "M"}${Math.min(1e4, Math.max(-1e4, self.sx(xs[i]))).toFixed(1)} ${py.toFixed(1)}`;
+        }
+        return d;
+      },
+      line: (name, xs, ys) => self.mark("path", name).setAttribute("d", self.path(xs, ys)),
+      band(name, xs, least, most) {
+        const back = self.path([...xs].reverse(), [...most].reverse()).replace("M", "L");
+        self.mark("path", name).setAttribute("d", back ? `${self.path(xs, least)}${back}Z` : "");
+      },
+      dots(name, points, r = 3) {
+        const d = points.filter(([a, b]) => Number.isFinite(self.sx(a) + self.sy(b))).map(([a, b]) => `M${(self.sx(a) - r).toFixed(1)} ${self.sy(b).toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`);
+        self.mark("path", name).setAttribute("d", d.join(""));
+      },
+      text(name, a, b, words, anchor = "start") {
+        const node = self.mark("text", name);
+        for (const [k, v] of Object.entries({ x: self.sx(a), y: self.sy(b), "text-anchor": anchor })) node.setAttribute(k, v);
+        node.textContent = words;
+      },
+      /** columns x rows of colours, the first row at the bottom. */
+      cells(columns, rows, colour) {
+        const [g] = fit(canvas), dx = (width - m.l - m.r) / columns, dy = (height - m.t - m.b) / rows;
         for (let j = 0; j < rows; j++)
           for (let i = 0; i < columns; i++) {
-            g.fillStyle = paint(quality(i, j));
-            g.fillRect(i * dx, h - (j + 1) * dy, dx + 0.4, dy + 0.4);
+            g.fillStyle = colour(i, j);
+            g.fillRect(m.l + i * dx, height - m.b - (j + 1) * dy, dx + 0.4, dy + 0.4);
           }
       },
-    };
-  }
-
-  /** Curves over steps: ghosts on a canvas, the chosen one and its band over seeds in SVG. */
-  function curves(root, { x, low, high, ticks, title, across }) {
-    const box = element("div", { class: "curves" }, root);
-    const canvas = element("canvas", { "aria-hidden": "true" }, box);
-    const picture = svg("svg", { role: "img", "aria-label": title }, box);
-    const m = { l: 54, r: 10, t: 22, b: 30 };
-    let sx, sy, band, line, mark;
-    const path = (ys) => {
-      let d = "";
-      ys.forEach((y, i) => Number.isNaN(y) || (d += `${d ? "L" : "M"}${sx(x[i]).toFixed(1)} ${sy(y).toFixed(1)}`));
-      return d;
-    };
-    return {
-      layout() {
-        const { width, height } = box.getBoundingClientRect(), first = x[0], last = x[x.length - 1];
-        picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-        picture.replaceChildren();
-        sx = (v) => m.l + ((v - first) / (last - first || 1)) * (width - m.l - m.r);
-        sy = (v) => height - m.b - ((Math.min(high, Math.max(low, v)) - low) / (high - low || 1)) * (height - m.t - m.b);
-        for (const [v, text] of ticks) {
-          svg("path", { class: "grid", d: `M${m.l} ${sy(v)}H${width - m.r}` }, picture);
-          svg("text", { x: m.l - 6, y: sy(v) + 4, "text-anchor": "end" }, picture).textContent = text;
-        }
-        for (const v of [first, last]) svg("text", { x: sx(v), y: height - 12, "text-anchor": v === first ? "start" : "end" }, picture).textContent = v;
-        svg("text", { x: m.l, y: 14, class: "title" }, picture).textContent = title;
-        svg("text", { x: (m.l + width) / 2, y: height - 12, "text-anchor": "middle" }, picture).textContent = across;
-        band = svg("path", { class: "band" }, picture);
-        line = svg("path", { class: "line" }, picture);
-        mark = svg("circle", { class: "here", r: 5 }, picture);
-      },
-      ghosts(lines, paint) {
+      /** Faint lines: [[xs, ys, colour], ...]. */
+      ghosts(lines, alpha = 0.35) {
         const [g] = fit(canvas);
-        g.globalAlpha = 0.35;
-        for (const [ys, q] of lines) { g.strokeStyle = paint(q); g.stroke(new Path2D(path(ys))); }
+        g.globalAlpha = alpha;
+        for (const [xs, ys, colour] of lines) { g.strokeStyle = colour; g.stroke(new Path2D(self.path(xs, ys))); }
         g.globalAlpha = 1;
       },
-      set(ys, least, most, now) {
-        line.setAttribute("d", path(ys));
-        mark.setAttribute("visibility", Number.isNaN(ys[now]) ? "hidden" : "visible");
-        if (!Number.isNaN(ys[now])) { mark.setAttribute("cx", sx(x[now])); mark.setAttribute("cy", sy(ys[now])); }
-        const back = path([...most]).replace("M", "L"), reversed = back.split("L").filter(Boolean).reverse().join("L");
-        band.setAttribute("d", least === most || !reversed ? "" : `${path(least)}L${reversed}Z`);
+      /** pick(x, y) where one presses or drags, key(dx, dy) by the arrow keys. */
+      control(words, pick, key) {
+        for (const [k, v] of Object.entries({ tabindex: 0, role: "application", "aria-label": words })) box.setAttribute(k, v);
+        picture.setAttribute("role", "presentation");
+        picture.removeAttribute("aria-label");
+        const back = (f, [low, high], log) => (log ? low * (high / low) ** f : low + f * (high - low)), inside = (f) => Math.min(1, Math.max(0, f));
+        const at = (e) => {
+          const b = box.getBoundingClientRect();
+          pick(back(inside((e.clientX - b.left - m.l) / (width - m.l - m.r)), self.x, xlog), back(inside(1 - (e.clientY - b.top - m.t) / (height - m.t - m.b)), self.y, ylog));
+        };
+        box.classList.add("control");
+        box.addEventListener("pointerdown", (e) => { box.setPointerCapture(e.pointerId); at(e); });
+        box.addEventListener("pointermove", (e) => e.buttons && at(e));
+        box.addEventListener("keydown", (e) => {
+          const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
+          if (move) { e.preventDefault(); key(...move); }
+        });
       },
+    };
+    return self;
+  }
+
+  /** Where ticks stand on an axis of positions 0, 1, ...: [[position, text], ...], at most five. */
+  function places(values) {
+    const n = values.length, wide = n > 2 && values.every((v) => v > 0) && values[n - 1] / values[0] >= 30;
+    if (wide && Math.abs(values[1] / values[0] - values[2] / values[1]) < 1e-6 * (values[1] / values[0]))
+      return ticks(values[0], values[n - 1], true).map((v) => [(Math.log(v / values[0]) / Math.log(values[n - 1] / values[0])) * (n - 1), number(v)]);
+    const by = Math.max(1, Math.ceil((n - 1) / 5));
+    return values.map((v, i) => [i, number(v)]).filter(([i]) => i % by === 0);
+  }
+
+  /** A map of all runs, which is a slider for two numbers at once. xs, ys: the values of its axes. */
+  function map(root, { xs, ys, across, up, label, onPick }) {
+    const p = plot(root, { x: [-0.5, xs.length - 0.5], y: [-0.5, ys.length - 0.5], xticks: places(xs), yticks: places(ys), across, title: up });
+    const clamp = (v, n) => Math.max(0, Math.min(n - 1, Math.round(v)));
+    let at = [0, 0];
+    const go = (i, j) => onPick(...(at = [clamp(i, xs.length), clamp(j, ys.length)]));
+    p.box.classList.add("map");
+    p.control(label, go, (dx, dy) => go(at[0] + dx, at[1] + dy));
+    return {
+      plot: p,
+      set(i, j) { at = [i, j]; p.layout(); p.dots("cross", [[i, j]], 7); },
+      draw(quality, paint) { p.layout(); p.cells(xs.length, ys.length, (i, j) => paint(quality(i, j))); },
     };
   }
 
@@ -230,5 +282,5 @@ const X = (() => {
     };
   }
 
-  return { decode, palette, slider, chips, map, curves, number, once, element };
+  return { decode, style, palette, fit, svg, element, slider, chips, ticks, plot, map, number, once };
 })();
