@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from html import escape
 from importlib import resources
@@ -43,8 +44,8 @@ def page_html(explored: Any, show: str | None, better: str | None, title: str | 
 <div id="figure"></div>
 </main>
 <script type="application/json" id="data">{told}</script>
-<script>{part("runtime.js")}</script>
-<script>{part("explored.js")}</script>
+<script>{stripped(part("runtime.js"))}</script>
+<script>{stripped(part("explored.js"))}</script>
 </body>
 </html>
 """
@@ -53,6 +54,13 @@ def page_html(explored: Any, show: str | None, better: str | None, title: str | 
 def part(name: str) -> str:
     """A file of the page."""
     return (resources.files("jaxopt_edu.learn") / "page" / name).read_text(encoding="utf-8")
+
+
+def stripped(script: str) -> str:
+    """A script without its comments of whole lines and its indentation, as a page holds it."""
+    script = re.sub(r"^\s*/\*.*?\*/\s*$", "", script, flags=re.S | re.M)
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("// "))
 
 
 def chosen(explored: Any, show: str | None) -> tuple[str, np.ndarray]:

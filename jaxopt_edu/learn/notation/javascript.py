@@ -36,6 +36,18 @@ def rule(lines: Sequence[Equation]) -> str:
     return f"$=>{{{';'.join([*body, *kept])};return $.u_}}"
 
 
+def program(lines: Sequence[Equation]) -> str:
+    """An object of JavaScript: kept(numbers) is what is kept before the first step, step($) makes one.
+
+    >>> from jaxopt_edu.learn.notation.docstrings import formula_named
+    >>> program(formula_named("sgd").where(momentum=0.9))
+    '{kept:$=>({c:0}),step:$=>{$.c_=($.g+($.mu*$.c));$.u_=(-($.eta*$.c_));$.c=$.c_;return $.u_}}'
+    """
+    starts = {line.left.name: code(line.right) for line in lines if line.left.time == "0"}
+    kept = ",".join(f"{plain(name)}:{starts.get(name, '0')}" for name in memory_of(lines))
+    return f"{{kept:$=>({{{kept}}}),step:{rule(lines)}}}"
+
+
 def ordered(lines: Sequence[Equation]) -> list[Equation]:
     """The lines, each behind those whose result it takes."""
     defined = {line.key: line for line in lines if not line.args}

@@ -59,7 +59,7 @@
   const low = Math.min(D.worst, D.best), high = Math.max(D.worst, D.best);
   const curve = T > 1 && X.plot(main, {
     x: [D.steps[0], D.steps[last]], y: [low, high], title: D.name, across: "steps",
-    yticks: [0, 0.5, 1].map((f) => low + f * (high - low)).map((v) => [v, N(shown(v))]),
+    yticks: [0, 0.5, 1].map((f) => low + f * (high - low)).map((v) => [v, N(+shown(v).toPrecision(3))]),
   });
   const says = X.element("p", { class: "says", "aria-live": "polite" }, root);
   let paint;

@@ -59,7 +59,7 @@ const X = (() => {
   function svg(tag, attributes, parent) {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [k, v] of Object.entries(attributes)) node.setAttribute(k, v);
-    parent.append(node);
+    if (parent) parent.append(node);
     return node;
   }
 
@@ -147,6 +147,7 @@ const X = (() => {
     const canvas = element("canvas", { "aria-hidden": "true" }, box);
     const picture = svg("svg", { role: "img", "aria-label": label || title || across }, box);
     const m = inner ? { l: 0, r: 0, t: 0, b: 0 } : { l: 52, r: 12, t: title ? 24 : 10, b: across ? 40 : 24 };
+    const clip = svg("rect", {}, svg("clipPath", { id: `clip-${(made += 1)}` }, picture)), inside = svg("g", { "clip-path": `url(#clip-${made})` });
     const marks = {}, scale = (v, [low, high], log) => (log ? Math.log(v / low) / Math.log(high / low) : (v - low) / (high - low || 1));
     let width = 0, height = 0;
     const self = {
@@ -159,8 +160,10 @@ const X = (() => {
         if (!again && w === width && h === height) return false;
         [width, height] = [w, h];
         picture.setAttribute("viewBox", `0 0 ${w} ${h}`);
-        const axes = self.mark("g", "axes");
+        for (const [k, v] of Object.entries({ x: m.l - 8, y: m.t - 8, width: Math.max(0, w - m.l - m.r + 16), height: Math.max(0, h - m.t - m.b + 16) })) clip.setAttribute(k, v);
+        const axes = picture.querySelector(".axes") || svg("g", { class: "axes" }, picture);
         axes.replaceChildren();
+        picture.append(inside);
         if (inner) return true;
         for (const [v, text] of yticks || ticks(...self.y, ylog).map((v) => [v, number(v)])) {
           svg("path", { class: "grid", d: `M${m.l} ${self.sy(v)}H${w - m.r}` }, axes);
@@ -175,7 +178,7 @@ const X = (() => {
         return true;
       },
       /** The mark of a name, made once: `kind` is its tag, the name its class. */
-      mark: (kind, name) => (marks[name] ||= svg(kind, { class: name }, picture)),
+      mark: (kind, name) => (marks[name] ||= svg(kind, { class: name }, inside)),
       path(xs, ys) {
         let d = "";
         for (let i = 0; i < xs.length; i++) {
@@ -200,6 +203,7 @@ const X = (() => {
       },
       /** columns x rows of colours, the first row at the bottom. */
       cells(columns, rows, colour) {
+        box.classList.add("field");
         const [g] = fit(canvas), dx = (width - m.l - m.r) / columns, dy = (height - m.t - m.b) / rows;
         for (let j = 0; j < rows; j++)
           for (let i = 0; i < columns; i++) {
@@ -210,19 +214,23 @@ const X = (() => {
       /** Faint lines: [[xs, ys, colour], ...]. */
       ghosts(lines, alpha = 0.35) {
         const [g] = fit(canvas);
+        g.save();
+        g.beginPath();
+        g.rect(m.l, m.t, width - m.l - m.r, height - m.t - m.b);
+        g.clip();
         g.globalAlpha = alpha;
         for (const [xs, ys, colour] of lines) { g.strokeStyle = colour; g.stroke(new Path2D(self.path(xs, ys))); }
-        g.globalAlpha = 1;
+        g.restore();
       },
       /** pick(x, y) where one presses or drags, key(dx, dy) by the arrow keys. */
       control(words, pick, key) {
         for (const [k, v] of Object.entries({ tabindex: 0, role: "application", "aria-label": words })) box.setAttribute(k, v);
         picture.setAttribute("role", "presentation");
         picture.removeAttribute("aria-label");
-        const back = (f, [low, high], log) => (log ? low * (high / low) ** f : low + f * (high - low)), inside = (f) => Math.min(1, Math.max(0, f));
+        const back = (f, [low, high], log) => (log ? low * (high / low) ** f : low + f * (high - low)), bounded = (f) => Math.min(1, Math.max(0, f));
         const at = (e) => {
           const b = box.getBoundingClientRect();
-          pick(back(inside((e.clientX - b.left - m.l) / (width - m.l - m.r)), self.x, xlog), back(inside(1 - (e.clientY - b.top - m.t) / (height - m.t - m.b)), self.y, ylog));
+          pick(back(bounded((e.clientX - b.left - m.l) / (width - m.l - m.r)), self.x, xlog), back(bounded(1 - (e.clientY - b.top - m.t) / (height - m.t - m.b)), self.y, ylog));
         };
         box.classList.add("control");
         box.addEventListener("pointerdown", (e) => { box.setPointerCapture(e.pointerId); at(e); });
@@ -269,7 +277,7 @@ const X = (() => {
     const a = Math.abs(x);
     if (a === 0 || (a < 1e5 && a >= 1e-4)) return String(+x.toPrecision(4));
     const [m, e] = x.toExponential(3).split("e"), digits = "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
-    return `${+m}\u00b710${[...String(+e)].map((c) => digits["-0123456789".indexOf(c)]).join("")}`;
+    return `${+m === 1 ? "" : `${+m}\u00b7`}10${[...String(+e)].map((c) => digits["-0123456789".indexOf(c)]).join("")}`;
   }
 
   /** Calls f once in a frame, however often it is asked for. */
