@@ -1,25 +1,26 @@
 "use strict";
 /* Chapter 3: a path over a landscape, the height over steps, all runs as a map. */
 X.figure("step-paths", (f) => {
-  const { rates, betas, steps, near, lands, formulas } = f.data, T = steps + 1, ts = Array.from({ length: T }, (_, t) => t);
+  const { rates, betas, steps, near, lands, formulas } = f.data, ts = Array.from({ length: steps + 1 }, (_, t) => t);
   f.chips("optimizer", { values: ["momentum", "adam"] });
   f.chips("landscape", { values: Object.keys(lands) });
-  const who = () => f.value("optimizer"), land = () => f.value("landscape");
+  const who = () => f.value("optimizer"), land = () => f.value("landscape"), now = () => run(f.state.rate, f.state.beta);
   f.slider("rate", { values: rates, start: 54, field: "learning_rate", quality: (i) => good(run(i, f.state.beta)) });
   f.slider("beta", { values: betas, field: "momentum", quality: (j) => good(run(f.state.rate, j)) });
   f.player("step", { values: ts });
 
   // every run, made once for an optimizer and a landscape by the rule of the docstring
+  const numbers = (eta, b) => ({ eta, mu: b, b1: b, b2: 0.999, eps: 1e-8, eps_root: 0 });
   const made = {}, height = (name, [x, y]) => X.rules[name]({ x, y });
   const slope = (name) => ([x, y], h = 1e-5) => [[h, 0], [0, h]].map(([a, b]) => (height(name, [x + a, y + b]) - height(name, [x - a, y - b])) / (2 * h));
   function run(i, j) {
     const all = (made[`${who()} ${land()}`] ||= []), k = j * rates.length + i;
     if (!all[k]) {
-      const b = betas[j], path = X.descend(X.rules[who()], { eta: rates[i], mu: b, b1: b, b2: 0.999, eps: 1e-8, eps_root: 0 }, slope(land()), lands[land()].start, steps);
+      const b = betas[j], path = X.descend(X.rules[who()], numbers(rates[i], b), slope(land()), lands[land()].start, steps);
       const heights = path.map((p) => height(land(), p));
       let last = 0;
       heights.forEach((h, t) => { if (!(h <= near)) last = t + 1; });
-      all[k] = { path, heights, end: heights[steps], reached: last < T ? last : null, out: heights.findIndex((h) => !(h <= heights[0])) };
+      all[k] = { path, heights, end: heights[steps], reached: last > steps ? null : last, out: heights.findIndex((h) => !(h <= heights[0])) };
     }
     return all[k];
   }
@@ -28,7 +29,7 @@ X.figure("step-paths", (f) => {
 
   const [xs, ys] = lands.ill_conditioned.window;
   const stage = f.plot({ x: xs, y: ys, label: f.text("stage") });
-  const curve = f.plot({ x: [0, steps], y: [1e-6, 1e3], ylog: true, title: f.text("height"), across: f.text("step") }, f.side);
+  const curve = f.plot({ x: [0, steps], y: [1e-6, 1e3], ylog: true, title: f.text("height"), across: f.text("step") });
   const map = f.map("rate", "beta", f.side);
   f.legend(f.text("high"), f.text("low"), f.text("lost"));
   const fields = {};
@@ -45,26 +46,26 @@ X.figure("step-paths", (f) => {
   }
 
   f.task("cliff", () => bowl() && f.state.beta === 0 && f.state.rate < 100 && !lost(run(f.state.rate, 0)) && lost(run(f.state.rate + 1, 0)));
-  f.task("fast", () => { const k = run(f.state.rate, f.state.beta).reached; return bowl() && k !== null && k <= 40; });
-  f.task("valley", () => land() === "rosenbrock" && run(f.state.rate, f.state.beta).reached !== null);
+  f.task("fast", () => bowl() && (now().reached ?? 99) <= 40);
+  f.task("valley", () => land() === "rosenbrock" && now().reached !== null);
 
   return () => {
-    const now = run(f.state.rate, f.state.beta), b = f.value("beta"), rate = f.value("rate"), t = f.state.step;
+    const r = now(), b = f.value("beta"), rate = f.value("rate"), t = f.state.step;
     if (f.fresh("optimizer", "landscape")) {
       f.formula(formulas[who()]);
       drawStage();
       map.draw((i, j) => good(run(i, j)));
     }
-    if (f.fresh("optimizer", "landscape", "beta")) curve.ghosts(rates.map((_, i) => run(i, f.state.beta)).map((r) => [ts, r.heights, f.paint(good(r))]));
-    f.numbers({ learning_rate: rate, momentum: b, b1: b, b2: 0.999, eps: 1e-8, eps_root: 0 });
-    const before = now.path.slice(0, t + 1);
+    if (f.fresh("optimizer", "landscape", "beta")) curve.ghosts(rates.map((_, i) => run(i, f.state.beta)).map((x) => [ts, x.heights, f.paint(good(x))]));
+    f.numbers({ learning_rate: rate, momentum: b, ...numbers(rate, b) });
+    const before = r.path.slice(0, t + 1);
     stage.line("line", before.map((p) => p[0]), before.map((p) => p[1]));
     stage.dots("dot", before, 2.5);
-    stage.dots("here", [now.path[t]], 6);
-    curve.line("line", ts, now.heights);
-    curve.dots("here", [[t, now.heights[t]]], 5);
+    stage.dots("here", [r.path[t]], 6);
+    curve.line("line", ts, r.heights);
+    curve.dots("here", [[t, r.heights[t]]], 5);
     const limit = 0.02 * (1 + b);
-    f.say([b || who() === "adam" ? who() : "gd", { rate, beta: b }], lost(now) ? [now.out > 0 && now.out < 4 ? "diverges" : "higher", { step: now.out }] : now.reached === null ? ["above", { height: +now.end.toPrecision(3) }] : ["reaches", { step: now.reached }],
+    f.say([b || who() === "adam" ? who() : "gd", { rate, beta: b }], lost(r) ? [r.out > 0 && r.out < 4 ? "diverges" : "higher", { step: r.out }] : r.reached === null ? ["above", { height: +r.end.toPrecision(3) }] : ["reaches", { near, step: r.reached }],
       ...(bowl() ? [[rate < limit ? "below" : "over", { limit }]] : []));
   };
 });
