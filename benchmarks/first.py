@@ -152,7 +152,7 @@ def first(arm: str, quick: bool) -> dict[str, float]:
 
 
 def of_the_readme(jo: Any) -> Any:
-    """The experiment of the README's first block."""
+    """The experiment of the README's block."""
     return jo.Training(
         model=jo.models.MLP((64, 32, 10), dropout=0.1),
         loss=jo.losses.softmax_cross_entropy_with_integer_labels,

@@ -3,8 +3,9 @@
 A network y = w tanh(W x / 4) / 4 with 16 inputs and 16 units learns 16 random examples by gradient
 descent on all of them, with one learning rate for W and another for w. Whether it learns at all
 depends on the two rates in a fractal way (Sohl-Dickstein 2024, arXiv:2402.06184). Every pixel of
-docs/fractal.png is a training of its own: blue where the loss ended below its start, the darker the
-sooner; where it did not, the brighter the longer it took to pass a million times its start.
+docs/pictures/fractal.png is a training of its own: blue where the loss ended below its start, the
+darker the sooner; where it did not, the brighter the longer it took to pass a million times its
+start.
 """
 
 import functools
@@ -39,7 +40,7 @@ def main() -> None:
         *(f"{arm.name}: {arm.what}; {arm.units:,} trainings a call." for arm in timed),
         *agreement({arm.name: arm.last for arm in timed}),
     ]
-    folder = options.out if options.quick else Path(__file__).parent.parent / "docs"
+    folder = options.out if options.quick else Path(__file__).parent.parent / "docs" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     draw(folder / "fractal.png", side, steps)
     results = {"side": side, "steps": steps, "rows": [arm.as_dict() for arm in timed]}

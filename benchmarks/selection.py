@@ -5,7 +5,7 @@ by their validation curves: the last score, the mean of the last fifth of the ev
 the best. Each chooses its winner alone, among 288 trials; or, at the same work, its eight best of
 256 trials are trained again with four fresh seeds (confirm), and their mean decides. 20 seeds of
 the data's split, of the samples and of the initial weights; the spaces are those of `jaxopt-edu
-sweep digits`, of the README's first sweep and of `jaxopt-edu sweep breast_cancer`.
+sweep digits`, of the README's sweep and of `jaxopt-edu sweep breast_cancer`.
 
 Judged by the test part, which chose nothing: the winner's test loss over the median of the ten best
 by the same rule, all with the same seeds. 1 is as good as a typical one of the ten; a winner by
@@ -82,7 +82,7 @@ def command_line(data: str) -> Any:
 
 
 def readme(seed: int) -> jo.Training:
-    """The space of the README's first sweep."""
+    """The space of the README's sweep."""
     return jo.Training(
         model=jo.models.MLP((64, 32, 10), dropout=0.1),
         loss=jo.losses.softmax_cross_entropy_with_integer_labels,

@@ -1,4 +1,4 @@
-"""Estimators by name, small enough to be written out by hand, and the table of docs/estimators.md.
+"""Estimators by name, small enough to be written out by hand, and the table of the guide.
 
 As a script, for what needs devices or processes of its own: python estimator_cells.py OUT NAME.
 """
@@ -168,7 +168,7 @@ test_of.__test__ = False
 
 
 def table():
-    """The table of docs/estimators.md, and below it the test of each cell."""
+    """The table of docs/guides/estimators.md, and below it the test of each cell."""
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     links = []
     for i, name in enumerate(ESTIMATORS, 1):
@@ -177,7 +177,7 @@ def table():
             holds = "refused" if (name, column) in REFUSED else told.holds
             row.append(f"[{holds}][{i}.{j}]")
             test = test_of(name, column)
-            links.append(f'[{i}.{j}]: ../tests/test_estimators_table.py "{test}"')
+            links.append(f'[{i}.{j}]: ../../tests/test_estimators_table.py "{test}"')
         lines.append(f"| {name} | {' | '.join(row)} |")
     return "\n".join([*lines, "", *links])
 

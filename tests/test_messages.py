@@ -205,7 +205,7 @@ def test_unknown_names_are_refused_with_the_nearest(changes, message):
         ({"regularizer": 1e-4}, r"regularizer = 0.0001: wanted one, such as jo.L2\(1e-4\)"),
         ({"batch_size": "32"}, "batch_size = '32': wanted an integer, at least 1"),
         ({"batch_size": 8.0}, "batch_size = 8.0: wanted an integer, at least 1"),
-        ({"model": nn.Dense(3)}, "model = .* is a module of flax.*docs/experiments.md"),
+        ({"model": nn.Dense(3)}, "model = .* is a module of flax.*docs/guides/experiments.md"),
         ({"model": jo.models.Linear}, "model = .*Linear.* is a class"),
         ({"model": lambda x: x}, "model = <lambda> has no init: wanted init"),
         ({"model": Linen(normed())}, "model: .* other collections than params: batch_stats"),

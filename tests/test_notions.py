@@ -1,4 +1,4 @@
-"""The table of notions in the README: every function is there, and so is its test."""
+"""The table of docs/notions.md: every function is there, and so is its test."""
 
 import functools
 import re
@@ -7,11 +7,12 @@ from pathlib import Path
 import jaxopt_edu as jo
 
 ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 HEAD = "| notion | 中文 | function | oracle | test |"
 
 
 def rows():
-    lines = (ROOT / "README.md").read_text().split(HEAD)[1].splitlines()[2:]
+    lines = (DOCS / "notions.md").read_text().split(HEAD)[1].splitlines()[2:]
     for line in lines:
         if not line.startswith("|"):
             return
@@ -39,8 +40,8 @@ def test_every_notion_has_names_functions_and_a_test():
             thing = functools.reduce(getattr, name.split("."), jo)
             assert callable(thing) or name == "functions", name
         for file in files:
-            assert (ROOT / file).is_file(), file
-        paths = re.findall(r"\]\((tests/test_\w+\.py)\)", test)
+            assert (DOCS / file).is_file(), file
+        paths = re.findall(r"\]\(\.\./(tests/test_\w+\.py)\)", test)
         tested = " ".join(map(words, paths))
         for name in (*(name.split(".")[-1] for name in names), *(Path(f).stem for f in files)):
             assert re.search(rf"\b{name}\b", tested, re.IGNORECASE), f"{name} is not in {paths}"

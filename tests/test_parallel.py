@@ -401,15 +401,6 @@ def test_launch_passes_on_arguments_errors_and_the_code_of_the_first_that_failed
     assert main(["--timeout", "0", str(script)]) == 124
 
 
-def test_the_python_of_docs_streams_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "streams.md").read_text()
-    space: dict = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, "streams.md", "exec"), space)
-    assert space["streamed"].evaluate()["accuracy"] > 0.9
-
-
 @pytest.mark.slow
 def test_a_quarter_of_a_gigabyte_in_less_and_from_the_right_batch(tmp_path):
     script = ROOT / "benchmarks" / "stream.py"

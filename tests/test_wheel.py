@@ -50,12 +50,16 @@ def built(tmp_path_factory):
     return there
 
 
+MADE = {("docs", "reference"), ("docs", "_build")}  # by the site's build; git ignores them
+
+
 def files_of(tree):
-    """The files of a directory of this checkout, without what Python and others leave behind."""
+    """The files of a directory of this checkout, without what Python and the site's build leave."""
     found = (path.relative_to(ROOT.parent) for path in (ROOT.parent / tree).rglob("*"))
     return {
         str(path) for path in found
         if (ROOT.parent / path).is_file() and "__pycache__" not in path.parts
+        and path.parts[:2] not in MADE and path.suffix != ".mo"
     }  # fmt: skip
 
 
@@ -79,6 +83,7 @@ def test_wheel_and_source_hold_what_they_should(built):
     assert {
         "README.md",
         "CHANGELOG.md",
+        "CITATION.cff",
         "LICENSE",
         "pyproject.toml",
         "benchmarks/step.py",

@@ -60,7 +60,7 @@ def _check_experiment(experiment: Any, doing: str) -> None:
     elif all(callable(getattr(experiment, name, None)) for name in ("init", "step", "score")):
         hint = f". Two lines make it one:\n{TWO_LINES.format(kind)}"
     elif callable(experiment):
-        hint = ": a function of your own becomes one in docs/experiments.md"
+        hint = ": a function of your own becomes one in docs/guides/experiments.md"
     raise TypeError(
         f"{kind} is no jo.Experiment, which {doing} wants, such as jo.Training(...){hint}"
     )

@@ -71,7 +71,7 @@ def fit(
         other, which takes less memory; each part draws its own dropout.
     batches: an iterable of pairs (x, y), or a function that makes one, in place of the training
         part: a batch a step, from the beginning again where it ends. In a job of several
-        processes each gives its share of every batch. See docs/streams.md.
+        processes each gives its share of every batch. See docs/guides/streams.md.
     prefetch: number of batches to prefetch.
     store: a directory that is written after every evaluation; the same call goes on from there,
         bit for bit, killed or not.

@@ -120,9 +120,9 @@ def tune(
     A start whose score or gradient is not finite ends there with its reason, and touches no other.
     The best score was chosen on this split among updates x starts: judge it by another one.
     Where it is worth it: with many numbers. A linear model of breast_cancer with a learning rate
-        and a penalty for each of its 30 features (docs/experiments.md): the median start goes
-        from a validation loss of 0.116 to 0.066, the best to 0.055; 1,984 random trials find 0.083,
-        which is as much work if a hypergradient counts as four trainings. (Their test loss is the
+        and a penalty for each of its 30 features (docs/guides/experiments.md): the median start
+        goes from a validation loss of 0.116 to 0.066, the best to 0.055; 1,984 random trials find
+        0.083, as much work if a hypergradient counts as four trainings. (Their test loss is the
         better one, 0.064 against 0.110: 31 numbers fit 91 examples.) For 10 features of diabetes
         both losses are better than random search's. With 4 numbers of an MLP on digits random
         search does as well, 0.094 against 0.098. All are medians of 5 seeds.

@@ -162,7 +162,7 @@ ADAPTERS = {
 }
 _SUCH_AS = (
     "such as jo.models.MLP((64, 10)), or an adapter with init(key) and apply(params, x, key=None), "
-    "as docs/experiments.md has them"
+    "as docs/guides/experiments.md has them"
 )
 
 
@@ -174,13 +174,13 @@ def check_model(model: Any) -> None:
     if library == "flax" or (library and not hasattr(model, "apply")):
         raise TypeError(
             f"model = {short(model)} is a module of {library}: wanted a model, such as "
-            f"{ADAPTERS[library]}, as docs/experiments.md has them"
+            f"{ADAPTERS[library]}, as docs/guides/experiments.md has them"
         )
     for method in ("init", "apply"):
         if not callable(getattr(model, method, None)):
             raise TypeError(
                 f"model = {short(model)} has no {method}: wanted init(key) and "
-                "apply(params, x, key=None), as in docs/experiments.md"
+                "apply(params, x, key=None), as in docs/guides/experiments.md"
             )
 
 

@@ -37,7 +37,7 @@ def rule(lines: Sequence[Equation]) -> str:
 
 
 def program(lines: Sequence[Equation]) -> str:
-    """An object of JavaScript: kept(numbers) is what is kept before the first step, step($) makes one.
+    """An object of JavaScript: kept(numbers), what is kept before the first step, and step($).
 
     >>> from jaxopt_edu.learn.notation.docstrings import formula_named
     >>> program(formula_named("sgd").where(momentum=0.9))

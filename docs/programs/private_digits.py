@@ -8,7 +8,7 @@ test accuracy of that trial is reported for five seeds. One program serves all r
 The epsilon is that of one training. Choosing among many spends more, unless it is done on data of
 other people, as a study of what is possible does.
 
-    python docs/private_digits.py [--epsilon 1 3 8 inf] [--trials 64] [--seeds 5]
+    python docs/programs/private_digits.py [--epsilon 1 3 8 inf] [--trials 64] [--seeds 5]
 """
 
 import argparse

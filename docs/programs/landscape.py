@@ -1,4 +1,4 @@
-"""Draws docs/landscape.png: 4,608 trainings, one a pixel, in two compiled programs."""
+"""Draws docs/pictures/landscape.png: 4,608 trainings, one a pixel, in two compiled programs."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def main():
     panels[0].set_ylabel("gain of the initial weights")
     figure.colorbar(mesh, ax=panels, label="validation accuracy (dark: diverged)")
     figure.suptitle(f"Digits, one training of {STEPS} steps a pixel; the star is the best")
-    figure.savefig(Path(__file__).with_name("landscape.png"), dpi=110)
+    figure.savefig(Path(__file__).parent.parent / "pictures" / "landscape.png", dpi=110)
     assert np.isfinite(accuracy).any()
 
 

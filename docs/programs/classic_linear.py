@@ -5,7 +5,7 @@ mean squared error as it is in the book. NumPy stretches prediction - y, (1000, 
 to (1000, 1000): every target is compared with every prediction. No error is raised, the loss falls,
 and the slope ends at 0 whatever the data: each x is asked to predict the mean of all y.
 
-    python docs/classic_linear.py [--steps 1000]
+    python docs/programs/classic_linear.py [--steps 1000]
 """
 
 import argparse

@@ -13,7 +13,7 @@ either, so the same test accuracy is then read as the effect of regularization.
 Here a penalty is a part of the experiment that `fit` is given. A trained run stays what it is; an
 experiment with a penalty is another experiment, and has no weights until it is fitted itself.
 
-    python docs/classic_mlp.py [--data-path DIR_OR_NPZ] [--epochs N]
+    python docs/programs/classic_mlp.py [--data-path DIR_OR_NPZ] [--epochs N]
 
 reads MNIST from its four files or an npz, for 5 epochs; without them it trains on scikit-learn's
 digits, a fortieth of it, for 40.
