@@ -184,6 +184,135 @@ def test_what_cannot_race_is_refused():
         race("booth", ["sgd"], low=1.0, high=0.1)
 
 
+# ------------------------------------------------------ a function and learning rates of one's own
+
+
+def test_a_function_of_ones_own_races_as_the_test_function_that_it_is():
+    known = FUNCTIONS["beale"]
+    options = {"steps": 40, "scans": 8, "low": 1e-3, "high": 1e1}
+    named = race("beale", ["sgd", "adam"], **options)
+    own = race(known.f, ["sgd", "adam"], start=known.start, **options)
+    assert [r.name for r in own.racers] == [r.name for r in named.racers]
+    for mine, theirs in zip(own.racers, named.racers, strict=True):
+        np.testing.assert_array_equal(mine.path, theirs.path)
+        np.testing.assert_array_equal(mine.final_values, theirs.final_values)
+        assert np.isnan(mine.distance) and mine.learning_rate == theirs.learning_rate
+    least = min(float(known(point)) for r in own.racers for point in r.path)
+    assert own.function.minimum == pytest.approx(least, rel=1e-6) and not own.function.minima
+    assert own.function.formula == known.formula
+    assert json.loads(json.dumps(own.as_dict(), allow_nan=False))["racers"][0]["distance"] is None
+    assert "distance to a minimum" not in own.rows()[0]
+    assert repr(own.function) == "TestFunction(_beale)" and repr(known) == "functions.beale"
+
+
+def test_the_window_is_what_was_asked_for_or_around_the_paths():
+    def bowl(x):
+        """f(x, y) = x^2 + 10 y^2
+
+        Narrow.
+        """
+        return x[0] ** 2 + 10 * x[1] ** 2
+
+    found = race(bowl, ["sgd", "adam"], 30, scans=8, start=(3, 1), learning_rate=0.05).function
+    paths = race(bowl, ["sgd", "adam"], 30, scans=8, start=(3, 1), learning_rate=0.05).racers
+    for racer in paths:
+        heights = np.asarray(jax.vmap(found)(racer.path))
+        inside = racer.path[heights <= heights[0]]
+        assert np.all(found.low < inside.min(0)) and np.all(inside.max(0) < found.high)
+    assert np.max(np.subtract(found.high, found.low)) < 2 * np.ptp(paths[0].path[:, 0])
+    assert found.formula == "f(x, y) = x^2 + 10 y^2" and found.start == (3.0, 1.0)
+    asked = race(bowl, ["sgd"], 5, scans=2, start=(3, 1), xlim=(-9, 9)).function
+    assert (asked.low[0], asked.high[0]) == (-9, 9) and asked.low[1] < 1 < asked.high[1]
+    asked = race("booth", ["sgd"], 5, scans=2, ylim=(0, 5), start=(1, 2)).function
+    assert (asked.low, asked.high) == ((-6.0, 0.0), (6.0, 5.0)) and asked.start == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("given", [0.02, {"adam": 0.02}, jnp.float32(0.02)])
+def test_a_chosen_learning_rate_is_run_and_the_scan_stays_as_it_was(given):
+    plain = race("rosenbrock", ["sgd", "adam"], steps=20, scans=4)
+    with jax.enable_x64(False):
+        chosen = race("rosenbrock", ["sgd", "adam"], steps=20, scans=4, learning_rate=given)
+    before = {r.name: r for r in plain.racers}
+    for racer in chosen.racers:
+        np.testing.assert_allclose(racer.final_values, before[racer.name].final_values, rtol=1e-5)
+        asked = racer.name == "adam" or not isinstance(given, dict)
+        assert racer.chosen == asked
+        if asked:
+            assert racer.best_rate == pytest.approx(0.02)
+            path = loop(FUNCTIONS["rosenbrock"], racer.optimizer, 20)
+            np.testing.assert_allclose(racer.path, path, rtol=1e-3, atol=1e-3)
+        else:
+            assert racer.learning_rate == before[racer.name].learning_rate
+
+
+def test_the_steepest_rate_that_diverges_is_shown_as_chosen():
+    result = race("rosenbrock", ["sgd"], steps=20, scans=4, learning_rate=1e3)
+    [racer] = result.racers
+    assert not np.isfinite(racer.value) and racer.best_rate == 1e3
+    assert result.as_dict()["racers"][0]["learning_rate"] == 1e3
+    figure = plot.plot_race(result)
+    png(figure)
+    right = figure.axes[1]
+    [mark] = [line for line in right.lines if len(line.get_xdata()) == 1]
+    assert mark.get_xdata()[0] == 1e3 and mark.get_ydata()[0] == pytest.approx(right.get_ylim()[1])
+    assert "diverged" in figure.legends[0].get_texts()[0].get_text()
+    assert figure.get_suptitle().endswith("at its chosen learning rate")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[0] ** 2 - x[1] ** 2,  # has no minimum
+        lambda x: jnp.where(x[0] > 0, jnp.log(x[0]) ** 2, jnp.nan) + jnp.abs(x[1]),
+        lambda x: 0 * x[0],
+        lambda x: jnp.exp(20 * x[0]),  # overflows
+    ],
+)
+def test_odd_functions_have_a_race_and_a_picture(f):
+    result = race(f, ["sgd", "adam"], 30, scans=8, start=(1.0, 0.5), learning_rate={"sgd": 0.1})
+    assert np.isfinite(result.function.minimum)
+    assert all(np.isfinite([*result.function.low, *result.function.high]))
+    png(plot.plot_race(result))
+    if not np.isfinite(result.racers[-1].value):
+        assert result.racers[0].value <= 0 or np.isfinite(result.racers[0].value)
+
+
+ONES = {"optimizers": ["sgd"], "start": (1.0, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("f", "options", "error", "said"),
+    [
+        (lambda x: np.sin(x[0]), {}, TypeError, "calls NumPy: wanted jax.numpy in its place"),
+        (lambda x, y: x * y, {}, TypeError, "missing 1 required .* one array of shape"),
+        (lambda x: x, {}, TypeError, r"gave float32\[2\]: wanted one real number"),
+        (lambda x: (x[0], x[1]), {}, TypeError, "gave tuple: wanted one real number"),
+        (lambda x: 3, {}, TypeError, r"gave int32\[\]: wanted one real number"),
+        (lambda x: x[0] * 1j, {}, TypeError, r"gave complex64\[\]"),
+        (lambda x: x[5, 0], {}, TypeError, "raised IndexError"),
+        (lambda x: jnp.log(-x[0]), {}, ValueError, r"<lambda> is nan at start = \(1.0, 1.0\)"),
+        (lambda x: jnp.sqrt(x[0] - 1), {}, ValueError, "the gradient of function = <lambda>"),
+        (lambda x: x[0], {"start": None}, TypeError, "wanted a name.* or a function .* its start"),
+        (lambda x: x[0], {"start": (1.0,)}, ValueError, r"start = \(1.0,\): wanted two finite"),
+        (lambda x: x[0], {"start": (1.0, np.inf)}, ValueError, "start = .*inf.*: wanted two"),
+        (lambda x: x[0], {"start": "ab"}, ValueError, "start = 'ab': wanted two finite"),
+        (3, {}, TypeError, "function = 3: wanted a name"),
+        ("booth", {"xlim": (1, -1)}, ValueError, r"xlim = \(1, -1\): wanted \(low, high\)"),
+        ("booth", {"ylim": 3}, ValueError, "ylim = 3: wanted two finite numbers"),
+        ("booth", {"learning_rate": 0}, ValueError, "learning_rate = 0: wanted a number above 0"),
+        ("booth", {"learning_rate": np.nan}, ValueError, "learning_rate = nan: wanted a number"),
+        ("booth", {"learning_rate": True}, ValueError, "learning_rate = True: wanted a number"),
+        ("booth", {"learning_rate": "0.1"}, ValueError, "learning_rate = '0.1': wanted a number"),
+        ("booth", {"learning_rate": {"sgd": -1}}, ValueError, r"learning_rate\['sgd'\] = -1: want"),
+        ("booth", {"learning_rate": {"sdg": 1}}, ValueError, "no racer 'sdg'; did you mean 'sgd'"),
+        ("rosenbrock", {"start": (1e30, 1)}, ValueError, "rosenbrock is inf at start"),
+    ],
+)  # fmt: skip
+def test_functions_and_learning_rates_that_cannot_be_are_named(f, options, error, said):
+    with jax.enable_x64(False), pytest.raises(error, match=said):
+        race(f, **ONES | options)
+
+
 def test_a_race_as_a_table_and_as_json(result):
     rows = result.rows()
     assert [row[0] for row in rows] == ["optimizer", *(racer.name for racer in result.racers)]

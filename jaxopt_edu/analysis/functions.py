@@ -1,5 +1,6 @@
 """Test functions of optimization: two numbers in, one out, minima known."""
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class TestFunction:
     """A function of a 2-vector, where to start from, what to look at, and where its minima are.
 
     low, high: the corners of the window a picture shows. minima: all points of the least value,
-    `minimum`.
+    `minimum`; none where they are not known.
 
     >>> import jaxopt_edu as jo
     >>> jo.functions.rosenbrock((1.0, 1.0))
@@ -48,15 +49,20 @@ class TestFunction:
         return self.f(jnp.asarray(x))
 
     def __repr__(self) -> str:
-        return f"functions.{self.name}"
+        known = FUNCTIONS.get(self.name) == self
+        return f"functions.{self.name}" if known else f"TestFunction({self.name})"
 
     @property
     def formula(self) -> str:
-        """What the function is, in plain text."""
-        return " ".join((self.f.__doc__ or "").split())
+        """What the function is: the first paragraph of its docstring, or else its name."""
+        ours = inspect.isroutine(self.f) or hasattr(self.f, "__wrapped__")
+        said = inspect.cleandoc(self.f.__doc__ or "") if ours else ""
+        return " ".join(said.split("\n\n")[0].split()) or self.name
 
     def distance(self, x: np.ndarray) -> np.ndarray:
-        """The Euclidean distance of points (..., 2) to the nearest minimum."""
+        """The Euclidean distance of points (..., 2) to the nearest minimum; NaN: none is known."""
+        if not self.minima:
+            return np.full(np.shape(x)[:-1], math.nan)
         apart = np.asarray(x)[..., None, :] - np.asarray(self.minima)
         return np.min(np.linalg.norm(apart, axis=-1), axis=-1)
 

@@ -1,10 +1,10 @@
-"""A race of optimizers over a test function, each at the best of a scan of learning rates."""
+"""A race of optimizers over a function of two numbers, at the best learning rates or given ones."""
 
 import dataclasses
 import functools
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxopt_edu.analysis import functions
 from jaxopt_edu.analysis.functions import TestFunction
+from jaxopt_edu.analysis.race_functions import function_of, limits, windowed
 from jaxopt_edu.optim import optimizers as chapter
 from jaxopt_edu.optim.transform import Transform, apply_updates
 from jaxopt_edu.train.ingredients import check_optimizer
@@ -28,12 +28,14 @@ __all__ = ["Race", "Racer", "race"]
 
 @dataclass(frozen=True, eq=False)
 class Racer:
-    """What one optimizer did at its best learning rate, and how it ended at the others.
+    """What one optimizer did at its learning rate, and how it ended at the others.
 
-    value, distance: at the end, f and the Euclidean distance to the nearest minimum.
+    value, distance: at the end, f and the Euclidean distance to the nearest minimum (NaN where no
+        minimum is known).
     reached: the step from which on f stays within the race's tolerance of its minimum, or None.
     path: (steps + 1, 2) points, the start first.
     final_values: f at the end, for each of the race's learning rates.
+    chosen: whether the learning rate was given; else it is the best of the race's.
     """
 
     name: str
@@ -44,16 +46,21 @@ class Racer:
     reached: int | None
     path: np.ndarray
     final_values: np.ndarray
+    chosen: bool = False
 
     @property
     def best_rate(self) -> float:
-        """The learning rate; NaN where the racer diverged at all of them, so that none is best."""
-        return self.learning_rate if math.isfinite(self.value) else math.nan
+        """The learning rate; NaN where it was searched for, and all of them diverged."""
+        known = self.chosen or math.isfinite(self.value)
+        return self.learning_rate if known else math.nan
 
 
 @dataclass(frozen=True, eq=False)
 class Race:
-    """How a race went: the racers, the best first."""
+    """How a race went: the racers, the best first.
+
+    Of a function of one's own, minimum is the least value on the paths of the racers.
+    """
 
     function: TestFunction
     steps: int
@@ -74,11 +81,13 @@ class Race:
 
     def rows(self) -> list[list[str]]:
         """A table in words: its head, and a row for each racer."""
-        head = ["optimizer", "learning_rate", "final f", "distance to a minimum"]
-        table = [[*head, f"within {self.tolerance:g} from step"]]
+        known = bool(self.function.minima)
+        head = ["optimizer", "learning_rate", "final f", *["distance to a minimum"] * known]
+        of = "" if known else " of the least f found"
+        table = [[*head, f"within {self.tolerance:g}{of} from step"]]
         for r in self.racers:
             reached = "-" if r.reached is None else str(r.reached)
-            numbers = (r.best_rate, r.value, r.distance)
+            numbers = (r.best_rate, r.value, *[r.distance] * known)
             shown = (f"{x:.3g}" if math.isfinite(x) else "-" for x in numbers)
             table.append([r.name, *shown, reached])
         return table
@@ -97,11 +106,15 @@ class Race:
 
 
 def race(
-    function: str | TestFunction,
+    function: str | TestFunction | Callable[[Array], Array],
     optimizers: Iterable[str | Transform] | Mapping[str, str | Transform],
     steps: int = 300,
     scans: int = 64,
     *,
+    learning_rate: float | Mapping[str, float] | None = None,
+    start: Sequence[float] | np.ndarray | Array | None = None,
+    xlim: Sequence[float] | np.ndarray | Array | None = None,
+    ylim: Sequence[float] | np.ndarray | Array | None = None,
     low: float = 1e-5,
     high: float = 1e2,
     tolerance: float = 1e-3,
@@ -112,36 +125,56 @@ def race(
     one that ends lowest; where several end within tolerance / 100 of the minimum, the one of
     these that stays within tolerance of it soonest. One compiled program for each optimizer.
 
+    function: the name of a test function; or a function of one's own, of an array of shape (2,),
+        that gives one number. Its minima are not known: what counts as its minimum is the least
+        value on the paths of the racers. Where they are known: `jo.functions.TestFunction`.
     optimizers: names of recipes, or optimizers with a learning_rate (whose value is not used); a
         dict names them, where two are of a kind.
+    learning_rate: for all racers, or a dict, name -> learning rate, for some: these run at it; the
+        scan is shown beside it.
+    start: two numbers. It must be given for a function of one's own.
+    xlim, ylim: the window of a picture, (low, high) each; by default that of the test function, or
+        what the paths of a function of one's own need.
     Errors: ValueError for an unknown name, with the nearest one; for two of the same name, for an
-        optimizer without a learning_rate, and for steps or scans below 1.
+        optimizer without a learning_rate, for a learning rate that is not above 0, for steps or
+        scans below 1, and for a function that is not finite at the start; TypeError for what is no
+        function of two numbers.
 
     >>> import jaxopt_edu as jo
     >>> result = jo.race("booth", ["sgd", "adam"], steps=100, scans=16)
     >>> result.racers[0].name
     'sgd'
+    >>> bowl = lambda x: x[0] ** 2 + 10 * x[1] ** 2
+    >>> result = jo.race(bowl, ["sgd"], 50, start=(3.0, 1.0), learning_rate=0.05)
+    >>> float(result.racers[0].learning_rate), result.racers[0].value < 1e-3
+    (0.05, True)
     """
-    function = functions.find(function) if isinstance(function, str) else function
-    if not isinstance(function, TestFunction):
-        raise TypeError(
-            f"function = {show(function)}: wanted a name, such as 'rosenbrock', or "
-            "jo.functions.TestFunction(name, f, start, low, high, minima, minimum, source), as a "
-            "race measures distances to minima that are known"
-        )
+    known = function_of(function, start)
     entrants = _entrants(optimizers)
     check_count("steps", steps)
     check_count("scans", scans)
     if not 0 < low < high < math.inf:
         raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
-    learning_rates = np.geomspace(low, high, scans)
-    empty = Race(function, steps, tolerance, learning_rates, ())
-    racers = []
+    chosen = _chosen(learning_rate, entrants)
+    window = [limits(name, x) for name, x in (("xlim", xlim), ("ylim", ylim))]
+    learning_rates, found = np.geomspace(low, high, scans), {}
     for name, optimizer in entrants.items():
-        paths, values = _run(function, steps, optimizer, jnp.asarray(learning_rates))
-        racers.append(_judge(empty, name, optimizer, np.asarray(paths), np.asarray(values)))
+        rates = [*learning_rates, *([chosen[name]] if name in chosen else [])]
+        paths, values = _run(known, steps, optimizer, jnp.asarray(rates))
+        found[name] = np.asarray(paths), np.asarray(values, float)
+
+    def judged(over: TestFunction) -> list[Racer]:
+        empty = Race(over, steps, tolerance, learning_rates, ())
+        return [_judge(empty, k, entrants[k], *found[k], chosen.get(k)) for k in entrants]
+
+    if math.isnan(known.minimum):  # the least value met by any, then by those that are shown
+        known = dataclasses.replace(known, minimum=_least(x for _, x in found.values()))
+        shown = [jax.vmap(known)(jnp.asarray(racer.path)) for racer in judged(known)]
+        known = dataclasses.replace(known, minimum=_least(shown))
+    racers, empty = judged(known), Race(known, steps, tolerance, learning_rates, ())
     racers.sort(key=lambda racer: _merit(empty, racer.value, racer.reached))
-    return dataclasses.replace(empty, racers=tuple(racers))
+    seen = windowed(known, [racer.path for racer in racers], window)
+    return dataclasses.replace(empty, function=seen, racers=tuple(racers))
 
 
 @functools.partial(jax.jit, static_argnames=("function", "steps"))
@@ -212,13 +245,37 @@ def _optimizer(given: Any) -> Transform:
         raise ValueError(f"{show(given)} has no learning_rate to scan: {error}") from None
 
 
-def _judge(result: Race, name: str, optimizer: Any, paths: np.ndarray, values: np.ndarray) -> Racer:
-    """The racer at the best of its learning rates."""
+def _chosen(given: Any, entrants: dict[str, Transform]) -> dict[str, float]:
+    """The learning rates that were chosen, by the names of the racers."""
+    if given is None:
+        return {}
+    rates = dict(given) if isinstance(given, Mapping) else dict.fromkeys(entrants, given)
+    for name, rate in rates.items():
+        if name not in entrants:
+            hint = nearest(str(name), entrants)
+            raise ValueError(f"learning_rate: there is no racer {name!r}; {hint}")
+        said = f"learning_rate[{name!r}]" if isinstance(given, Mapping) else "learning_rate"
+        number = isinstance(rate, int | float | np.number | Array) and not isinstance(rate, bool)
+        if not number or np.ndim(rate) or not 0 < float(rate) < math.inf:
+            raise ValueError(f"{said} = {show(rate)}: wanted a number above 0")
+    return {name: float(rate) for name, rate in rates.items()}
+
+
+def _judge(
+    result: Race,
+    name: str,
+    optimizer: Any,
+    paths: np.ndarray,
+    values: np.ndarray,
+    chosen: float | None,
+) -> Racer:
+    """The racer at the best of its learning rates, or at the chosen one, which is the last."""
     far = ~(values - result.function.minimum <= result.tolerance)  # NaN is far, too
     reached = [_last(row) + 1 if not row[-1] else None for row in far]
     merits = [_merit(result, *pair) for pair in zip(values[:, -1], reached, strict=True)]
-    best = merits.index(min(merits))
-    rate = float(result.learning_rates[best])
+    scans = len(result.learning_rates)
+    best = merits.index(min(merits)) if chosen is None else scans
+    rate = float(result.learning_rates[best]) if chosen is None else chosen
     return Racer(
         name,
         replace(optimizer, learning_rate=rate),
@@ -227,8 +284,14 @@ def _judge(result: Race, name: str, optimizer: Any, paths: np.ndarray, values: n
         float(result.function.distance(paths[best, -1])),
         reached[best],
         paths[best],
-        values[:, -1],
+        values[:scans, -1],
+        chosen is not None,
     )
+
+
+def _least(values: Iterable[Any]) -> float:
+    """The least finite number in some arrays, each of which has one."""
+    return min(float(np.min(x, where=np.isfinite(x), initial=np.inf)) for x in values)
 
 
 def _last(true: np.ndarray) -> int:

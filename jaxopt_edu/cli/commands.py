@@ -7,10 +7,8 @@ from typing import Any
 
 from jaxopt_edu import data
 from jaxopt_edu.analysis import functions
-from jaxopt_edu.analysis.races import race
 from jaxopt_edu.cli.confirming import confirmed_best
 from jaxopt_edu.cli.directories import beside, check_directory, new_directory, take_place, undone
-from jaxopt_edu.cli.options import check_picture, names_of
 from jaxopt_edu.cli.predictions import check_out, keep
 from jaxopt_edu.cli.presets import MODELS, build, rungs_of, sampler_of
 from jaxopt_edu.cli.study_summary import cell, leaderboard, summary, table, told
@@ -169,15 +167,3 @@ def run_fit(options: Any) -> tuple[Any, int]:
     why = f" ({run.reason})" if run.reason else ""
     where = f"\nmodel: {answer['model']}" if "model" in answer else ""
     return f"{table(rows)}\n\n{run.status} after {run.steps} steps{why}{where}", status
-
-
-def run_race(options: Any) -> tuple[Any, int]:
-    """Runs the race, writes its picture, and gives its table."""
-    path = Path(options.out or Path("runs") / f"race-{options.function}.png")
-    check_picture(path)
-    result = race(options.function, names_of("optimizers", options.optimizers), options.steps)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plot.save(plot.plot_race(result), path)
-    if options.json:
-        return result.as_dict() | {"picture": str(path)}, 0
-    return f"{table(result.rows())}\n\npicture: {path}", 0

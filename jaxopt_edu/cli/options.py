@@ -7,7 +7,6 @@ from typing import Any
 
 from jaxopt_edu.storage.files import strict
 
-PICTURES = (".png", ".svg", ".pdf")
 COUNTS = ("steps", "eval_every", "patience", "tile", "trials", "seeds", "first")
 LEAST = {"batch_size": 0, "depth": 1}
 MOST = {"depth": 16}  # a tree has 2^depth leaves
@@ -55,14 +54,6 @@ def sizes_of(text: str) -> tuple[int, ...]:
     if any(size < 1 for size in sizes):
         raise ValueError(f"--hidden {text}: wanted sizes, at least 1, such as 64 or 64,32")
     return sizes
-
-
-def check_picture(path: Path) -> None:
-    """ValueError unless a picture can be written there."""
-    if path.suffix not in PICTURES:
-        raise ValueError(f"--out {path}: wanted a name that ends with {', '.join(PICTURES)}")
-    if path.is_dir():
-        raise ValueError(f"--out {path} is a directory: wanted a file")
 
 
 def _check_parents(name: str, path: Path) -> None:

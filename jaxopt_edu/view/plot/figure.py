@@ -7,7 +7,7 @@ import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -66,10 +66,18 @@ def new_figure() -> "Figure":
     return Picture(INCHES, DPI, layout="constrained")
 
 
-def save(figure: "Figure", path: str | os.PathLike[str]) -> Path:
+class Drawn(Protocol):
+    """What writes itself to a file: a figure of matplotlib, or an `Animation`."""
+
+    @property
+    def savefig(self) -> Callable[..., Any]: ...
+
+
+def save(figure: Drawn, path: str | os.PathLike[str]) -> Path:
     """Writes a picture whole or not at all: under a temporary name beside it, then renamed.
 
-    The ending of the name says the format: .png, .svg, .pdf.
+    figure: what a plot gives, or an animation. The ending of the name says the format: .png, .svg,
+    .pdf, of an animation .gif.
     """
     path = Path(path)
     with whole(path) as file:
