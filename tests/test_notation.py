@@ -107,7 +107,7 @@ def test_a_line_is_set_as_mathml(written):
     root = ET.fromstring(mathml(LINES[written]).replace("&nbsp;", " "))
     assert root.tag == "math"
     known = {"math", "mrow", "mi", "mn", "mo", "mtext", "mfrac", "msup", "msub", "msqrt", "mover",
-             "munder", "mtable", "mtr", "mtd"}  # fmt: skip
+             "munder", "mspace", "mtable", "mtr", "mtd"}  # fmt: skip
     assert {x.tag for x in root.iter()} <= known
     assert all(
         len(x) == 2 for x in root.iter() if x.tag in ("mfrac", "msup", "msub", "mover", "munder")

@@ -55,8 +55,8 @@ class Explorable(SphinxDirective):
         data = getattr(module, function)()
         told = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         title = self.options["title"]
-        caption = nodes.paragraph(title, title, classes=["figure-title"])
-        before = f'<figure class="explorable" id="{name}" aria-label="{escape(title)}">'
+        caption = nodes.paragraph(title, title, classes=["figure-title"], ids=[f"{name}-title"])
+        before = f'<figure class="explorable" id="{name}" aria-labelledby="{name}-title">'
         stage = (
             '<div class="stage"></div><p class="says" aria-live="polite"></p>'
             f'<script type="application/json" class="data">{told}</script>'
@@ -74,6 +74,7 @@ class Explorable(SphinxDirective):
         tasks: dict[str, nodes.list_item] = {}
         for field in held.findall(nodes.field):
             key, body = field[0].astext(), field[1]
+            field[0]["translatable"] = False  # the script asks for it by this name
             kind, _, which = key.partition(" ")
             if kind == "task":
                 tasks[which] = nodes.list_item("", *body.children, classes=["task"])
@@ -171,4 +172,4 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_css_file("figures.css")
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", write_scripts)
-    return {"version": "1", "env_version": 2, "parallel_read_safe": False, "parallel_write_safe": True}
+    return {"version": "1", "env_version": 3, "parallel_read_safe": False, "parallel_write_safe": True}

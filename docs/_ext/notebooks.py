@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 
 from jaxopt_edu.storage.files import write_text
 
-WORDS = {"en": "Download this chapter as a notebook", "zh_CN": "下载本章的 Jupyter 笔记本"}
+WORDS = {"en": "Download this chapter as a notebook", "zh_CN": "下载本章的 Jupyter 笔记本（英文）"}
 FIGURE = {"en": "Figure on the page of this chapter: {}", "zh_CN": "本章网页上的图：{}"}
 SOLUTION = {"en": "Solution", "zh_CN": "答案"}
 FENCE = re.compile(

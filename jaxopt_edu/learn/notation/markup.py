@@ -4,6 +4,8 @@ Symbols that stand for a field carry data-field="learning_rate", so that a page 
 their slider.
 """
 
+import itertools
+import re
 from html import escape
 
 from jaxopt_edu.learn.notation.nodes import (
@@ -31,6 +33,7 @@ GREEK = {
         "tau": 0x3C4,
     }.items()
 }  # fmt: skip
+SPACE = '<mspace width="0.2em"></mspace>'
 MINUS = "\u2212"
 SIGNS = {"<=": "\u2264", ">=": "\u2265", "!=": "\u2260"}
 BIG = {"sum": "\u2211", "product": "\u220f"}
@@ -44,6 +47,8 @@ def mathml(line: Equation) -> str:
     '<math display="block"><mi>u</mi><mo>=</mo><mi>g</mi></math>'
     """
     left = name(line.left)
+    if found := re.match(r"\w+_\{(\w+) (\w+)\}\(", line.text):  # prox_{s r}(w)
+        left = f"<msub>{left}<mrow>{''.join(map(_letter, found.groups()))}</mrow></msub>"
     if line.args:
         left = _row(left, "<mo>(</mo>", "<mo>,</mo>".join(map(_word, line.args)), "<mo>)</mo>")
     return f'<math display="block">{left}<mo>=</mo>{node(line.right)}</math>'
@@ -61,7 +66,7 @@ def node(x: Node, level: int = 0) -> str:
         case Add(terms):
             return _bracketed("".join(_term(y, i) for i, y in enumerate(terms)), level > 0)
         case Mul(factors):
-            return _bracketed("".join(node(y, 2) for y in factors), level > 2)
+            return _bracketed(_product(factors), level > 2)
         case Div(above, below):
             return f"<mfrac><mrow>{node(above)}</mrow><mrow>{node(below)}</mrow></mfrac>"
         case Pow(base, exponent):
@@ -78,6 +83,19 @@ def node(x: Node, level: int = 0) -> str:
         case Case():
             return _row("<mo>{</mo>", f"<mtable>{''.join(_rows(x))}</mtable>")
     raise TypeError(f"no node: {x!r}")
+
+
+def _product(factors: tuple[Node, ...]) -> str:
+    """Factors side by side, with a space beside words."""
+    parts = [node(factors[0], 2)]
+    for before, x in itertools.pairwise(factors):
+        parts += [SPACE * (_is_word(before) or _is_word(x)), node(x, 2)]
+    return "".join(parts)
+
+
+def _is_word(x: Node) -> bool:
+    called = isinstance(x, Call) and x.name not in ("abs", "norm", "sqrt", "exp")
+    return called or (isinstance(x, Sym) and "<mtext" in name(x) and x.name not in ("b1", "b2"))
 
 
 def _rows(x: Node) -> list[str]:
@@ -107,7 +125,7 @@ def _call(called: str, args: tuple[Node, ...]) -> str:
     simple = called in ("log", "cos", "sign") and isinstance(args[0], Num | Sym)
     head = f"<mi>{escape(called)}</mi>"
     return (
-        _row(head, "<mo>&#x2061;</mo>", inner)
+        _row(head, SPACE, inner)
         if simple
         else _row(head, "<mo>(</mo>", inner, "<mo>)</mo>")
     )

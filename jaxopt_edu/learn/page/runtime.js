@@ -208,7 +208,8 @@ const X = (() => {
         for (let j = 0; j < rows; j++)
           for (let i = 0; i < columns; i++) {
             g.fillStyle = colour(i, j);
-            g.fillRect(m.l + i * dx, height - m.b - (j + 1) * dy, dx + 0.4, dy + 0.4);
+            const left = Math.round(m.l + i * dx), top = Math.round(height - m.b - (j + 1) * dy);
+            g.fillRect(left, top, Math.round(m.l + (i + 1) * dx) - left, Math.round(height - m.b - j * dy) - top);
           }
       },
       /** Faint lines: [[xs, ys, colour], ...]. */
