@@ -15,7 +15,7 @@ X.figure("optimizers-race", (f) => {
       for (let i = n; i >= k; chance *= (i - k) / (i - 1 || 1), i--) sums = sums.map((x, s) => x + chance * each[sorted[i - 1]][s]);
       return sums;
     });
-    return { each, mean, best, own: best.map(mid), near: mean.map((x) => x >= top - close) };
+    return { each, mean, best, own: best.map(mid), near: mean.map((x) => x > top - close) };
   });
   const adam = all[names.indexOf("adam")], nears = (i) => all.filter((x) => x.near[i]).length;
   const place = (o, k) => 1 + all.filter((x) => x.own[k] > all[o].own[k]).length, enough = (x, a) => x.own.findIndex((b) => b >= a);
@@ -25,7 +25,7 @@ X.figure("optimizers-race", (f) => {
   box.classList.add("panels");
   const panels = [...box.querySelectorAll("label")].map((label) => {
     const rank = X.element("b", {}, label), p = f.plot({ x: [rates[0], rates[n - 1]], y, ...log, inner: true }, label);
-    p.svg.setAttribute("aria-hidden", "true");
+    p.svg.setAttribute("aria-hidden", true);
     return { p, rank, now: X.element("small", {}, label) };
   });
   f.slider("rate", { values: rates, start: 40, field: "learning_rate", quality: (i) => nears(i) / names.length });
@@ -37,7 +37,7 @@ X.figure("optimizers-race", (f) => {
   f.task("tries", () => f.value("optimizer") === "sgd" && f.state.budget === enough(all[0], adam.own[3]));
 
   return () => {
-    const { optimizer: o, rate: i, budget: k } = f.state, mine = all[o];
+    const { optimizer: o, rate: i, budget: k } = f.state, mine = all[o], own = mine.own[k];
     panels.forEach(({ p, now, rank }, q) => {
       const { each, mean, near } = all[q];
       if (f.fresh()) {
@@ -61,10 +61,9 @@ X.figure("optimizers-race", (f) => {
     }
     f.numbers({ learning_rate: rates[i], ...numbers[names[o]] });
     curve.line("limit", [k + 1, k + 1], curve.y);
-    curve.dots("here", [[k + 1, error(mine.own[k])]], 6);
-    const best = lead((x) => x.mean[i]), first = lead((x) => x.own[k]), tries = enough(adam, mine.own[k]);
+    curve.dots("here", [[k + 1, error(own)]], 6);
+    const best = lead((x) => x.mean[i]), first = lead((x) => x.own[k]), tries = enough(adam, own);
     f.say(["rate", { rate: rates[i], best: called(best), percent: percent(best.mean[i]), close: nears(i), of: names.length }],
-      ["budget", { k: k + 1, first: called(first), score: percent(first.own[k]), name: called(mine), place: place(o, k), own: percent(mine.own[k]) }],
-      ...(mine === adam ? [] : [[tries < 0 ? "never" : "adam", { n: tries + 1, most: n }]]));
+      ["budget", { k: k + 1, first: called(first), score: percent(first.own[k]), name: called(mine), place: place(o, k), own: percent(own) }], ...(mine === adam ? [] : [[tries < 0 ? "never" : "adam", { n: tries + 1, most: n }]]));
   };
 });
