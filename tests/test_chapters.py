@@ -18,7 +18,6 @@ from jaxopt_edu.learn.pages import part, stripped
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES = DOCS / "figures"
 ORDER = re.findall(r"^(\w+)$", (DOCS / "learn" / "index.md").read_text(), re.M)
-ORDER = [x for x in ORDER if (DOCS / "learn" / f"{x}.md").exists()]  # TEMPORARY
 TEXTS = {name: (DOCS / "learn" / f"{name}.md").read_text() for name in ORDER}
 NUMBER = re.compile(r"(?<![\w.])[-\u2212]?\d[\d,]*(?:\.\d+)?(?![\w])")
 PYTHON = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.S | re.M)

@@ -9,7 +9,7 @@ from jaxopt_edu.learn.notation.javascript import ordered
 from jaxopt_edu.learn.notation.markup import mathml
 from jaxopt_edu.learn.notation.nodes import Equation
 
-LETTER = re.compile(r'<msub><mi data-field="(b[12])">[^<]*</mi><mtext>\d</mtext></msub>')
+LETTER = re.compile(r'<msub><mi data-field="(\w+)">[^<]*</mi><mtext>\w+</mtext></msub>')
 FIELD = re.compile(r'<(mi|mtext) data-field="(\w+)">[^<]*</\1>')
 AT_T = re.compile(r'<msub>(<mn data-value="\w+"></mn>)<mrow><mi>t</mi></mrow></msub>')
 
@@ -22,7 +22,7 @@ def lines_of(recipe: str, **settings: Any) -> tuple[Equation, ...]:
 
 
 def shown(lines: Sequence[Equation]) -> dict[str, list[str]]:
-    """The lines as MathML, and those of them with fields once more, with blanks for their numbers."""
+    """The lines as MathML, and those with fields once more, with blanks for their numbers."""
     told = [mathml(line) for line in ordered(lines)]
     return {"lines": told, "filled": [_blank(x) for x in told if _blank(x) != x]}
 

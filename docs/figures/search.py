@@ -23,7 +23,7 @@ BEGUN = (
     *range(1, 17), 20, 25, 30, 36, 42, 49, 56, 64, 72, 81, 90, 100, 110, 121, 132, 144, 156, 169,
     182, 196, 210, 225, 240, 256,
 )  # fmt: skip
-LEVELS = (10, 50, 90)  # percentiles
+PERCENTILES = (10, 50, 90)
 SAMPLERS = ("random", "sobol", "tpe")
 
 
@@ -137,10 +137,10 @@ def grid(n: int) -> np.ndarray:
 def found(sampler: str) -> np.ndarray:
     """Percentiles over draws of the best of n trials: (n in BEGUN, percentile)."""
     if sampler == "random":
-        return np.array([[at_random(n, q) for q in LEVELS] for n in BEGUN])
+        return np.array([[at_random(n, q) for q in PERCENTILES] for n in BEGUN])
     ends = losses(STEPS).ravel()
     each = [ends[cells(sampler)[:, :n] if sampler != "grid" else grid(n)[None]] for n in BEGUN]
-    return np.stack([np.percentile(x.min(-1), LEVELS, method="nearest") for x in each])
+    return np.stack([np.percentile(x.min(-1), PERCENTILES, method="nearest") for x in each])
 
 
 def at_random(trials: float, percentile: float = 50) -> float:
@@ -179,9 +179,9 @@ def halved() -> np.ndarray:
     rng = np.random.default_rng(0)
     size = losses(STEPS).size
     shuffles = np.stack([rng.permutation(size)[:MOST] for _ in range(SHUFFLES)])
-    found = np.zeros((len(BEGUN), len(FIRSTS), len(LEVELS)))
+    found = np.zeros((len(BEGUN), len(FIRSTS), len(PERCENTILES)))
     for (i, n), (j, first) in itertools.product(enumerate(BEGUN), enumerate(FIRSTS)):
-        found[i, j] = np.percentile(halve(shuffles[:, :n], first), LEVELS, method="nearest")
+        found[i, j] = np.percentile(halve(shuffles[:, :n], first), PERCENTILES, method="nearest")
     return found
 
 

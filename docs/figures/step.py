@@ -14,7 +14,9 @@ from jaxopt_edu.learn.notation.reading import equation
 from jaxopt_edu.learn.packing import pack
 
 RATES = np.geomspace(1e-4, 1, 101)
-BETAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99])
+BETAS = np.array(
+    [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99]
+)
 STEPS = 120
 NEAR = 1e-3  # above the minimum: arrived
 LANDS = ("ill_conditioned", "rosenbrock")
@@ -37,7 +39,8 @@ def slope() -> dict[str, Any]:
     parabola = [np.mean(x * x), -2 * np.mean(x * y), np.mean(y * y)]
     a, b, c = (float(v) for v in parabola)
     return {"parabola": [a, b, c], "best": -b / (2 * a), "rates": SLOPE_RATES.tolist(),
-            "places": np.round(np.linspace(-2, 8, 101), 6).tolist(), "steps": 20, "formula": shown(lines_of("sgd"))}  # fmt: skip
+            "places": np.round(np.linspace(-2, 8, 101), 6).tolist(), "steps": 20,
+            "formula": shown(lines_of("sgd"))}  # fmt: skip
 
 
 def paths() -> dict[str, Any]:
@@ -101,9 +104,7 @@ def trainings() -> dict[str, dict[str, np.ndarray]]:
             loss=jo.losses.softmax_cross_entropy_with_integer_labels,
         )  # fmt: skip
         sliders = {"learning_rate": NET_RATES, field: BETAS}
-        found[who] = jo.learn.explore(
-            e, sliders, steps=NET_STEPS, every=EVERY, look=look
-        ).arrays
+        found[who] = jo.learn.explore(e, sliders, steps=NET_STEPS, every=EVERY, look=look).arrays
     return found
 
 
