@@ -116,6 +116,14 @@ def test_race_draws_and_tells(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "adam" in out and "race-rosenbrock.png" in out
     assert (tmp_path / "runs/race-rosenbrock.png").read_bytes()[:4] == b"\x89PNG"
+    few = ["race", "booth", "--optimizers", "sgd,adam", "--steps", "5", "--json"]
+    assert main([*few, "--rate", "sgd=0.01", "--out", "mine/race.gif"]) == 0
+    rates = {r["name"]: r["learning_rate"] for r in json.loads(capsys.readouterr().out)["racers"]}
+    assert rates["sgd"] == 0.01 != rates["adam"]
+    assert (tmp_path / "mine/race.gif").read_bytes()[:6] == b"GIF89a"
+    assert main([*few, "--rate", "0.02"]) == 0
+    told = json.loads(capsys.readouterr().out)["racers"]
+    assert {r["learning_rate"] for r in told} == {0.02}
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,9 @@ CASES = [
     "compare full full", "compare full", "race nonsense", "race booth --optimizers ,",
     "race booth --optimizers adm", "race booth --optimizers adam,adam", "race booth --steps 0",
     "race booth --out full", "race booth --out x.nonsense", "race booth --out file/x.png",
+    "race booth --rate 0", "race booth --rate x", "race booth --rate sgd=", "race booth --rate nan",
+    "race booth --rate sdg=0.1", "race booth --rate sgd=0.1,sgd=0.2", "race booth --rate sgd=-1",
+    "race booth --rate=-1",
     "list", "list nonsense",
 ]  # fmt: skip
 

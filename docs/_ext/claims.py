@@ -1,8 +1,9 @@
-"""Sphinx: numbers of the prose that a test reads from the arrays, and terms where they are explained.
+"""Sphinx: numbers of the prose that a test reads from the arrays, and places that explain terms.
 
-    {claim}`36 <fastest_steps>`       36 is `claims()["fastest_steps"]` of the chapter's module in figures/,
-                                      to the digits that are written ("about" in front: within 5%)
-    {defined}`learning rate`          the place that explains the term (learn/terms.csv lists them)
+    {claim}`36 <fastest_steps>`    36 is `claims()["fastest_steps"]` of the chapter's module in
+                                   figures/, to the digits that are written ("about" in front of it:
+                                   within 5%)
+    {defined}`learning rate`       the place that explains the term (learn/terms.csv lists them)
 """
 
 import re

@@ -1,16 +1,17 @@
-"""Sphinx: explorables in a page, links that set their sliders, solutions, and the chapter's notebook.
+"""Sphinx: explorables in a page, links that set their sliders, and solutions that are folded.
 
     ```{explorable} step-paths
     :title: Paths of an optimizer
 
-    :says settles: With a learning rate of {rate} the path ends {height} above the minimum.
+    :says settles: With a learning rate of {rate} it ends {height} above the minimum.
     :task cliff: Find the largest learning rate that still descends.
     :answer cliff: It is just below 2/L.
     :rate: learning rate
     ```
 
-`step-paths` is drawn by docs/figures/step_paths.js from what `paths()` of docs/figures/step.py gives.
-Fields are the texts of the figure, so that gettext translates them: a control's name, sentences with
+`step-paths` is drawn by docs/figures/step_paths.js from what `paths()` of docs/figures/step.py
+gives.
+Fields are the texts of the figure, which gettext translates: names of controls, sentences with
 {numbers}, tasks that tick themselves with an answer that appears then.
 """
 
@@ -108,7 +109,7 @@ class Solution(SphinxDirective):
 
 
 class Try(SphinxRole):
-    """{try}`0.019 <step-paths rate=0.0191 optimizer=sgd>`: a link that sets the sliders of a figure."""
+    """{try}`0.019 <step-paths rate=0.0191 optimizer=sgd>`: a link that sets sliders of a figure."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         found = re.fullmatch(r"(.+?)\s*<([\w-]+)((?:\s+\w+=[^\s>]+)+)>", self.text, re.S)
@@ -172,4 +173,9 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_css_file("figures.css")
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", write_scripts)
-    return {"version": "1", "env_version": 3, "parallel_read_safe": False, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "env_version": 3,
+        "parallel_read_safe": False,
+        "parallel_write_safe": True,
+    }

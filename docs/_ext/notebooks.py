@@ -18,7 +18,8 @@ WORDS = {"en": "Download this chapter as a notebook", "zh_CN": "下载本章的 
 FIGURE = {"en": "Figure on the page of this chapter: {}", "zh_CN": "本章网页上的图：{}"}
 SOLUTION = {"en": "Solution", "zh_CN": "答案"}
 FENCE = re.compile(
-    r"^(?P<fence>`{3,}|:{3,})(?P<kind>\{?[\w-]+\}?)[ ]*(?P<title>[^\n]*)\n(?P<body>.*?)^(?P=fence)[ ]*$",
+    r"^(?P<fence>`{3,}|:{3,})(?P<kind>\{?[\w-]+\}?)[ ]*(?P<title>[^\n]*)\n"
+    r"(?P<body>.*?)^(?P=fence)[ ]*$",
     re.S | re.M,
 )
 ROLES = (

@@ -1,4 +1,4 @@
-"""The command line: `jaxopt-edu sweep|fit|predict|report|compare|race|list`."""
+"""The command line: `jaxopt-edu sweep|fit|predict|report|compare|race|list|learn`."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import jax
 
-from jaxopt_edu.cli import commands, predictions
+from jaxopt_edu.cli import commands, predictions, racing, site
 from jaxopt_edu.cli.cache import kept_programs
 from jaxopt_edu.cli.options import check_options, line_of_json
 from jaxopt_edu.cli.presets import MODELS
@@ -55,17 +55,16 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("second", metavar="DIR")
     _json_argument(two)
 
-    race = command("race", "paths of several optimizers on a test function", commands.run_race)
-    race.add_argument("function", metavar="FUNCTION", help="`list functions` names them")
-    race.add_argument("--optimizers", default="sgd,adam,rmsprop", metavar="A,B,C")
-    race.add_argument("--steps", type=int, default=300)
+    race = command("race", "paths of several optimizers on a test function", racing.run_race)
+    racing.race_arguments(race)
     _cache_argument(race)
-    race.add_argument("--out", help="the picture (default runs/race-FUNCTION.png)")
     _json_argument(race)
 
     names = command("list", "what there is to choose from", commands.run_list)
     names.add_argument("what", choices=sorted(commands.LISTS), metavar="|".join(commands.LISTS))
     _json_argument(names)
+
+    site.learn_arguments(command("learn", "the site: chapters, guides, reference", site.run_learn))
     return root
 
 
