@@ -2,7 +2,8 @@
 
 Every page: nothing that axe-core finds against WCAG 2.1 A and AA or its best practice, in light
 and in dark; no error on the console; nothing asked of another origin, nothing missing; ready within
-1 s, and within 3 s by a processor four times slower; no wider than a phone; at most 500 kB of HTML.
+1 s, and within 3 s by a processor four times slower; sliders move at 60 frames a second; no wider
+than a phone; at most 500 kB of HTML.
 The site: shared styles and scripts at most 250 kB, the search index at most 1 MB, the script of a
 figure at most 4 kB beside a runtime of 20 kB; every internal link and anchor is there.
 Prints a table; exit status 1 where something is not so. Needs chromium, playwright and
@@ -33,10 +34,30 @@ PAGE, SHARED, INDEX = 500_000, 250_000, 1_000_000  # bytes
 RUNTIME, FIGURE = 20_000, 4096
 RUNTIME_FILES = ("runtime", "figure")
 READY, SLOW_READY, SLOWER = 1000, 3000, 4  # ms, ms, times
+FRAME = 17.5  # ms, the median while sliders move: 60 frames a second
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 AXE = """rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then(found =>
   found.violations.flatMap(v => v.nodes.slice(0, 3).map(
     n => `${v.id}: ${n.html.slice(0, 120)}`)))"""
+
+DRAWN = """async () => {
+  const figures = [...document.querySelectorAll('.explorable')];
+  while (!figures.every(figure => figure.dataset.drawn)) await new Promise(requestAnimationFrame);
+}"""
+FRAMES = """async () => {
+  const times = [], frame = () => new Promise(requestAnimationFrame);
+  for (const slider of document.querySelectorAll('.explorable input[type=range]')) {
+    let last = await frame();
+    for (let k = 0; k < 30; k++) {
+      slider.value = (+slider.value + 1) % (+slider.max + 1);
+      slider.dispatchEvent(new Event('input', { bubbles: true }));
+      const now = await frame();
+      times.push(now - last);
+      last = now;
+    }
+  }
+  return times.sort((a, b) => a - b)[times.length >> 1] ?? 0;
+}"""
 
 
 @dataclass
@@ -47,6 +68,7 @@ class Found:
     size: int
     ready: float = 0.0
     slow: float = 0.0
+    frame: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -107,8 +129,9 @@ def quickest(page: Page, url: str, most: float) -> float:
 
 
 def opened(page: Page, url: str) -> float:
-    """Opens a page; ms until all of it has run and a frame was drawn."""
+    """Opens a page; ms until all of it has run, every figure and a frame are drawn."""
     page.goto(url, wait_until="load")
+    page.evaluate(DRAWN)
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
     return float(page.evaluate("() => performance.now()"))
 
@@ -122,6 +145,7 @@ def visit(browser: Browser, address: str, found: Found) -> None:
     session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
     found.slow = quickest(page, f"{address}/{found.page}", SLOW_READY)
     session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    found.frame = min(page.evaluate(FRAMES) for _ in range(2))
     page.set_viewport_size({"width": 390, "height": 844})
     if page.evaluate("() => document.documentElement.scrollWidth > innerWidth + 1"):
         found.wrong.append("wider than a phone")
@@ -155,6 +179,8 @@ def check_pages(address: str, pages: list[Found]) -> None:
                 found.wrong.append(f"ready after {found.ready:.0f} ms: at most {READY}")
             if found.slow > SLOW_READY:
                 found.wrong.append(f"slowed, ready after {found.slow:.0f} ms: at most {SLOW_READY}")
+            if found.frame > FRAME:
+                found.wrong.append(f"{found.frame:.1f} ms a frame: at most {FRAME}")
         browser.close()
 
 
@@ -195,9 +221,10 @@ def main(arguments: list[str]) -> int:
         largest_first = sorted(pages, key=lambda found: -found.size)
         shares = [largest_first[i::BROWSERS] for i in range(BROWSERS)]
         list(pool.map(partial(check_pages, address), shares))
-    print(f"{'page':42} {'kB':>5} {'ready':>6} {'slowed':>7}  wrong")
+    print(f"{'page':42} {'kB':>5} {'ready':>6} {'slowed':>7} {'frame':>6}  wrong")
     for found in pages:
         row = f"{found.page:42} {found.size / 1000:5.0f} {found.ready:6.0f} {found.slow:7.0f}"
+        row += f" {found.frame:6.1f}" if found.frame else " " * 7
         print(row, "", len(found.wrong) or "")
     wrong = check_site(root)
     wrong += [f"{found.page}: {told}" for found in pages for told in found.wrong]

@@ -193,7 +193,7 @@ const X = (() => {
         self.mark("path", name).setAttribute("d", back ? `${self.path(xs, least)}${back}Z` : "");
       },
       dots(name, points, r = 3) {
-        const d = points.filter(([a, b]) => Number.isFinite(self.sx(a) + self.sy(b))).map(([a, b]) => `M${(self.sx(a) - r).toFixed(1)} ${self.sy(b).toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`);
+        const d = points.filter(([a, b]) => Math.abs(self.sx(a)) + Math.abs(self.sy(b)) < 1e5).map(([a, b]) => `M${(self.sx(a) - r).toFixed(1)} ${self.sy(b).toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`);
         self.mark("path", name).setAttribute("d", d.join(""));
       },
       text(name, a, b, words, anchor = "start") {
