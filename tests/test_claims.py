@@ -23,7 +23,7 @@ PAGES = [
 WORDS = re.compile(r"\b([Ee]very|[Nn]ever|none)\b(?!=)")  # None and every= are Python
 CLAIMS = {  # a part of each line with such a word -> where it is checked
     "every hyperparameter is a leaf": "test_optimizer_laws.py::test_every_number_maps",
-    "Every pixel is a training": "test_claims.py::test_the_picture_is_of_4608_trainings",
+    "every pixel is a training": "test_claims.py::test_the_picture_is_of_4608_trainings",
     "every trial on each fold": "test_rungs.py::test_folds_and_seeds_are_lanes_of_a_trial",
     "every record is drawn on its own": "test_privacy.py::test_poisson_sampling_draws_each",
     "never all in memory": "test_parallel.py::test_a_stream_is_read_ahead_and_no_further",

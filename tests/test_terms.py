@@ -58,7 +58,7 @@ def test_in_another_order_the_chapters_are_wrong():
     for k in range(len(CHAPTERS) - 1):
         names = list(CHAPTERS)
         names[k], names[k + 1] = names[k + 1], names[k]
-        assert len(faults(TERMS, {name: CHAPTERS[name] for name in names})) > 3
+        assert len(faults(TERMS, {name: CHAPTERS[name] for name in names})) > 2
 
 
 def test_the_list_has_the_names_of_the_field():

@@ -205,11 +205,12 @@ const X = (() => {
       cells(columns, rows, colour) {
         box.classList.add("field");
         const [g] = fit(canvas), dx = (width - m.l - m.r) / columns, dy = (height - m.t - m.b) / rows;
+        const scale = canvas.width / width, pixel = (v) => Math.round(v * scale) / scale; // no gaps between cells
         for (let j = 0; j < rows; j++)
           for (let i = 0; i < columns; i++) {
             g.fillStyle = colour(i, j);
-            const left = Math.round(m.l + i * dx), top = Math.round(height - m.b - (j + 1) * dy);
-            g.fillRect(left, top, Math.round(m.l + (i + 1) * dx) - left, Math.round(height - m.b - j * dy) - top);
+            const left = pixel(m.l + i * dx), top = pixel(height - m.b - (j + 1) * dy);
+            g.fillRect(left, top, pixel(m.l + (i + 1) * dx) - left, pixel(height - m.b - j * dy) - top);
           }
       },
       /** Faint lines: [[xs, ys, colour], ...]. */
