@@ -351,3 +351,59 @@ def broken(**methods):
 def test_broken_laws_are_named(optimizer, words):
     verdict = learn.check_rule(optimizer)
     assert not verdict.ok and words in verdict.message, verdict.message
+
+
+# ------------------------------------------------------------------- what a right answer is not yet
+
+
+def no_column(f):
+    """The loss, refusing (n, 1) beside (n,)."""
+
+    def checked(predictions, targets, **numbers):
+        if np.shape(predictions) != np.shape(targets):
+            raise ValueError("shapes differ")
+        return f(np.abs(predictions - targets), **numbers)
+
+    return checked
+
+
+def test_a_loss_says_whether_it_is_a_mean_and_what_it_does_with_a_column():
+    each = jo.learn.check_loss("squared_error", no_column(lambda e: e**2))
+    assert each.ok and "the loss of each example; (n, 1) beside (n,) is refused" in each.message
+    mean = jo.learn.check_loss("squared_error", lambda x, y: np.mean((np.ravel(x) - y) ** 2))
+    assert mean.ok and "the mean over the examples; (n, 1) beside (n,) is read as" in mean.message
+
+
+def test_a_number_that_a_loss_takes_is_tried_at_other_values():
+    def huber(predictions, targets, delta=1.0):
+        if np.shape(predictions) != np.shape(targets):
+            raise ValueError("shapes differ")
+        e, delta = np.abs(predictions - targets), used(delta)
+        return np.where(e <= delta, e**2 / 2, delta * (e - delta / 2))
+
+    used = lambda delta: delta  # noqa: E731
+    assert jo.learn.check_loss("huber_loss", huber).ok
+    used = lambda delta: 1.0  # noqa: E731
+    found = jo.learn.check_loss("huber_loss", huber)
+    assert not found.ok and found.message.startswith("with delta = 0.5: ")
+    assert jo.learn.check_loss("huber_loss", huber, delta=1.0).ok  # as it was asked for
+
+
+def test_batches_are_the_same_again_and_others_for_another_seed():
+    def cut(order, size):
+        return np.array_split(order, range(size, len(order), size))
+
+    def fresh(n, batch_size, epoch, seed):
+        return cut(np.random.default_rng().permutation(n), batch_size)
+
+    def unseeded(n, batch_size, epoch, seed):
+        return cut(np.random.default_rng(epoch).permutation(n), batch_size)
+
+    def short(n, batch_size, epoch, seed):
+        order = np.random.default_rng((seed, epoch)).permutation(n)
+        return order[: n // batch_size * batch_size].reshape(-1, batch_size)
+
+    assert "another order the second time" in jo.learn.check_batches(fresh).message
+    assert "does not use it" in jo.learn.check_batches(unseeded).message
+    right = jo.learn.check_batches(short)
+    assert right.ok and "the last 2 of 26 are left out" in right.message

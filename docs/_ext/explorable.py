@@ -31,6 +31,10 @@ from jaxopt_edu.learn.notation.javascript import code, program
 from jaxopt_edu.learn.notation.nodes import Equation
 from jaxopt_edu.learn.pages import part, stripped
 
+WORDS = {
+    "en": "This figure needs JavaScript, though no network.",
+    "zh_CN": "\u672c\u56fe\u9700\u8981 JavaScript\uff0c\u4f46\u4e0d\u9700\u8981\u7f51\u7edc\u3002",
+}
 HERE = Path(__file__).parent.parent
 FIGURES = HERE / "figures"
 sys.path.insert(0, str(HERE))
@@ -59,6 +63,7 @@ class Explorable(SphinxDirective):
         caption = nodes.paragraph(title, title, classes=["figure-title"], ids=[f"{name}-title"])
         before = f'<figure class="explorable" id="{name}" aria-labelledby="{name}-title">'
         stage = (
+            f'<noscript><p>{WORDS.get(self.config.language, WORDS["en"])}</p></noscript>'
             '<div class="stage"></div><p class="says" aria-live="polite"></p>'
             f'<script type="application/json" class="data">{told}</script>'
         )
@@ -175,7 +180,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("build-finished", write_scripts)
     return {
         "version": "1",
-        "env_version": 3,
+        "env_version": 4,
         "parallel_read_safe": False,
         "parallel_write_safe": True,
     }

@@ -27,7 +27,7 @@ X.figure = async (name, build) => {
   for (const dt of root.querySelectorAll(".strings dt")) strings[dt.firstChild.textContent.trim()] = dt.nextElementSibling.firstElementChild.innerHTML;
   const stage = root.querySelector(".stage"), says = root.querySelector(".says");
   const [bar, controls, main, side] = ["bar", "controls", "main", "side"].map((c) => X.element("div", { class: `figure-${c}` }, stage));
-  const made = {}, tracks = [], tasks = [], plots = [];
+  const made = {}, tracks = [], tasks = [], plots = [], stops = [];
   let last = {}, paint, touched = false, width = 0, timer, waits;
   const escape = (x) => String(x).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -67,6 +67,7 @@ X.figure = async (name, build) => {
         show(true);
       });
       c.input.addEventListener("input", stop);
+      stops.push(stop);
       show(false);
       return c;
     },
@@ -111,12 +112,14 @@ X.figure = async (name, build) => {
   const light = (field) => root.querySelectorAll("[data-field]").forEach((n) => n.classList.toggle("lit", n.dataset.field === field));
 
   // ---- the address: #name;control=value;...
+  const plain = (x) => { try { return decodeURIComponent(x); } catch { return ""; } };
   function follow() {
     const [where, ...pairs] = location.hash.slice(1).split(";");
     if (where !== name) return false;
     for (const pair of pairs) {
-      const [k, v] = pair.split("=").map(decodeURIComponent), values = made[k]?.values;
-      if (!values) continue;
+      const [k, v] = pair.split("=").map(plain);
+      if (!Object.hasOwn(made, k)) continue;
+      const { values } = made[k];
       const far = (x) => (typeof x !== "number" ? (x === v ? 0 : Infinity) : values.every((y) => y > 0) ? Math.abs(Math.log(x / +v)) : Math.abs(x - +v));
       const i = values.reduce((best, x, j) => (far(x) < far(values[best]) ? j : best), 0);
       if (Number.isFinite(far(values[i]))) f.state[k] = i;
@@ -144,9 +147,21 @@ X.figure = async (name, build) => {
   });
   const all = () => { paint = null; last = {}; draw(); };
   addEventListener("resize", draw);
-  addEventListener("hashchange", () => { Object.assign(f.state, location.hash.slice(1).split(";")[0] === name ? start : {}); if (follow()) { touched = false; draw(); } });
+  addEventListener("hashchange", () => {
+    if (location.hash.slice(1).split(";")[0] !== name) return;
+    cancelAnimationFrame(timer);
+    stops.forEach((stop) => stop());
+    Object.assign(f.state, start);
+    follow();
+    touched = false;
+    draw();
+    const { top, bottom } = says.getBoundingClientRect();
+    if (top < 0 || bottom > innerHeight) says.scrollIntoView({ block: "end" });
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
   new MutationObserver(all).observe(document.body, { attributes: true, attributeFilter: ["data-theme"] });
-  if (follow()) root.scrollIntoView();
+  const drawn = () => [...document.querySelectorAll(".explorable")].every((x) => x.dataset.drawn);
+  const scroll = () => (drawn() ? root.scrollIntoView() : requestAnimationFrame(scroll));
+  if (follow()) scroll();
   draw();
 };

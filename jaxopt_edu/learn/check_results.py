@@ -32,7 +32,7 @@ def blamed(lines: Sequence[Equation], wrong: Mapping[int, Equation], told: str) 
     """The verdict that these lines are wrong: the formula, and beside it what was written."""
     out = [f"{told}:"]
     for i, line in enumerate(lines):
-        out.append(f"  {'x' if i in wrong else ' '} {line.text}")
+        out.append(f"  {'>' if i in wrong else ' '} {line.text}")
         if i in wrong:
             left = line.text.partition(" = ")[0]
             out.append(f"      yours: {left} = {text(wrong[i].right)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_edu.learn.calling import NotRun, as_numbers, call, check_function
+from jaxopt_edu.learn.calling import NotRun, as_numbers, call, check_function, takes
 from jaxopt_edu.learn.check_results import CheckResult, blamed, far
 from jaxopt_edu.learn.mistakes import in_one_place
 from jaxopt_edu.learn.notation.docstrings import formula_of
@@ -40,6 +40,7 @@ def check_loss(
     them: one that stretches these to (n, n) is wrong, and is told which axis it stretched.
     Errors: ValueError where there is no such loss that is checked.
 
+    >>> import numpy as np
     >>> import jaxopt_edu as jo
     >>> print(jo.learn.check_loss("squared_error", lambda x, y: np.mean((x - y) ** 2)).message[:59])
     (n, 1) and (n,) were stretched to (n, n): predictions along
@@ -80,8 +81,35 @@ def check_loss(
                     f"it is the sum over the examples, {EXAMPLES} times the mean: a learning rate "
                 )
                 return CheckResult(False, None, f"{words}that fits one batch size fits no other")
-            return _stretched(name, f, numbers) or CheckResult(True, None, f"{name}: right")
+            return _stretched(name, f, numbers) or _elsewhere(name, f, seed, numbers, found.shape)
     return _mistaken(lines, by_formula, found) or _differs(lines, wanted, found)
+
+
+def _elsewhere(
+    name: str, f: Callable, seed: int, numbers: Mapping[str, float], shape: tuple[int, ...]
+) -> CheckResult:
+    """Right with these numbers: the verdict with others that it takes (delta, gamma), too."""
+    usual = inspect.signature(getattr(losses, name)).parameters
+    for number in ("delta", "gamma"):
+        if number in usual and number not in numbers and takes(f)(number):
+            for value in (0.5, 2.0):
+                found = check_loss(name, f, seed, **{**numbers, number: value})
+                if not found.ok:
+                    return replace(found, message=f"with {number} = {value}: {found.message}")
+    told = "the mean over the examples" if shape == () else "the loss of each example"
+    return CheckResult(True, None, f"{name}: right, {told}{_column(name, f, numbers)}")
+
+
+def _column(name: str, f: Callable, numbers: Mapping[str, float]) -> str:
+    """What becomes of predictions (n, 1) beside targets (n,), where they are not stretched."""
+    if name in BY_CLASS:
+        return ""
+    x, y = _drawn(name, 1)
+    try:
+        _called(f, x[:, None], y, numbers)
+    except NotRun:
+        return "; (n, 1) beside (n,) is refused"
+    return "; (n, 1) beside (n,) is read as (n,)"
 
 
 def _called(f: Callable, x: np.ndarray, y: np.ndarray, numbers: Mapping[str, float]) -> Any:
@@ -131,8 +159,16 @@ def _mistaken(
                     continue
             for value in (values, np.mean(values), np.sum(values)):
                 if np.shape(value) == found.shape and far(value, found) < CLOSE:
-                    return blamed(lines, {i: replace(line, right=new)}, told)
+                    verdict = blamed(lines, {i: replace(line, right=new)}, told)
+                    return replace(verdict, message=f"{verdict.message}\n{_letters(lines)}")
     return None
+
+
+def _letters(lines: tuple[Equation, ...]) -> str:
+    """What x and y of a loss's formula are."""
+    used = {s.name for line in lines for s in line.right.all() if isinstance(s, Sym)}
+    names = {"x": "the prediction", "y": "the target"}
+    return f"({', '.join(f'{k}: {names[k]}' for k in names if k in used)})"
 
 
 def _differs(lines: tuple[Equation, ...], wanted: np.ndarray, found: np.ndarray) -> CheckResult:
@@ -177,6 +213,7 @@ def check_prox(name: str, f: Callable[..., object], /, seed: int = 0) -> CheckRe
         l1_ratio of ElasticNet. It gives the array that minimizes s r(v) + |v - w|^2 / 2.
     Errors: ValueError where there is no such penalty.
 
+    >>> import numpy as np
     >>> import jaxopt_edu as jo
     >>> jo.learn.check_prox("L1", lambda w, s, weight: np.sign(w) * (abs(w) - s * weight))
     only |w| - s weight is taken, without the max:
@@ -244,5 +281,5 @@ def _branch(
     return CheckResult(
         False, line.text,
         f"it is wrong{where}, at w = {w[k]:.4g}: ours {wanted[k]:.6g}, yours {found[k]:.6g}\n"
-        f"  x {line.text}",
+        f"  > {line.text}",
     )  # fmt: skip

@@ -181,34 +181,49 @@ def check_batches(batches: Callable[..., object], /, seed: int = 0) -> CheckResu
         the batches of that epoch, arrays of row numbers. The last one may be smaller, or left out
         where n is no multiple of batch_size.
 
+    >>> import numpy as np
     >>> import jaxopt_edu as jo
     >>> jo.learn.check_batches(lambda n, batch_size: np.arange(n - n % 4).reshape(-1, batch_size))
     the second epoch has the order of the first: shuffle anew in each (it does not ask for epoch)
     """
     check_function("batches", batches)
 
-    def ask(n: int, size: int, epoch: int) -> list[np.ndarray]:
+    def ask(n: int, size: int, epoch: int, seed: int = seed) -> list[np.ndarray]:
         given = {"n": n, "batch_size": size, "epoch": epoch, "seed": seed}
         found = call(lambda: list(call(batches, given)), {})
         return [as_numbers("a batch", batch) for batch in found]
 
     try:
         first, second, uneven = ask(24, 4, 0), ask(24, 4, 1), ask(26, 4, 0)
+        again, other = ask(24, 4, 0), ask(24, 4, 0, seed + 1)
     except NotRun as error:
         return _no(str(error))
+    if not _same(first, again):
+        return _no(
+            "the same epoch and seed gave another order the second time: draw from "
+            "np.random.default_rng((seed, epoch)), so that a training can be run again"
+        )
     for n, found in ((24, first), (26, uneven)):
         if wrong := _rows_of(found, n, 4):
             return _no(wrong)
     if wrong := _rows_of(second, 24, 4):
         return _no(f"in the second epoch: {wrong}")
-    if all(np.array_equal(a, b) for a, b in zip(first, second, strict=True)):
+    if _same(first, second):
         why = "" if takes(batches)("epoch") else " (it does not ask for epoch)"
         return _no(f"the second epoch has the order of the first: shuffle anew in each{why}")
     if {frozenset(b.tolist()) for b in first} == {frozenset(b.tolist()) for b in second}:
         return _no("batches hold the same rows in each epoch: shuffle all rows, not batches")
     if np.array_equal(np.concatenate(first), np.arange(24)):
         return _no("the first epoch has the order of the data, sorted as they may be: shuffle")
-    return CheckResult(True, None, "right: every row once an epoch, another order in each")
+    if takes(batches)("seed") and _same(first, other):
+        return _no("another seed gives the same order: it asks for seed and does not use it")
+    left = 26 - sum(map(len, uneven))
+    told = f" (the last {left} of 26 are left out)" if left else ""
+    return CheckResult(True, None, f"right: every row once an epoch{told}, another order in each")
+
+
+def _same(first: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first, other, strict=False))
 
 
 def _rows_of(found: list[np.ndarray], n: int, size: int) -> str:

@@ -31,7 +31,7 @@ def check_rule(optimizer: object, /) -> CheckResult:
 
     >>> import jaxopt_edu as jo
     >>> jo.learn.check_rule(jo.lion(1e-3))
-    right: all laws hold
+    right: all laws hold (whether it computes a certain formula, `check` says)
     """
     for law in (_runs, _dtypes, _zeros, _jits, _descends, _maps, _differentiates):
         try:
@@ -41,7 +41,9 @@ def check_rule(optimizer: object, /) -> CheckResult:
         except Exception as error:
             told = (str(error).splitlines() or [""])[0]
             return CheckResult(False, None, f"{LAWS[law]}: {type(error).__name__}: {told}")
-    return CheckResult(True, None, "right: all laws hold")
+    return CheckResult(
+        True, None, "right: all laws hold (whether it computes a certain formula, `check` says)"
+    )
 
 
 def _tree(dtype: Any = jnp.float32) -> Any:

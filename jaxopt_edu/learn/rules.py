@@ -42,7 +42,7 @@ def check(
     ...     return -learning_rate * np.sign(m), m
     >>> jo.learn.check("signum", my_signum)
     the factor (1 - beta) is missing:
-      x m_t = beta m_{t-1} + (1 - beta) g_t
+      > m_t = beta m_{t-1} + (1 - beta) g_t
           yours: m_t = beta m_{t-1} + g_t
         u_t = -eta_t sign(m_t)
     """

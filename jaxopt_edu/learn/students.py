@@ -192,7 +192,7 @@ class Student:
         return f"{self.recipe}: right. {problems}."
 
     def _report(self, found: list[tuple[int, str, Equation]], more: str = "") -> CheckResult:
-        told = " and ".join(told for _, told, _ in found)
+        told = " and ".join(dict.fromkeys(told for _, told, _ in found))
         result = blamed(self.lines, {i: line for i, _, line in found}, told)
         return replace(result, message=result.message + more)
 
@@ -209,7 +209,7 @@ class Student:
         if not self.told:
             return CheckResult(False, None, f"{key} is {yours.ravel()[0]:g} everywhere{fine}")
         made_of = [self.lines[i].text for i in self.suspects()]
-        shown = "\n".join(f"  x {line}" for line in made_of)
+        shown = "\n".join(f"  > {line}" for line in made_of)
         return CheckResult(
             False, made_of[0] if len(made_of) == 1 else None,
             f"{key} differs from step {step + 1} on{fine}: look at\n{shown}\n"
