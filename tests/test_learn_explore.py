@@ -138,8 +138,9 @@ def test_what_cannot_be_kept_is_made_anew(tmp_path):
         ({"sliders": {"momentum": [0.5, 2.0]}}, ValueError, "momentum"),
         ({"sliders": {3: [1.0]}}, TypeError, "3 is no name"),
         ({"look": 3}, TypeError, "look = 3"),
-        ({"look": lambda e: 1}, TypeError, "does not run with the sliders learning_rate"),
-        ({"look": lambda e, state: None}, TypeError, "gives no arrays"),
+        ({"look": lambda e: 1}, TypeError, r"look = <lambda>\(e\): wanted .*\(experiment, st"),
+        ({"look": lambda e, s: s.nothing}, TypeError, "look = <lambda> does not run with the slid"),
+        ({"look": lambda e, state: None}, TypeError, "look = <lambda> gives no arrays"),
         ({"arrays": 3}, TypeError, "arrays = 3"),
         ({"what": lambda a: a}, TypeError, "steps: a function takes none"),
     ],
@@ -148,6 +149,45 @@ def test_errors_name_the_argument(change, error, words):
     given = {"what": experiment(), "sliders": {"learning_rate": [0.1]}, "steps": 10} | change
     with pytest.raises(error, match=words):
         jo.learn.explore(**given, cache=False)
+
+
+@pytest.mark.parametrize(
+    ("f", "sliders", "arrays", "words"),
+    [
+        (lambda a, b: a, "ac", (), r"'c' is no argument of what = <lambda>\(a, b\); there are"),
+        (lambda alpha: 1, ["alpa"], (), "'alpa' is no argument of .*; did you mean 'alpha'"),
+        (lambda: 1, "a", (), r"'a' is no argument of what = <lambda>\(\); it takes none by name"),
+        (lambda a, /: a, "a", (), "'a' is no argument"),
+        (lambda a, b: a, "a", (), "its argument 'b' has no value: wanted a slider of this name"),
+        (lambda a: a, "a", (1.0,), "arrays: the argument 'a' of .* gets an array and is a slider"),
+        (lambda a: a, "a", (1.0, 2.0), r"arrays: there are 2, but what = <lambda>\(a\) takes 1"),
+        (lambda a: None, "a", (), "what = <lambda> gives no arrays: wanted a number or array"),
+        (lambda a: a + "x", "a", (), "what = <lambda> does not run with the sliders a"),
+    ],
+)
+def test_a_function_gets_each_argument_once(f, sliders, arrays, words):
+    with pytest.raises(TypeError, match=words):
+        given = {name: [1.0, 2.0] for name in sliders}
+        jo.learn.explore(f, given, arrays=arrays, cache=False)
+
+
+def test_any_way_to_take_arguments_will_do():
+    for f in (
+        lambda x, *, a, b=3.0: x + a,
+        lambda *xs, **numbers: xs[0] + numbers["a"],
+        lambda x, /, a: x + a,
+        lambda x, a, other=None: x + a,
+    ):
+        found = jo.learn.explore(f, {"a": [1.0, 2.0]}, arrays=(jnp.float32(1),), cache=False)
+        np.testing.assert_allclose(found.arrays, [2.0, 3.0])
+
+
+def test_a_cache_that_is_a_file_is_refused(tmp_path):
+    file = tmp_path / "afile"
+    file.write_bytes(b"mine")
+    with pytest.raises(NotADirectoryError, match="cache = .*afile' is a file: wanted True, False"):
+        jo.learn.explore(lambda a: a, {"a": [1.0]}, cache=file)
+    assert file.read_bytes() == b"mine"
 
 
 def test_too_much_is_refused_before_it_is_computed(monkeypatch):

@@ -104,7 +104,8 @@ def test_results_without_seeds_and_steps():
     assert data["name"] == "result" and data["steps"] == [0] and data["seeds"] == 1
     assert data["start"] == [1] and "<h1>Mine</h1>" in pages.page_html(found, None, None, "Mine")
     one = Explored({"a": [1.0, 2.0]}, ("a",), (), np.full(2, np.nan))
-    assert held(pages.page_html(one, None, None, None))["best"] == 1.0
+    data = held(pages.page_html(one, None, None, None))
+    assert data["best"] is data["worst"] is data["worse"] is None
 
 
 def test_errors_name_the_argument(tmp_path):
@@ -115,6 +116,21 @@ def test_errors_name_the_argument(tmp_path):
     weights = Explored({"a": [1.0, 2.0]}, ("a",), (), np.zeros((2, 5)))
     with pytest.raises(ValueError, match="no result of one number"):
         weights.html(tmp_path / "page.html")
+    for path, more, error, said in (
+        (None, {}, TypeError, "path = None: wanted the path of an .html file"),
+        (tmp_path / "x.png", {}, ValueError, "path = .*x.png': wanted a name that ends with .html"),
+        (tmp_path / "page.html", {"title": 3}, TypeError, "title = 3: wanted text"),
+        (tmp_path / "page.html", {"show": 3}, TypeError, "show = 3: wanted text"),
+        (tmp_path / "page.html", {"better": 3}, TypeError, "better = 3: wanted text"),
+    ):
+        with pytest.raises(error, match=said):
+            explored().html(path, **more)
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(IsADirectoryError, match="page.html' is a directory: wanted a file"):
+        explored().html(tmp_path / "page.html")
+    (tmp_path / "page.html").rmdir()
+    assert explored().html(tmp_path / "page.HTM").exists()
+    (tmp_path / "page.HTM").unlink()
     assert list(tmp_path.iterdir()) == [] and weights._repr_html_() is None
 
 
@@ -134,6 +150,19 @@ def test_a_notebook_shows_it_in_a_frame():
     shown = explored().show(show="loss")._repr_html_()
     assert shown.startswith('<iframe sandbox="allow-scripts"') and "&lt;!doctype html&gt;" in shown
     assert explored()._repr_html_().startswith("<iframe")
+    assert re.fullmatch(r"Shown\(a page of \d+ kB\)", repr(explored().show()))
+
+
+@pytest.mark.parametrize("better", ["min", "max"])
+def test_the_share_that_is_worse_than_the_colours_is_told(better):
+    x = np.random.default_rng(0).normal(size=(4, 10)) * (1 if better == "min" else -1)
+    found = Explored({"a": [0, 1, 2, 3], "b": list(range(10))}, ("a", "b"), (), x)
+    data = held(pages.page_html(found, None, better, None))
+    share, worst = data["worse"]
+    beyond = x > data["worst"] if better == "min" else x < data["worst"]
+    assert share == beyond.mean() > 0 and worst == (x.max() if better == "min" else x.min())
+    even = Explored({"a": [0.0, 1.0]}, ("a",), (), np.ones(2))
+    assert held(pages.page_html(even, None, better, None))["worse"] is None
 
 
 # ---------------------------------------------------------------------------------------- browser
@@ -222,6 +251,53 @@ def test_the_track_and_the_step_are_sliders_too(open_page):
     page.fill("input[name=step]", "1")
     assert says(page).endswith("after 20 steps.")
     assert len(page.query_selector_all(".legend span")) == 3
+
+
+def opened(open_page, found, directory, place=""):
+    page = open_page()
+    directory.mkdir(exist_ok=True)
+    page.goto(found.html(directory / "page.html").as_uri() + place)
+    page.wait_for_selector("html[data-drawn=all]", state="attached")
+    return page
+
+
+def test_a_curve_that_leaves_its_picture_has_an_arrow_and_the_legend_says_so(open_page, tmp_path):
+    ends = np.array([3.0, *np.linspace(5, 10, 19)])
+    x = ends[:, None] * np.linspace(0.5, 1, 5)
+    sliders = {"a": list(range(20))}
+    found = Explored(sliders, ("a", "step"), (1, 2, 3, 4, 5), {"accuracy": x})
+    page = opened(open_page, found, tmp_path, "#a=0")
+    assert "5% of the results are worse than" in page.text_content(".worse")
+    assert "the worst is 3" in page.text_content(".worse")
+    assert page.get_attribute(".here", "d") == "" and page.get_attribute(".leaves", "d")
+    ys = [float(y) for y in re.findall(r" (-?[\d.]+)", page.get_attribute(".plot .line", "d"))]
+    assert len(set(ys)) == 5  # not flat at the edge
+    page = opened(open_page, found, tmp_path / "again", "#a=19")
+    assert page.get_attribute(".here", "d") != ""
+    inside = Explored({"a": [1.0, 2.0]}, ("a", "step"), (1, 2), np.array([[1.0, 2.0], [2.0, 1.0]]))
+    page = opened(open_page, inside, tmp_path / "inside", "#a=0")
+    assert page.get_attribute(".leaves", "d").count("M") <= 1
+
+
+def test_a_page_without_a_finite_result_says_so(open_page, tmp_path):
+    axes = ("a", "b", "step")
+    found = Explored({"a": [1, 2], "b": [1, 2]}, axes, (1, 2), np.full((2, 2, 2), np.nan))
+    page = opened(open_page, found, tmp_path)
+    assert page.text_content(".legend") == "no finite result"
+    assert page.query_selector(".plot .line") is None
+
+
+def test_the_frame_of_a_notebook_fits_its_page(open_page, tmp_path):
+    options = [
+        explored(),
+        Explored({"a": [1.0, 2.0]}, ("a",), (), np.array([3.0, 4.0])),
+        Explored({k: [1.0, 2.0] for k in "abc"}, tuple("abc"), (), np.arange(8.0).reshape(2, 2, 2)),
+    ]
+    for i, found in enumerate(options):
+        page = opened(open_page, found, tmp_path / str(i))
+        page.set_viewport_size({"width": 900, "height": 200})
+        real = page.evaluate("document.documentElement.scrollHeight") / 16
+        assert real <= found.show().height <= real + 5
 
 
 def test_long_names_stay_on_the_screen(open_page, tmp_path):

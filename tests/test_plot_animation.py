@@ -93,13 +93,54 @@ def test_a_file_is_whole_or_not_there(animation, tmp_path, monkeypatch):
         (lambda race: jo.plot.animate_race(3), TypeError, "result = int: animate_race wants"),
         (lambda race: jo.plot.animate_race(race, frames=1), ValueError, "frames = 1: wanted an"),
         (lambda race: jo.plot.animate_race(race, frames=2.5), ValueError, "frames = 2.5: wanted"),
-        (lambda race: jo.plot.animate_race(race, fps=0), ValueError, "fps = 0: wanted an integer"),
-        (lambda race: jo.plot.animate_race(race, fps=60), ValueError, "fps = 60: wanted at most"),
+        (lambda race: jo.plot.animate_race(race, fps=0), ValueError, "fps = 0: .* from 1 to 50"),
+        (lambda race: jo.plot.animate_race(race, fps=60), ValueError, "fps = 60: .* from 1 to 50"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(call, error, said, race):
     with pytest.raises(error, match=said):
         call(race)
+
+
+def test_savefig_takes_a_path_too(animation, tmp_path, monkeypatch):
+    path = tmp_path / "race.gif"
+    animation.savefig(str(path))
+    whole = path.read_bytes()
+    assert whole.startswith(b"GIF89a")
+    with monkeypatch.context() as change:
+        change.setattr("jaxopt_edu.view.plot.animation.Stage.at", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            animation.savefig(path)
+    assert path.read_bytes() == whole and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (lambda a, d: jo.plot.save(None, d / "a.gif"), TypeError, "figure = None: wanted a figure"),
+        (lambda a, d: jo.plot.save(a, None), TypeError, "path = None: wanted the path of a file"),
+        (lambda a, d: jo.plot.save(a, ""), TypeError, "path = '': wanted the path of a file"),
+        (lambda a, d: jo.plot.save(a, d), IsADirectoryError, "path = .* is a directory"),
+        (lambda a, d: a.savefig(None), TypeError, "file = None: wanted the path of a file"),
+        (lambda a, d: a.savefig(d), IsADirectoryError, "file = .* is a directory: wanted a file"),
+        (lambda a, d: a.savefig(d / "a.png"), ValueError, "format = 'png': an animation is"),
+        (lambda a, d: jo.plot.animate_race(a.race, fps="9"), ValueError, "fps = '9': wanted"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_saved_is_named(call, error, said, animation, tmp_path):
+    with pytest.raises(error, match=said):
+        call(animation, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_markers_at_the_ends_are_whole(animation):
+    stage = animation._stage
+    box = stage.right.get_window_extent()
+    for lines in stage.lines:
+        _, line, head = lines[1]
+        x = stage.right.transData.transform(line.grown.T)[[0, -1], 0]
+        half = head.get_markersize() / 2 * stage.figure.dpi / 72
+        assert box.x0 <= x[0] - half and x[1] + half <= box.x1
 
 
 def test_one_that_diverges_stops_where_it_did():

@@ -226,3 +226,9 @@ def test_names_that_look_like_formulas():
     study = made_up(4, 0, choices=(2,))
     study.columns["part0"][:] = ["$x_", "_$\\frac{"] * 2
     pixels(plot.plot_validation_curve(study))
+
+
+@pytest.mark.parametrize("penalties", ["abc", ["a"], [[1.0], [1.0, 2.0]], None, 3.0, [np.inf]])
+def test_penalties_that_are_no_list_of_numbers_are_named(penalties):
+    with pytest.raises(ValueError, match=r"penalties = .*: wanted a list of numbers of at least 0"):
+        jo.l1_path(DIABETES, penalties, steps=10)

@@ -298,19 +298,89 @@ ONES = {"optimizers": ["sgd"], "start": (1.0, 1.0)}
         (lambda x: x[0], {"start": "ab"}, ValueError, "start = 'ab': wanted two finite"),
         (3, {}, TypeError, "function = 3: wanted a name"),
         ("booth", {"xlim": (1, -1)}, ValueError, r"xlim = \(1, -1\): wanted \(low, high\)"),
-        ("booth", {"ylim": 3}, ValueError, "ylim = 3: wanted two finite numbers"),
+        ("booth", {"ylim": 3}, ValueError, r"ylim = 3: wanted \(low, high\)"),
         ("booth", {"learning_rate": 0}, ValueError, "learning_rate = 0: wanted a number above 0"),
         ("booth", {"learning_rate": np.nan}, ValueError, "learning_rate = nan: wanted a number"),
         ("booth", {"learning_rate": True}, ValueError, "learning_rate = True: wanted a number"),
         ("booth", {"learning_rate": "0.1"}, ValueError, "learning_rate = '0.1': wanted a number"),
         ("booth", {"learning_rate": {"sgd": -1}}, ValueError, r"learning_rate\['sgd'\] = -1: want"),
         ("booth", {"learning_rate": {"sdg": 1}}, ValueError, "no racer 'sdg'; did you mean 'sgd'"),
+        ("booth", {"learning_rate": {}}, ValueError, "learning_rate = {}: wanted name -> learning"),
+        ("booth", {"tolerance": -1}, ValueError, "tolerance = -1: wanted a number above 0"),
+        ("booth", {"tolerance": "1"}, ValueError, "tolerance = '1': wanted a number above 0"),
+        ("booth", {"low": "1"}, ValueError, "low = '1', high = 100.0: wanted 0 < low < high"),
+        (lambda x: x[0] + x[1] + x[2], {}, TypeError, r"beyond .* shape \(2,\): index 2 is out"),
+        (lambda x: x[-3] * x[0], {}, TypeError, "reads beyond its array"),
+        (jax.jit(lambda x: x[0] + x[2]), {}, TypeError, "reads beyond its array"),
+        (lambda x: jax.vmap(lambda i: x[i])(jnp.arange(3)).sum(), {}, TypeError, "index 2 is out"),
         ("rosenbrock", {"start": (1e30, 1)}, ValueError, "rosenbrock is inf at start"),
     ],
 )  # fmt: skip
 def test_functions_and_learning_rates_that_cannot_be_are_named(f, options, error, said):
     with jax.enable_x64(False), pytest.raises(error, match=said):
         race(f, **ONES | options)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.at[0].set(3.0).sum(),
+        lambda x: jnp.interp(x[0], jnp.arange(4.0), jnp.arange(4.0)) + x[1] ** 2,
+        lambda x: jnp.sort(x)[0] + jnp.sum(x[1:] ** 2),
+        lambda x: jax.lax.fori_loop(0, 2, lambda i, total: total + x[i] ** 2, 0.0),
+        lambda x: jnp.linalg.solve(2 * jnp.eye(2), x) @ x,
+        lambda x: jnp.array([1.0, 2.0, 3.0]).at[7].get(mode="fill", fill_value=0.0) + x[0] ** 2,
+    ],
+)
+def test_functions_of_two_numbers_by_any_means_of_jax_race(f):
+    with jax.enable_x64(False):
+        assert race(f, ["sgd"], 2, scans=2, start=(1.0, 0.5)).racers[0].path.shape == (3, 2)
+
+
+def valley(x):
+    return (x[0] - 1) ** 2 + 5 * (x[1] - x[0] ** 2) ** 2
+
+
+@pytest.mark.parametrize(
+    ("f", "kind"),
+    [
+        (valley, "log"),
+        (lambda x: valley(x) - 5, "linear"),
+        (lambda x: x[0] ** 2 - x[1] ** 2, "symlog"),
+        (lambda x: 0 * x[0] + 7, "linear"),
+    ],
+)
+def test_where_no_minimum_is_known_f_itself_is_drawn(f, kind):
+    """No curve falls to the floor at the best point: what is drawn are the values of f."""
+    rates = {"sgd": 0.02, "adam": 0.1}
+    result = race(f, list(rates), 100, scans=8, start=(-1.0, 1.0), learning_rate=rates)
+    figure = plot.plot_race(result)
+    right, stage = figure.axes[1], plot.animate_race(result)._stage
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    for i, (racer, lines) in enumerate(zip(result.racers, stage.lines, strict=True)):
+        values = np.asarray(jax.vmap(f)(racer.path), float)
+        np.testing.assert_allclose(lines[1][1].grown[1], values, rtol=1e-6)
+        drawn = right.lines[2 * i].get_ydata()
+        (low, high), wanted = right.get_ylim(), racer.final_values
+        inside = (wanted > low) & (wanted < high)
+        np.testing.assert_allclose(drawn[inside], wanted[inside], rtol=1e-6)
+        assert inside.any() and low < racer.value < high
+        assert f"{racer.value:.4g}" in words[i]
+        if racer.reached is not None:
+            near = values - result.function.minimum <= result.tolerance
+            assert near[racer.reached :].all()
+            assert "within 0.001 of the least f found from step" in " ".join(words[i].split())
+    assert right.get_yscale() == kind == stage.right.get_yscale()
+    assert right.get_ylabel().startswith("f") and "above" not in right.get_ylabel()
+
+
+def test_a_racer_is_told_in_one_line(result):
+    assert re.fullmatch(r"Racer\(\w+, learning_rate=[\d.e+-]+, value=[\d.e+-]+\)",
+                        repr(result.racers[0]))  # fmt: skip
+    one = race("booth", ["sgd"], 1, scans=1, low=0.01)
+    assert repr(one).startswith("Race(booth, 1 step: ")
+    title = plot.plot_race(one).get_suptitle()
+    assert title == "1 step on booth, each optimizer at the best of 1 learning rate"
 
 
 def test_a_race_as_a_table_and_as_json(result):

@@ -2,19 +2,23 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.experimental import checkify
 
 from jaxopt_edu.analysis.functions import FUNCTIONS, Point, TestFunction, find
-from jaxopt_edu.values.messages import short, show
+from jaxopt_edu.values.messages import nearest, short, show
 
 Limits = tuple[float, float]
 WANTED = "wanted a function of one array of shape (2,), such as lambda x: x[0]**2 + 10*x[1]**2"
+TWO = "two finite numbers, such as (1.0, 2.0)"
+SIDE = "(low, high), two finite numbers with low < high"
 MARGIN = 0.15  # of a path's width, on either side of it
 NARROWEST = 0.4  # of the longer side of a window that is chosen: the shorter one
 
@@ -57,6 +61,12 @@ def check_function(name: str, f: Callable[[Array], Array], start: Point) -> None
     except Exception as error:
         told = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise TypeError(f"function = {name} raised {told}; {WANTED}") from error
+    beyond = _beyond(f, x)
+    if beyond:
+        raise TypeError(
+            f"function = {name} reads beyond its array of shape (2,): {beyond}, which JAX would "
+            f"replace by one within; {WANTED}"
+        )
     told = type(given).__name__
     if isinstance(given, jax.ShapeDtypeStruct):
         told = f"{given.dtype}[{','.join(map(str, given.shape))}]"
@@ -71,15 +81,50 @@ def check_function(name: str, f: Callable[[Array], Array], start: Point) -> None
             )
 
 
-def two_numbers(name: str, given: Any) -> Point:
+def _beyond(f: Callable[[Array], Array], x: Array) -> str:
+    """Which index f takes that its array of two numbers does not have, or ""."""
+    try:
+        error, _ = checkify.checkify(f, errors=checkify.index_checks)(x)
+    except Exception:  # a primitive that has no check; what f raises was told before
+        return ""
+    told = error.get() or ""
+    found = re.search(r"array of shape \(2,\): (index -?\d+ is out of bounds)", told)
+    return found[1] if found else ""
+
+
+def two_numbers(name: str, given: Any, wanted: str = TWO) -> Point:
     """ValueError, with the name, for what is not two finite numbers."""
     try:
         x, y = (float(v) for v in given)
     except (TypeError, ValueError):
         x = y = math.nan
     if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"{name} = {show(given)}: wanted two finite numbers, such as (1.0, 2.0)")
+        raise ValueError(f"{name} = {show(given)}: wanted {wanted}")
     return x, y
+
+
+def is_number(x: Any) -> bool:
+    """Whether something is one real number."""
+    real = isinstance(x, int | float | np.number | Array) and not isinstance(x, bool)
+    return real and not np.ndim(x)
+
+
+def chosen_rates(given: Any, racers: Iterable[str]) -> dict[str, float]:
+    """The learning rates that were chosen, by the names of the racers."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping) and not given:
+        hint = "name -> learning rate for some racers, or None to choose the best for all"
+        raise ValueError(f"learning_rate = {{}}: wanted {hint}")
+    rates = dict(given) if isinstance(given, Mapping) else dict.fromkeys(racers, given)
+    for name, rate in rates.items():
+        if name not in racers:
+            hint = nearest(str(name), racers)
+            raise ValueError(f"learning_rate: there is no racer {name!r}; {hint}")
+        said = f"learning_rate[{name!r}]" if isinstance(given, Mapping) else "learning_rate"
+        if not is_number(rate) or not 0 < float(rate) < math.inf:
+            raise ValueError(f"{said} = {show(rate)}: wanted a number above 0")
+    return {name: float(rate) for name, rate in rates.items()}
 
 
 # ------------------------------------------------------------------------------------- the window
@@ -89,9 +134,9 @@ def limits(name: str, given: Any) -> Limits | None:
     """The ends of one side of a window; None where they were not given."""
     if given is None:
         return None
-    low, high = two_numbers(name, given)
+    low, high = two_numbers(name, given, SIDE)
     if not low < high:
-        raise ValueError(f"{name} = {show(given)}: wanted (low, high) with low < high")
+        raise ValueError(f"{name} = {show(given)}: wanted {SIDE}")
     return low, high
 
 

@@ -14,7 +14,13 @@ import numpy as np
 from jax import Array, lax
 
 from jaxopt_edu.analysis.functions import TestFunction
-from jaxopt_edu.analysis.race_functions import function_of, limits, windowed
+from jaxopt_edu.analysis.race_functions import (
+    chosen_rates,
+    function_of,
+    is_number,
+    limits,
+    windowed,
+)
 from jaxopt_edu.optim import optimizers as chapter
 from jaxopt_edu.optim.transform import Transform, apply_updates
 from jaxopt_edu.train.ingredients import check_optimizer
@@ -48,6 +54,11 @@ class Racer:
     final_values: np.ndarray
     chosen: bool = False
 
+    def __repr__(self) -> str:
+        reached = "" if self.reached is None else f", reached at step {self.reached}"
+        rate, value = f"learning_rate={self.learning_rate:.3g}", f"value={self.value:.3g}"
+        return f"Racer({self.name}, {rate}, {value}{reached})"
+
     @property
     def best_rate(self) -> float:
         """The learning rate; NaN where it was searched for, and all of them diverged."""
@@ -59,7 +70,8 @@ class Racer:
 class Race:
     """How a race went: the racers, the best first.
 
-    Of a function of one's own, minimum is the least value on the paths of the racers.
+    Of a function of one's own, minimum is the least f found: the least value on the paths of the
+    racers, which may be far above the minimum of the function.
     """
 
     function: TestFunction
@@ -70,11 +82,13 @@ class Race:
 
     def __repr__(self) -> str:
         ranking = ", ".join(f"{r.name} {r.value:.3g}" for r in self.racers)
-        return f"Race({self.function.name}, {self.steps} steps: {ranking})"
+        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        return f"Race({self.function.name}, {steps}: {ranking})"
 
     def _repr_html_(self) -> str:
         head, *rows = self.rows()
-        words = f"{self.function.name}, {self.steps:,} steps"
+        steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        words = f"{self.function.name}, {steps}"
         return notebook.card(
             words, notebook.table(head, rows), notebook.text(self.function.formula)
         )
@@ -82,14 +96,18 @@ class Race:
     def rows(self) -> list[list[str]]:
         """A table in words: its head, and a row for each racer."""
         known = bool(self.function.minima)
+        digits = 3 if known else 4  # f itself may be large beside what it falls by
         head = ["optimizer", "learning_rate", "final f", *["distance to a minimum"] * known]
         of = "" if known else " of the least f found"
         table = [[*head, f"within {self.tolerance:g}{of} from step"]]
         for r in self.racers:
             reached = "-" if r.reached is None else str(r.reached)
-            numbers = (r.best_rate, r.value, *[r.distance] * known)
-            shown = (f"{x:.3g}" if math.isfinite(x) else "-" for x in numbers)
-            table.append([r.name, *shown, reached])
+            value = f"{r.value:.{digits}g}" if math.isfinite(r.value) else "-"
+            rate, *away = (
+                f"{x:.3g}" if math.isfinite(x) else "-"
+                for x in (r.best_rate, *[r.distance] * known)
+            )
+            table.append([r.name, rate, value, *away, reached])
         return table
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,9 +171,11 @@ def race(
     entrants = _entrants(optimizers)
     check_count("steps", steps)
     check_count("scans", scans)
-    if not 0 < low < high < math.inf:
-        raise ValueError(f"low = {low}, high = {high}: wanted 0 < low < high")
-    chosen = _chosen(learning_rate, entrants)
+    if not is_number(tolerance) or not 0 < float(tolerance) < math.inf:
+        raise ValueError(f"tolerance = {show(tolerance)}: wanted a number above 0")
+    if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
+        raise ValueError(f"low = {show(low)}, high = {show(high)}: wanted 0 < low < high")
+    chosen = chosen_rates(learning_rate, entrants)
     window = [limits(name, x) for name, x in (("xlim", xlim), ("ylim", ylim))]
     learning_rates, found = np.geomspace(low, high, scans), {}
     for name, optimizer in entrants.items():
@@ -243,22 +263,6 @@ def _optimizer(given: Any) -> Transform:
         return replace(given, learning_rate=1.0)
     except ValueError as error:
         raise ValueError(f"{show(given)} has no learning_rate to scan: {error}") from None
-
-
-def _chosen(given: Any, entrants: dict[str, Transform]) -> dict[str, float]:
-    """The learning rates that were chosen, by the names of the racers."""
-    if given is None:
-        return {}
-    rates = dict(given) if isinstance(given, Mapping) else dict.fromkeys(entrants, given)
-    for name, rate in rates.items():
-        if name not in entrants:
-            hint = nearest(str(name), entrants)
-            raise ValueError(f"learning_rate: there is no racer {name!r}; {hint}")
-        said = f"learning_rate[{name!r}]" if isinstance(given, Mapping) else "learning_rate"
-        number = isinstance(rate, int | float | np.number | Array) and not isinstance(rate, bool)
-        if not number or np.ndim(rate) or not 0 < float(rate) < math.inf:
-            raise ValueError(f"{said} = {show(rate)}: wanted a number above 0")
-    return {name: float(rate) for name, rate in rates.items()}
 
 
 def _judge(

@@ -14,12 +14,14 @@ from jax import lax
 
 from jaxopt_edu.engine.widths import program_memory
 from jaxopt_edu.engine.workers import Worker, on_workers
+from jaxopt_edu.learn.arguments import check_arguments, check_look
 from jaxopt_edu.learn.kept import Kept
 from jaxopt_edu.learn.results import Explored
 from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.train import Experiment
 from jaxopt_edu.train.placement import Placement
 from jaxopt_edu.values import keys
+from jaxopt_edu.values.messages import short
 from jaxopt_edu.values.names import hyperparameters, replace
 from jaxopt_edu.values.pytrees import check_count, show
 
@@ -42,11 +44,11 @@ def explore(
 
     what: an experiment; or a pure function f(*arrays, **numbers), the numbers by the names of the
         sliders, that gives a tree of arrays.
-    sliders: by name (of numbers or parts, as in `jo.replace`) the values of each: numbers, which
-        are lanes of one program (to a function, traced ones); or anything else (optimizers, sizes,
-        names), a program each.
-    steps, every: of an experiment: how many steps, and after how many it is looked each time
-        (steps must be a multiple; by default only at the end).
+    sliders: the values of each, by name (of numbers or parts, as in `jo.replace`). All values of a
+        slider of numbers run in one compiled program; a function gets them as traced numbers. Of
+        other values (optimizers, sizes, names) each has a program of its own.
+    steps, every: of an experiment: how many steps, and how often results are recorded (steps must
+        be a multiple of every; by default only at the end).
     look: (experiment, state) -> a tree of arrays; by default the scores on the validation part (or
         the first there is) and the training loss.
     seeds: 0, ..., seeds - 1 are run, of the initial weights and the order of the data; more than
@@ -95,7 +97,7 @@ class Plan:
         values = _checked(sliders)
         check_count("seeds", seeds)
         if look is not None and not callable(look):
-            raise TypeError(f"look = {show(look)}: wanted a function of experiment and state")
+            raise TypeError(f"look = {show(look)}: wanted a function of (experiment, state)")
         if not isinstance(arrays, tuple | list):
             raise TypeError(f"arrays = {show(arrays)}: wanted a tuple or list of arrays")
         if not isinstance(what, Experiment):
@@ -106,8 +108,11 @@ class Plan:
             if given or seeds > 1:
                 name = (given or ["seeds"])[0]
                 raise TypeError(f"{name}: a function takes none; it is for an experiment")
+            check_arguments(what, arrays, values)
             numbers = {name: np.asarray(x) for name, x in values.items() if _are_numbers(x)}
             return cls(what, values, numbers, 0, (), None, 1, tuple(arrays))
+        if look is not None:
+            check_look(look)
         if arrays:
             raise TypeError("arrays: an experiment takes none; its data are its own")
         if steps is None:
@@ -175,9 +180,11 @@ class Plan:
             told = (str(error).splitlines() or [""])[0]
             kind = ValueError if isinstance(error, ValueError) else TypeError
             where = f"with the sliders {', '.join(self.sliders)}, numbers as traced ones"
-            raise kind(f"it does not run {where}: {told}") from error
+            raise kind(f"{self._named()} does not run {where}: {told}") from error
         if not jax.tree.leaves(first):
-            raise TypeError("it gives no arrays: wanted a number or array for each position")
+            raise TypeError(
+                f"{self._named()} gives no arrays: wanted a number or array for each position"
+            )
         bytes_each = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(first)) / width
         structures = math.prod(len(self.sliders[name]) for name in self.others)
         self._check_memory(bytes_each * count * self.seeds * structures)
@@ -197,6 +204,10 @@ class Plan:
             for seed in range(self.seeds)
         ]
         return jax.tree.map(lambda *x: np.stack(x, 1), *by_seed)
+
+    def _named(self) -> str:
+        """What gives the results, by the argument that it is."""
+        return f"what = {short(self.what)}" if self.look is None else f"look = {short(self.look)}"
 
     def _check_memory(self, bytes_: float) -> None:
         most = SHARE * program_memory()

@@ -218,7 +218,7 @@ def check_prox(name: str, f: Callable[..., object], /, seed: int = 0) -> CheckRe
     >>> jo.learn.check_prox("L1", lambda w, s, weight: np.sign(w) * (abs(w) - s * weight))
     only |w| - s weight is taken, without the max:
         r(w) = weight sum_i |w_i|
-      x prox_{s r}(w) = sign(w) max(|w| - s weight, 0)
+      > prox_{s r}(w) = sign(w) max(|w| - s weight, 0)
           yours: prox_{s r}(w) = sign(w) (|w| - s weight)
     """
     if name not in PENALTIES:

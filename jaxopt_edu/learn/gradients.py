@@ -24,6 +24,7 @@ def check_gradient(f: Callable[..., object], x: object, /, gradient: object = No
     gradient: a function of x, or its value there; jax.grad(f) by default.
     Errors: TypeError where f is no function, or x holds no numbers.
 
+    >>> import jax.numpy as jnp
     >>> import jaxopt_edu as jo
     >>> jo.learn.check_gradient(lambda x: jnp.sum(x**2), jnp.array([0.0, 2.0]), lambda x: x)
     entry [1] of the gradient is 2; central differences give 4, 4, 4 at h = 0.01, 0.001, 0.0001

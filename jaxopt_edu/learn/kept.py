@@ -33,6 +33,10 @@ class Kept:
             return cls(None)
         if not isinstance(cache, bool | str | Path):
             raise TypeError(f"cache = {cache!r}: wanted True, False or a directory")
+        if not isinstance(cache, bool) and Path(cache).exists() and not Path(cache).is_dir():
+            raise NotADirectoryError(
+                f"cache = {str(cache)!r} is a file: wanted True, False or a directory"
+            )
         found = fingerprints(dict(parts))
         directory = private(DIRECTORY) if cache is True else Path(cache)
         if found.unknown or directory is None:

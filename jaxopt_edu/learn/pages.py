@@ -13,6 +13,7 @@ import numpy as np
 from jaxopt_edu.learn.packing import pack
 from jaxopt_edu.nn.scores import TRAINING_LOSS
 from jaxopt_edu.values.messages import nearest
+from jaxopt_edu.values.messages import show as in_words
 
 ORDERS = 30.0  # the ratio of greatest to least from which on a score is drawn by its logarithm
 DECADES = 2.0  # above the best, from where on a score that is drawn by its logarithm is bad
@@ -21,6 +22,9 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 
 def page_html(explored: Any, show: str | None, better: str | None, title: str | None) -> str:
     """The page, whole. show, better, title: as in `Explored.html`."""
+    for argument, given in (("show", show), ("better", better), ("title", title)):
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"{argument} = {in_words(given)}: wanted text")
     name, x = chosen(explored, show)
     better = better or ("min" if "loss" in name or "error" in name else "max")
     if better not in ("min", "max"):
@@ -96,22 +100,37 @@ def data_of(explored: Any, name: str, x: np.ndarray, better: str) -> dict[str, A
     sliders = [_slider(k, values) for k, values in explored.sliders.items()]
     return {
         "name": name, "log": log, "trained": bool(explored.steps),
-        "best": best, "worst": worst, "sliders": sliders,
+        "best": best, "worst": worst, "worse": _worse(x[..., -1], worst, better),
+        "sliders": sliders,
         "steps": list(explored.steps) or [0], "seeds": x.shape[axes],
         "start": _best_place(x, axes, better), "array": pack(x, 16, [x.ndim - 1, 0]),
     }  # fmt: skip
 
 
-def _ends(ends: np.ndarray, better: str, log: bool) -> tuple[float, float]:
-    """The best result, and one that is bad enough: outliers would hide the others."""
+def _ends(ends: np.ndarray, better: str, log: bool) -> tuple[float | None, float | None]:
+    """The best result, and the worst that the colours tell apart: outliers would hide the others.
+
+    None where no result is finite.
+    """
     finite = ends[np.isfinite(ends)]
     if not finite.size:
-        return 1.0, 0.0
+        return None, None
     if better == "max":
         low, high = np.percentile(finite, [5, 100])
         return float(high), float(low)
     low, high = np.percentile(finite, [0, 95])
     return float(low), float(min(high, low + DECADES) if log else high)
+
+
+def _worse(ends: np.ndarray, worst: float | None, better: str) -> list[float] | None:
+    """[share of the finite results that are worse than the worst colour, the worst]; else None."""
+    if worst is None:
+        return None
+    finite, sign = ends[np.isfinite(ends)], 1 if better == "min" else -1
+    beyond = sign * finite > sign * worst
+    if not beyond.any():
+        return None
+    return [float(beyond.mean()), float(sign * np.max(sign * finite))]
 
 
 def _best_place(x: np.ndarray, axes: int, better: str) -> list[int]:
@@ -123,7 +142,12 @@ def _best_place(x: np.ndarray, axes: int, better: str) -> list[int]:
     return [int(i) for i in np.unravel_index(place, ends.shape)]
 
 
+def is_numeric(values: Any) -> bool:
+    """Whether a slider has numbers, and so a track; else it has buttons."""
+    return all(isinstance(x, int | float | np.number) for x in values)
+
+
 def _slider(name: str, values: Any) -> dict[str, Any]:
-    numeric = all(isinstance(x, int | float | np.number) for x in values)
+    numeric = is_numeric(values)
     told = [float(x) if numeric else repr(x) for x in values]
     return {"name": name, "values": told, "numeric": numeric}

@@ -1,5 +1,7 @@
 """`Explored`: results at all positions of sliders, and how they are shown."""
 
+import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -8,8 +10,13 @@ from typing import Any
 
 import jax
 
-from jaxopt_edu.learn.pages import page_html
+from jaxopt_edu.learn.pages import is_numeric, page_html
 from jaxopt_edu.storage.files import write_text
+from jaxopt_edu.values.messages import show as in_words
+
+# heights of the parts of a page, in units of the letters' size
+SLIDER, CHIPS, LEGEND, MAP, CURVE = 6.1, 4.0, 8.0, 17.5, 15.5
+FRAME = 13.0  # what is around them: the heading, the sentence below, the margins
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +65,15 @@ class Explored:
         One file that needs nothing from elsewhere: a map of the first two sliders, the curve over
         steps with its spread over seeds, and the position in the address.
         show: which result, of one number at each position: by default the accuracy, the loss, or
-            the first there is. better: "min" or "max"; by default less of a loss or an error is
-            better. title: of the page.
-        Errors: ValueError where there is no such result.
+            the first there is.
+        better: "min" or "max"; by default "min" for a result whose name contains "loss" or "error",
+            and "max" for all others.
+        title: of the page.
+        path: of the file, which ends with .html or .htm.
+        Errors: ValueError where there is no such result, and for another ending of the path;
+            TypeError for what is no path, or a title that is no text.
         """
+        _check_page(path)
         text = page_html(self, show, better, title)
         write_text(path, text)
         return Path(path)
@@ -72,8 +84,14 @@ class Explored:
         if unknown:
             raise TypeError(f"there is no option {unknown.pop()!r}: show, better, title")
         page = page_html(self, *(options.get(k) for k in ("show", "better", "title")))
-        both = len(self.axes) > 1
-        return Shown(page, 14 + 6 * len(self.sliders) + 24 * both)
+        return Shown(page, self._height())
+
+    def _height(self) -> int:
+        """How high the page is beside the text of a notebook, in units of the letters' size."""
+        numeric = [is_numeric(values) for values in self.sliders.values()]
+        steps = "step" in self.axes
+        sliders = SLIDER * (sum(numeric) + steps) + CHIPS * (len(numeric) - sum(numeric)) + LEGEND
+        return math.ceil(FRAME + max(sliders, MAP * (sum(numeric) > 1) + CURVE * steps))
 
     def _repr_html_(self) -> str | None:
         try:
@@ -93,7 +111,20 @@ class Shown:
     page: str
     height: int  # in units of the letters' size
 
+    def __repr__(self) -> str:
+        return f"Shown(a page of {len(self.page) / 1e3:,.0f} kB)"
+
     def _repr_html_(self) -> str:
         style = f"width: 100%; height: {self.height}rem; border: 0"
         page = escape(self.page)
         return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
+
+
+def _check_page(path: Any) -> None:
+    """TypeError or ValueError for what is not the path of a page."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path = {in_words(path)}: wanted the path of an .html file")
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"path = {str(path)!r}: wanted a name that ends with .html or .htm")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"path = {str(path)!r} is a directory: wanted a file")

@@ -61,7 +61,7 @@ def sweep(
     seed: from 0 to 2^32 - 1, of the samples, the initial weights and the order of the data; the
         latter two are common to all trials.
     metric, mode: the score that ranks, on the validation split (training where there is none), and
-        whether less (min) or more (max) of it is better, by default as is known of it: of losses,
+        whether less (min) or more (max) of it is better, by default as the score says: losses,
         errors and `jo.metrics`. Of several, the first ranks, and all are told to a sampler for
         several objectives.
     rank_by: what of its learning curve ranks a trial, here, at rungs and for samplers: "last", the

@@ -25,7 +25,7 @@ from jaxopt_edu.optim.regularizers import L1, proximal
 from jaxopt_edu.optim.step_sizes import residual
 from jaxopt_edu.train.objective import mean_loss
 from jaxopt_edu.values import tree
-from jaxopt_edu.values.pytrees import check_seed, nearest
+from jaxopt_edu.values.pytrees import check_seed, nearest, show
 
 # -------------------------------------------------------------------------------- by an L1 path
 
@@ -146,9 +146,12 @@ def _check_path(experiment: Any, penalties: ArrayLike) -> np.ndarray:
         raise ValueError("experiment: wanted none with a regularizer; l1_path puts its own there")
     if not isinstance(experiment.optimizer, SGD) or experiment.optimizer.momentum is not None:
         raise ValueError(f"optimizer = {experiment.optimizer!r}: wanted sgd without momentum")
-    values = np.asarray(penalties, float)
-    if values.ndim != 1 or not len(values) or not (values >= 0).all():
-        raise ValueError(f"penalties = {penalties!r}: wanted a list of numbers of at least 0")
+    try:
+        values = np.asarray(penalties, float)
+    except (TypeError, ValueError):  # words, or rows of different lengths
+        values = np.empty(0)
+    if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values >= 0)).all():
+        raise ValueError(f"penalties = {show(penalties)}: wanted a list of numbers of at least 0")
     return values
 
 
@@ -197,9 +200,10 @@ def rank_features(
 ) -> FeatureRanking:
     """The features of a trained model by how much worse it scores when one is shuffled.
 
-    metric, mode: (predictions, targets) -> a number, such as any of `jo.metrics`, and whether it
-        is to be small ("min") or large ("max"): known of `jo.metrics` and `jo.losses`, of others to
-        be told; by default the mean loss, which is to be small.
+    metric: (predictions, targets) -> a number, such as any of `jo.metrics`; by default the mean
+        loss.
+    mode: "min" if less of the metric is better, "max" if more is. By default "min" for losses and
+        errors and "max" for the other `jo.metrics`; it must be given for a metric of one's own.
     split: the part of the data that is scored: not the one that the model was trained on.
     See `jo.explain.permutation_importance`, also for what it does not say: of two features that
     say the same, each may seem unimportant.

@@ -90,7 +90,7 @@ def find_learning_rate(
     name: of a number in `jo.hyperparameters(experiment)`, or its ending: of a schedule one of its
         numbers, such as peak_value.
     metric, mode: the score that is compared, on the validation split, and whether less or more of
-        it is better (auto: as is known of it).
+        it is better (auto: less of losses and errors, more of the others).
     Errors: ValueError or TypeError that names the argument, before anything is compiled; ValueError
         where no learning rate improves on the untrained model.
     Source: for the ramp that this is not: Smith 2017, arXiv:1506.01186; for the bias of short

@@ -80,7 +80,7 @@ def find_batch_size(
     epochs: passes through the training part, at every size. sizes: by default the powers of two
         from 8 to half of the training part.
     metric, mode: the score that is compared, on the validation split, and whether less or more of
-        it is better (auto: as is known of it).
+        it is better (auto: less of losses and errors, more of the others).
     Units: seconds are those of a core or accelerator at work, evaluations included: a sweep has
         several of them. They differ from run to run, so the suggestion may, where sizes are alike.
     Errors: ValueError or TypeError that names the argument, before anything is compiled.

@@ -12,10 +12,9 @@
   const seeds = Array.from({ length: S }, (_, s) => s);
   const values = (at, t) => seeds.map((s) => A.at(...at, s, t));
   const mean = (at, t) => values(at, t).reduce((a, b) => a + b, 0) / S;
-  const quality = (at) => {
-    const v = mean(at, last), q = (v - D.worst) / (D.best - D.worst || 1);
-    return Math.min(1, Math.max(0, q));
-  };
+  const none = D.best === null; // no result is finite
+  const goodness = (v) => (none ? NaN : Math.min(1, Math.max(0, (v - D.worst) / (D.best - D.worst || 1))));
+  const quality = (at) => goodness(mean(at, last));
   const elsewhere = (pos, changes) => pos.map((p, i) => changes[i] ?? p);
 
   // ---- the state, in the address as well
@@ -45,11 +44,17 @@
   }));
   const steps = T > 1 && X.slider(side, { name: "step", count: T, text: (t) => N(D.steps[t]), onInput: (t) => { now = t; draw(); } });
   const legend = X.element("p", { class: "legend" }, side);
-  X.element("span", {}, legend, N(shown(D.worst)));
-  X.element("i", { class: "ramp", role: "img", "aria-label": `${D.name} from bad to good` }, legend);
-  X.element("span", {}, legend, N(shown(D.best)));
+  if (!none) {
+    X.element("span", {}, legend, N(shown(D.worst)));
+    X.element("i", { class: "ramp", role: "img", "aria-label": `${D.name} from bad to good` }, legend);
+    X.element("span", {}, legend, N(shown(D.best)));
+  }
   X.element("i", { class: "missing" }, legend);
-  X.element("span", {}, legend, lost);
+  X.element("span", {}, legend, none ? "no finite result" : lost);
+  if (D.worse) {
+    const share = D.worse[0] < 0.01 ? "Less than 1" : Math.round(100 * D.worse[0]);
+    X.element("p", { class: "legend worse" }, side, `${share}% of the results are worse than ${N(shown(D.worst))} (the worst is ${N(shown(D.worse[1]))}). They have its colour.`);
+  }
   const [a, b] = numeric, both = numeric.length > 1;
   const map = both && X.map(main, {
     xs: D.sliders[a].values, ys: D.sliders[b].values, across: D.sliders[a].name, up: D.sliders[b].name,
@@ -57,7 +62,7 @@
     onPick: (i, j) => { state[a] = i; state[b] = j; touched = a; draw(); },
   });
   const low = Math.min(D.worst, D.best), high = Math.max(D.worst, D.best);
-  const curve = T > 1 && X.plot(main, {
+  const curve = T > 1 && !none && X.plot(main, {
     x: [D.steps[0], D.steps[last]], y: [low, high], title: D.name, across: "steps",
     yticks: [0, 0.5, 1].map((f) => low + f * (high - low)).map((v) => [v, N(+shown(v).toPrecision(3))]),
   });
@@ -69,6 +74,24 @@
     show();
   }
 
+  /** Where the curve crosses an edge of its picture: [[step, edge], ...]. */
+  function leaves(ys) {
+    const found = [];
+    for (let t = 1; t < T; t++)
+      for (const edge of [low, high]) {
+        const from = ys[t - 1] - edge, to = ys[t] - edge;
+        if (from * to < 0) found.push([D.steps[t - 1] + (from / (from - to)) * (D.steps[t] - D.steps[t - 1]), edge]);
+      }
+    return found.slice(0, 20);
+  }
+
+  /** Arrow heads that point out of the picture. */
+  function arrows(places) {
+    const node = curve.mark("path", "leaves");
+    node.style.fill = "var(--mark)";
+    node.setAttribute("d", places.map(([x, y]) => `M${(curve.sx(x) - 5).toFixed(1)} ${curve.sy(y).toFixed(1)}h10l-5 ${y === high ? -7 : 7}Z`).join(""));
+  }
+
   function show() {
     controls.forEach((c, k) => {
       c.set(state[k]);
@@ -76,7 +99,7 @@
     });
     if (steps) {
       steps.set(now);
-      steps.draw((t) => { const q = (mean(state, t) - D.worst) / (D.best - D.worst || 1); return Math.min(1, Math.max(0, q)); }, paint);
+      steps.draw((t) => goodness(mean(state, t)), paint);
     }
     if (map) {
       map.set(state[a], state[b]);
@@ -84,16 +107,18 @@
     }
     if (curve) {
       curve.layout();
-      const within = (v) => Math.min(high, Math.max(low, v)), over = (at, f) => D.steps.map((_, t) => within(f(at, t)));
+      const over = (at, f) => D.steps.map((_, t) => f(at, t)), line = over(state, mean), here = line[now];
       const n = D.sliders[touched].values.length;
       curve.ghosts(Array.from({ length: n }, (_, i) => elsewhere(state, { [touched]: i })).map((at) => [D.steps, over(at, mean), paint(quality(at))]));
       if (S > 1) curve.band("band", D.steps, over(state, (at, t) => Math.min(...values(at, t))), over(state, (at, t) => Math.max(...values(at, t))));
-      curve.line("line", D.steps, over(state, mean));
-      curve.dots("here", [[D.steps[now], within(mean(state, now))]], 5);
+      curve.line("line", D.steps, line);
+      const outside = here < low || here > high;
+      curve.dots("here", outside ? [] : [[D.steps[now], here]], 5);
+      arrows(outside ? [...leaves(line), [D.steps[now], here > high ? high : low]] : leaves(line));
     }
     const at = values(state, now).map(shown), average = at.reduce((x, y) => x + y, 0) / S, where = D.sliders.map((s, k) => `${s.name} = ${N(s.values[state[k]])}`).join(", ");
     const spread = S > 1 ? ` (from ${N(Math.min(...at))} to ${N(Math.max(...at))} over ${S} seeds)` : "";
-    const when = D.steps[now] ? ` after ${D.steps[now]} steps` : "";
+    const when = D.steps[now] ? ` after ${D.steps[now]} step${D.steps[now] === 1 ? "" : "s"}` : "";
     says.textContent = Number.isNaN(average) ? `${where}: ${lost}${when}.` : `${where}: ${D.name} ${N(average)}${spread}${when}.`;
     if (location.protocol !== "about:") history.replaceState(null, "", `#${D.sliders.map((s, k) => `${encodeURIComponent(s.name)}=${state[k]}`).join("&")}`);
   }

@@ -4,6 +4,7 @@ import base64
 import functools
 import io
 import json
+import os
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -14,16 +15,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_edu.analysis.races import Race, Racer
+from jaxopt_edu.storage.files import whole
+from jaxopt_edu.values.messages import show
 from jaxopt_edu.values.pytrees import check_count
-from jaxopt_edu.view.plot.figure import headline, key, new_figure, of, sign, tidy
+from jaxopt_edu.view.plot.figure import (
+    file_path,
+    headline,
+    key,
+    new_figure,
+    of,
+    sign,
+    tidy,
+)
 from jaxopt_edu.view.plot.race import (
-    above,
+    Heights,
     draw_contours,
     draw_ends,
-    height,
     in_words,
     look,
-    scale_heights,
     title_of,
     visible,
 )
@@ -36,15 +45,17 @@ __all__ = ["Animation", "animate_race"]
 DPI, HOLD = 100, 2500  # 960 x 640 pixels; how many milliseconds the last frame of a file stays
 SHOWN = 2000  # at most so many points of a path
 HEAD = 9  # the size of the marker at the end of a path, in points
+ROOM = 0.03  # of the steps, on both sides: the markers at the ends are whole
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @of(Race)
 def animate_race(result: Race, *, frames: int = 100, fps: int = 15) -> "Animation":
-    """The paths as they grow, beside the height of each racer above the minimum over the steps.
+    """The paths as they grow, beside the f of each racer over the steps.
 
-    A notebook shows it with a slider over the steps; `jo.plot.save(animation, "race.gif")` writes
-    it as a file, whole or not at all.
+    Where the minimum is known, f above it; else f itself, as in `plot_race`. A notebook shows it
+    with a slider over the steps; `jo.plot.save(animation, "race.gif")` writes it as a file, whole
+    or not at all.
     frames: how many pictures, evenly spread over the steps (at most one for each).
     fps: how many pictures a second, at most 50, as browsers slow down faster ones.
     Errors: ValueError for fewer than two frames, and for an fps that is not from 1 to 50.
@@ -55,9 +66,11 @@ def animate_race(result: Race, *, frames: int = 100, fps: int = 15) -> "Animatio
     Animation(booth, 41 frames, 15 a second)
     """
     check_count("frames", frames, 2)
-    check_count("fps", fps)
-    if fps > 50:
-        raise ValueError(f"fps = {fps}: wanted at most 50, as browsers slow down faster ones")
+    whole_number = isinstance(fps, int | np.integer) and not isinstance(fps, bool)
+    if not whole_number or not 1 <= fps <= 50:
+        raise ValueError(
+            f"fps = {show(fps)}: wanted an integer from 1 to 50, as browsers slow down faster ones"
+        )
     steps = np.unique(np.linspace(0, result.steps, frames).round().astype(int))
     return Animation(result, tuple(steps.tolist()), int(fps))
 
@@ -74,9 +87,19 @@ class Animation:
         name = self.race.function.name
         return f"Animation({name}, {len(self.steps)} frames, {self.fps} a second)"
 
-    def _write(self, file: IO[bytes], format: str = "gif") -> None:
-        """Writes a GIF to an open file; for a name of one: `jo.plot.save(animation, path)`."""
-        if format.lower() != "gif":
+    def _write(
+        self, file: str | os.PathLike[str] | IO[bytes], *, format: str | None = None
+    ) -> None:
+        """Writes a GIF to a path, whole or not at all, or to an open binary file.
+
+        format: "gif"; by default the ending of the path.
+        Errors: ValueError for another format; TypeError for what is neither path nor file.
+        """
+        if not hasattr(file, "write"):
+            path = file_path("file", file)
+            with whole(path) as file_:
+                return self._write(file_, format=format or path.suffix[1:] or "gif")
+        if str(format or "gif").lower() != "gif":
             raise ValueError(f"format = {format!r}: an animation is written as 'gif'")
         first, *others = self._pictures()
         times = [round(1000 / self.fps)] * len(others) + [HOLD]
@@ -161,6 +184,7 @@ class Stage:
         figure: Any = new_figure()
         figure.set_dpi(DPI)
         self.figure, self.steps = figure, result.steps
+        self.heights = Heights.of(result, scan=False)
         self.left, self.right = figure.subplots(1, 2, width_ratios=(1.2, 1))
         most = np.linspace(0, result.steps, min(result.steps + 1, SHOWN))
         self.kept = np.unique(most.round().astype(int))
@@ -185,7 +209,7 @@ class Stage:
         ended = np.flatnonzero(~np.isfinite(values) | ~np.isfinite(racer.path).all(axis=1))
         alive = self.kept[: np.searchsorted(self.kept, ended[0])] if len(ended) else self.kept
         places = visible(result, racer.path)[alive].T
-        heights = alive, height(result, values[alive])
+        heights = alive, self.heights.place(values[alive])
         (marker, style), over = look(i), {"zorder": 3 - i / len(result.racers), "animated": True}
         found = []
         for axes, data in ((self.left, places), (self.right, heights)):
@@ -198,8 +222,10 @@ class Stage:
 
     def _heights(self, result: Race) -> None:
         tidy(self.right)
-        self.right.set(xlim=(0, result.steps), xlabel="step", ylabel=above(result))
-        scale_heights(self.right, result, 0.0)
+        room = ROOM * result.steps
+        self.right.set(xlim=(-room, result.steps + room), xlabel="step")
+        self.right.set_ylabel(self.heights.label)
+        self.heights.scale(self.right, 0.0)
 
     def at(self, step: int) -> np.ndarray:
         """The pixels (height, width, 4) of the picture at a step."""

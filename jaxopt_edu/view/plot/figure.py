@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxopt_edu.search import Study
 from jaxopt_edu.storage.files import whole
+from jaxopt_edu.values.messages import show
 from jaxopt_edu.view.plot.scores import best_line, by_status, ranked
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def new_figure() -> "Figure":
 class Drawn(Protocol):
     """What writes itself to a file: a figure of matplotlib, or an `Animation`."""
 
-    @property
-    def savefig(self) -> Callable[..., Any]: ...
+    savefig: Callable[..., Any]
 
 
 def save(figure: Drawn, path: str | os.PathLike[str]) -> Path:
@@ -78,10 +78,26 @@ def save(figure: Drawn, path: str | os.PathLike[str]) -> Path:
 
     figure: what a plot gives, or an animation. The ending of the name says the format: .png, .svg,
     .pdf, of an animation .gif.
+    Errors: TypeError for what is no figure or animation, or no path; IsADirectoryError where the
+        path is a directory; ValueError for a format that cannot be written.
     """
-    path = Path(path)
+    if not callable(getattr(figure, "savefig", None)):
+        raise TypeError(
+            f"figure = {show(figure)}: wanted a figure or an animation, such as of plot_race"
+        )
+    path = file_path("path", path)
     with whole(path) as file:
         figure.savefig(file, format=path.suffix[1:] or "png")
+    return path
+
+
+def file_path(name: str, given: Any) -> Path:
+    """The path of a file to write. Errors: those of `save`, with the argument's name."""
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        raise TypeError(f"{name} = {show(given)}: wanted the path of a file")
+    path = Path(given)
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} = {str(path)!r} is a directory: wanted a file")
     return path
 
 
@@ -98,6 +114,15 @@ def png(figure: "Figure") -> bytes:
 def plain(text: Any) -> str:
     """Text in which matplotlib finds no formulas."""
     return str(text).replace("$", r"\$")
+
+
+def counted(n: int, thing: str) -> str:
+    """A number of things in words.
+
+    >>> counted(1, "step"), counted(2000, "step")
+    ('1 step', '2,000 steps')
+    """
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def headline(figure: "Figure", text: str) -> None:
