@@ -1,5 +1,6 @@
 """Chapter "A step for each coordinate": what Adam keeps of a gradient, and a stretched bowl."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -9,10 +10,47 @@ import numpy as np
 
 import jaxopt_edu as jo
 from figures.formulas import lines_of, shown
+from jaxopt_edu.learn.notation.nodes import Add, Equation, Node, Num, Sym
 from jaxopt_edu.values.names import hyperparameters
 
 OPTIMIZERS = {"sgd": jo.sgd, "adagrad": jo.adagrad, "rmsprop": jo.rmsprop, "adam": jo.adam}
 RULES: dict[str, Any] = {name: lines_of(name) for name in OPTIMIZERS}
+
+WORDS = {  # names of code, and the letters of the chapter
+    '<mtext data-field="decay">decay</mtext>': '<mi data-field="decay">&beta;</mi>',
+}
+
+
+def plain(lines: tuple[Equation, ...]) -> tuple[Equation, ...]:
+    """The lines without what a beginner need not read: terms that are 0, and second names."""
+    second = {"d": "u", "v^": "v"} if any(x.left.name == "d" for x in lines) else {}
+
+    def read(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(read, x))
+        if isinstance(x, Sym):
+            return dataclasses.replace(x, name=second.get(x.name, x.name))
+        if isinstance(x, Add):
+            kept = tuple(read(y) for y in x.terms if getattr(y, "name", "") != "eps_root")
+            return dataclasses.replace(x, terms=kept) if len(kept) > 1 else kept[0]
+        if not isinstance(x, Node):
+            return x
+        return dataclasses.replace(x, **{k: read(v) for k, v in vars(x).items()})
+
+    told = [dataclasses.replace(x, left=read(x.left), right=read(x.right)) for x in lines]
+    zero = {"initial_scale": Num("0")}  # of jo.rmsprop(rate)
+    rights = [zero.get(getattr(x.right, "name", ""), x.right) for x in told]
+    told = [dataclasses.replace(x, right=r) for x, r in zip(told, rights, strict=True)]
+    return tuple(x for x in told if x.left != x.right)
+
+
+def formulas_of(recipe: str, **settings: Any) -> dict[str, list[str]]:
+    """What `shown` gives, in the letters of the chapter."""
+    found = shown(plain(lines_of(recipe, **settings)))
+    for code, letter in WORDS.items():
+        found = {k: [x.replace(code, letter) for x in lines] for k, lines in found.items()}
+    return found
+
 
 # --------------------------------------------------------------------------- the anatomy of Adam
 
@@ -38,7 +76,10 @@ def gradients() -> dict[str, np.ndarray]:
 
 def anatomy() -> dict[str, Any]:
     """The gradients; the page runs Adam on them."""
-    formulas = {on: shown(lines_of("adam", bias_correction=on == "on")) for on in ("on", "off")}
+    formulas = {on: formulas_of("adam", bias_correction=on == "on") for on in ("on", "off")}
+    for told in formulas.values():  # the learning rate has no slider there
+        blank = '<mn data-value="learning_rate"></mn>'
+        told["filled"] = [line.replace(blank, "<mi>&eta;</mi>") for line in told["filled"]]
     return {
         "gradients": {name: g.tolist() for name, g in gradients().items()}, "formulas": formulas,
         "b1": B1, "b2": B2, "eps": EPS, "scales": SCALES, "spike": SPIKE, "every": EVERY,
@@ -74,7 +115,7 @@ def rates() -> dict[str, Any]:
     return {
         "rates": RATES.tolist(), "stretches": STRETCHES.tolist(), "turns": TURNS.tolist(),
         "steps": STEPS, "start": START, "numbers": numbers,
-        "formulas": {name: shown(RULES[name]) for name in OPTIMIZERS},
+        "formulas": {name: formulas_of(name) for name in OPTIMIZERS},
     }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ X.figure("coordinates-anatomy", (f) => {
   return () => {
     const all = run(), short = (x) => +x.toPrecision(2), u = all.map((r) => Math.abs(r.u)), i = longest(all);
     if (f.fresh("correction")) f.formula(formulas[f.value("correction")]);
-    f.numbers({ learning_rate: "\u03b7", b1: f.value("b1"), b2: f.value("b2"), eps: f.value("eps"), eps_root: 0 });
+    f.numbers({ b1: f.value("b1"), b2: f.value("b2"), eps: f.value("eps") });
     for (const [key, plot] of plots) {
       const ys = all.map((r) => r[key]), low = Math.min(0, ...ys), high = Math.max(0, ...ys), room = 0.08 * (high - low) || 1;
       plot.y = key === "u" ? [Math.min(-1.2, low - room), Math.max(0.3, high + room)] : [low < 0 ? low - room : 0, high + room];

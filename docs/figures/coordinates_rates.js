@@ -36,7 +36,7 @@ X.figure("coordinates-rates", (f) => {
   const stage = f.plot({ x: [-6, 6], y: [-6, 6], title: f.text("y"), across: f.text("x"), label: f.text("stage") });
   const curve = f.plot({ x: [0, steps], y: [1e-3, 10], ylog: true, title: f.text("distance"), across: f.text("steps") });
   const key = X.element("p", { class: "legend" }, f.main);
-  for (const name of ["line", "tangent"]) { X.element("i", { class: `stroke ${name}` }, key); X.element("span", {}, key, f.text(name === "line" ? "x" : "y")); }
+  for (const name of ["line", "tangent"]) { X.element("i", { class: `stroke ${name}` }, key); X.element("span", {}, key, f.text(name === "line" ? "dx" : "dy")); }
   const map = f.map("rate", "stretch");
   f.legend(f.text("far"), f.text("near"), f.text("away"));
 
@@ -56,11 +56,11 @@ X.figure("coordinates-rates", (f) => {
     }
     if (f.fresh("optimizer", "turn")) map.draw(good);
     f.numbers({ learning_rate: rates[i], ...numbers[name] });
-    const [xs, ys] = [0, 1].map((n) => path.map((p) => p[n])), away = (all) => all.map(Math.abs), share = (a) => { const q = 100 * Math.abs(a.at(-1) / a[0]); return q < 0.1 ? f.text("nothing") : `${+q.toPrecision(2)}%`; };
+    const [xs, ys] = [0, 1].map((n) => path.map((p) => p[n])), away = (all) => all.map(Math.abs), share = (a) => { const q = 100 * Math.abs(a.at ? a.at(-1) / a[0] : a); return q < 0.01 ? f.text("nothing") : `${+q.toPrecision(2)}%`; };
     stage.line("line", xs, ys);
     stage.dots("dot", path, 2.5);
     curve.line("line", ts, away(xs));
     curve.line("tangent", ts, away(ys));
-    f.say(["who", { rate: short(rates[i]), stretch: short(stretches[j]), name: f.text(name) }], d < 1 ? ["left", { x: share(xs), y: share(ys), steps }] : ["away"]);
+    f.say(["who", { rate: short(rates[i]), stretch: short(stretches[j]), name: f.text(name) }], d < 1 ? ["left", { all: share(d), x: share(xs), y: share(ys), steps }] : ["away"]);
   };
 });

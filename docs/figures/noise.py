@@ -16,6 +16,7 @@ SEEDS, STEPS = 4, 80
 NEAR = 0.05  # above the lowest loss: arrived
 FAR = 10.0  # a weight beyond this has left the picture for good
 GRAIN = 0.012  # of w and b, to which paths are kept
+LAST, SPENT = 20, 240  # steps whose mean is the end; examples after which batches are compared
 DRAWS, SHOWN = 1000, 150  # batches of each size that are drawn, and those whose gradient is shown
 
 
@@ -72,17 +73,25 @@ def cloud() -> dict[str, Any]:
     a, best, lowest = bowl()
     finer, noise = _noise()
     return {
-        "sizes": SIZES.tolist(), "rates": RATES.tolist(), "steps": STEPS, "seeds": SEEDS,
+        "sizes": SIZES.tolist(), "rates": RATES.tolist(), "steps": STEPS, "last": LAST,
+        "spent": SPENT, "seeds": list(range(1, SEEDS + 1)),
         "bowl": a.ravel().tolist(), "best": best.tolist(), "lowest": lowest, "near": NEAR,
         "unit": GRAIN, "grain": pack(finer, 8), "noise": pack(noise, 8),
         "arrived": pack(arrived(), 8),
         "ends": [_ends(arrived()), _ends(arrived() * SIZES[:, None])],
+        "fewest": [_fewest(arrived()), _fewest(arrived() * SIZES[:, None])],
     }  # fmt: skip
 
 
 def _ends(counts: np.ndarray) -> list[float]:
     """The least and the greatest."""
     return [float(np.nanmin(counts)), float(np.nanmax(counts))]
+
+
+def _fewest(counts: np.ndarray) -> list[int]:
+    """The batch size that needs the fewest, by learning rate; 0 where none arrives."""
+    best = SIZES[np.where(np.isnan(counts), np.inf, counts).argmin(0)]
+    return np.where(np.isnan(counts).all(0), 0, best).tolist()
 
 
 def _noise() -> tuple[np.ndarray, np.ndarray]:
@@ -167,9 +176,9 @@ def claims() -> dict[str, float]:
     x, _ = examples()
     size = {int(b): i for i, b in enumerate(SIZES)}
     mean, needed = heights(paths()).mean(2), arrived()
-    floor = mean[..., -20:].mean(-1)
+    floor = mean[..., -LAST:].mean(-1)
     high = at(0.32)
-    same = {b: mean[size[b], at(0.02 * b), 240 // b] for b in (4, 8, 16)}
+    same = {b: mean[size[b], at(0.02 * b), SPENT // b] for b in (4, 8, 16)}
     noise = noises()
     return {
         "examples": len(x),
@@ -181,7 +190,8 @@ def claims() -> dict[str, float]:
         "end_1": floor[size[1], high],
         "end_256": floor[size[256], high],
         "calm_1": floor[size[1], at(0.215)],
-        "spent": 240,
+        "last": LAST,
+        "spent": SPENT,
         "same_4": same[4], "same_8": same[8], "same_16": same[16],
         "noise_1": noise[0, 0],
         "noise_4": noise[0, size[4]],

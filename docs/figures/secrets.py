@@ -65,7 +65,14 @@ ONE_STEP = np.geomspace(0.25, 8, 31)  # noises of a single sum over all records
 def guess() -> dict[str, Any]:
     """How often a guess from one noisy sum is right, and what that sum spends."""
     right = [0.5 * (1 + math.erf(1 / (2 * s) / math.sqrt(2))) for s in ONE_STEP]
-    return {"noises": ONE_STEP.tolist(), "right": right, "epsilons": [once(s) for s in ONE_STEP]}
+    spent = [bound(once(s)) for s in ONE_STEP]
+    return {"noises": ONE_STEP.tolist(), "right": right, "epsilons": spent}
+
+
+def bound(x: float) -> float:
+    """A number rounded up, to three digits: what is at most x is at most that."""
+    unit = 10.0 ** (math.floor(math.log10(x)) - 2)
+    return float(f"{math.ceil(x / unit) * unit:.3g}")
 
 
 def once(noise: float) -> float:
@@ -78,7 +85,7 @@ def once(noise: float) -> float:
 
 @functools.cache
 def digits() -> Any:
-    """The digits from 0 to 1: divided by 16, which is fitted to no one's data."""
+    """The digits from 0 to 1: divided by 16, the largest possible ink, not taken from the data."""
     raw = jo.data.load("digits", seed=0, prepare=None)
     train, *rest = [(part.x / 16, part.y) for part in (raw.train, raw.validation, raw.test)]
     return jo.data.from_arrays(*train, validation=rest[0], test=rest[1], prepare=None)
@@ -128,7 +135,7 @@ def noise() -> dict[str, Any]:
     quiet = found["test"][-1].mean(-1)  # without noise, by clipping norm
     return {
         "noises": NOISES.tolist(), "clips": CLIPS.tolist(), "levels": LEVELS, "rows": rows,
-        "epsilons": [epsilon(x) for x in NOISES], "quiet": quiet.tolist(),
+        "epsilons": [bound(epsilon(x)) for x in NOISES], "quiet": quiet.tolist(),
         "w": pack(codes, 8), "right": pack(np.round(found["test"][:n] * rows), 16),
     }  # fmt: skip
 

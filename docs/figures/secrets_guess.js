@@ -18,6 +18,6 @@ X.figure("secrets-guess", (f) => {
     picture.text("of validation", 2.2, top * 1.02, f.text("with"));
     share.line("line", noises, right);
     share.dots("here", [[s, right[i]]], 5);
-    f.say(["guess", { noise: s.toFixed(2), right: `${(100 * right[i]).toFixed(0)}%`, epsilon: epsilons[i].toPrecision(2) }]);
+    f.say(["guess", { noise: s.toFixed(2), right: `${(100 * right[i]).toFixed(0)}%`, epsilon: epsilons[i] }]);
   };
 });

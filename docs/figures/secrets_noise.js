@@ -14,7 +14,7 @@ X.figure("secrets-noise", (f) => {
   });
   const price = f.plot({ x: [0.25, 600], xlog: true, y: [0.2, 1], title: f.text("accuracy"), across: f.text("epsilon") }, f.main);
   const map = f.map("noise", "clip", f.side);
-  f.legend("10%", "96%");
+  f.legend(`${f.text("read")}: 10%`, "96%");
   function ink(i, j) {
     const colours = [X.style("--good"), X.style("--mark")];
     tiles.forEach((canvas, d) => {
@@ -43,7 +43,7 @@ X.figure("secrets-noise", (f) => {
     }
     ink(i, j);
     price.dots("here", [[epsilons[i], mean(now)]], 5);
-    f.say(["spends", { noise: short(noises[i]), clip: short(clips[j]), epsilon: +epsilons[i].toPrecision(2) }],
+    f.say(["spends", { noise: short(noises[i]), clip: short(clips[j]), epsilon: epsilons[i] }],
       ["reads", { mean: percent(mean(now)), low: percent(Math.min(...now)), high: percent(Math.max(...now)), quiet: percent(quiet[j]) }]);
   };
 });

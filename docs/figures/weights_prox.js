@@ -18,6 +18,7 @@ X.figure("weights-prox", (f) => {
       box.innerHTML = formulas[kind].join("");
     }
     picture.line("tangent", [-3, 3], [-3, 3]);
+    picture.text("same", 2.1, 2.5, f.text("same"), "end");
     picture.line("curve", near, near.map((v) => shrunk(v, a)));
     picture.line("limit", [w, w, -3], [-3, to, to]);
     picture.dots("here", [[w, to]], 6);
