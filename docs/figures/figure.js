@@ -92,7 +92,10 @@ X.figure = async (name, build) => {
     legend(bad, good, missing, parent = side) {
       const p = X.element("p", { class: "legend" }, parent);
       X.element("span", {}, p, bad); X.element("i", { class: "ramp" }, p); X.element("span", {}, p, good);
-      if (missing) { X.element("i", { class: "missing" }, p); X.element("span", {}, p, missing); }
+      if (!missing) return;
+      const pair = X.element("span", { class: "pair" }, p);
+      X.element("i", { class: "missing" }, pair);
+      pair.append(missing);
     },
     /** The formula, and the same with the numbers of the sliders: what `shown` of figures/formulas.py gave. */
     formula({ lines, filled }, parent = side) {

@@ -26,7 +26,7 @@ X.figure("line-bowl", (f) => {
     picture.mark("path", "errors").setAttribute("d", x.map((v, k) => picture.path([v, v], [y[k], w * v + b])).join(""));
     picture.line("line", [0, 1], [b, w + b]);
     f.numbers({ w, b: b < 0 ? `(\u2212${-b})` : b });
-    f.say(["line", { weight: w.toFixed(2), intercept: b.toFixed(2), loss: now.toFixed(3) }], now === low ? ["lowest"] : ["lower", { times: +(now / low).toPrecision(2) }],
+    f.say(["line", { weight: w.toFixed(2), intercept: b.toFixed(2), loss: now.toFixed(3) }], now === low ? ["lowest"] : ["lower", { times: +(now / low).toPrecision(now < 1.1 * low ? 4 : 2) }],
       ["predicts", { input: 0.5, prediction: (w / 2 + b).toFixed(2) }]);
   };
 });

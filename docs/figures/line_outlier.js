@@ -32,14 +32,18 @@ X.figure("line-outlier", (f) => {
   f.legend(f.text("high"), f.text("low"));
   const shape = f.plot({ x: [-4, 4], y: [0, 8], across: f.text("error"), title: f.text("one"), label: f.text("one") });
   const errors = Array.from({ length: 81 }, (_, k) => (k - 40) / 10), words = { "if&nbsp;": `${f.text("when")}&nbsp;`, else: f.text("otherwise") };
-  f.task("sign", () => name() === "absolute" && f.state.target === 0);
+  f.task("sign", () => { const [far, own] = [0, targets.length - 1].map((k) => lowest(name(), k)); return f.state.target === 0 && Math.abs(far.w - own.w) + Math.abs(far.b - own.b) < 0.3; });
+  const key = X.element("p", { class: "legend" }, f.main);
+  for (const other of names) X.element("i", { class: `stroke ${other}` }, X.element("span", {}, key)).after(f.text(other));
 
   return () => {
     const k = f.state.target, loss = name(), { field, low, high, w, b } = lowest(loss, k), own = lowest(loss, targets.length - 1);
     if (f.fresh("loss")) {
       f.formula({ lines: formulas[loss].map((line) => line.replace(/(?<=<mtext>)(if&nbsp;|else)(?=<)/g, (z) => words[z])), filled: [] });
-      for (const other of names) shape.line(other === loss ? "line" : `curve ${other}`, errors, errors.map((e) => X.rules[other]({ x: e, y: 0, e, delta })));
-      shape.line(`curve ${loss}`, [], []);
+      for (const other of names) {
+        shape.line(`curve ${other}`, errors, errors.map((e) => X.rules[other]({ x: e, y: 0, e, delta })));
+        f.root.querySelectorAll(`.${other}`).forEach((n) => n.classList.toggle("chosen", other === loss));
+      }
     }
     map.cells(n, m, (i, j) => f.paint(Math.round(14 * (1 - Math.log(field[j * n + i] / low) / Math.log(high / low))) / 14));
     const walk = targets.map((_, q) => lowest(loss, q));

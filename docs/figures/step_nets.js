@@ -8,7 +8,7 @@ X.figure("step-nets", (f) => {
   f.slider("rate", { values: rates, start: 36, field: "learning_rate", quality: (i) => quality(i, f.state.beta) });
   f.slider("beta", { values: betas, start: 10, field: "momentum", quality: (j) => quality(f.state.rate, j) });
   const map = f.map("rate", "beta", f.main);
-  f.legend("10%", "97%", f.text("lost"), f.main);
+  f.legend(`${f.text("read")} 10%`, "97%", f.text("lost"), f.main);
   const looks = Array.from({ length: steps / every }, (_, k) => (k + 1) * every);
   const curve = f.plot({ x: [0, steps], y: [0.05, 10], ylog: true, title: f.text("loss"), across: f.text("steps") }, f.side);
   const losses = (i, j) => looks.map((_, k) => 10 ** net().loss.at(i, j, k));

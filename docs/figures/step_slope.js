@@ -17,6 +17,6 @@ X.figure("step-slope", (f) => {
     picture.line("line", path, path.map(loss));
     picture.dots("dot", path.slice(1).map((v) => [v, loss(v)]), 3);
     picture.dots("here", [[w, loss(w)]], 6);
-    f.say(["slope", { weight: w.toFixed(1), slope: s.toFixed(2), loss: loss(w).toFixed(2) }], ["step", { rate, step: (-rate * s).toFixed(2), next: path[1].toFixed(2) }], Math.abs(path[steps] - best) > Math.abs(w - best) ? ["away"] : ["there", { steps, end: path[steps].toFixed(2) }]);
+    f.say(["slope", { weight: w.toFixed(1), slope: s.toFixed(2), loss: loss(w).toFixed(2) }], ["step", { rate, step: (-rate * s).toFixed(2).replace("-", "\u2212"), next: path[1].toFixed(2) }], Math.abs(path[steps] - best) > Math.abs(w - best) ? ["away"] : ["there", { steps, end: path[steps].toFixed(2) }]);
   };
 });

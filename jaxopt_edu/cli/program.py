@@ -79,7 +79,7 @@ def _sweep_arguments(sweep: argparse.ArgumentParser) -> None:
     add("--folds", type=int, metavar="K", help="train every trial on K folds")
     add("--seeds", type=int, default=1, metavar="K", help="... with K seeds")
     add("--metric", default="loss", help="the score that ranks (default loss)")
-    words = "whether less or more of the metric is better (default: less of losses and errors, more of the others)"
+    words = "whether less or more of it is better (default: less of losses and errors, else more)"
     add("--mode", default="auto", choices=("auto", "min", "max"), help=words)
     words = "what of a curve ranks: the last score, the mean of the last fifth, the best"
     add("--rank-by", default="tail", choices=("last", "tail", "best"), help=f"{words} (tail)")
