@@ -15,7 +15,7 @@ logging.basicConfig()  # else the package of the colors of code sets it up, and 
 project = "jaxopt_edu"
 author = "The jaxopt_edu authors"
 extensions = ["myst_parser", "sphinx.ext.doctest", "mathematics", "reference", "mentions"]
-extensions += ["files", "translations", "chinese", "policy"]
+extensions += ["finding", "files", "translations", "chinese", "policy"]
 extensions += ["explorable", "claims", "notebooks"]  # what the chapters bring
 exclude_patterns = ["locale", "programs", "figures", "_*"]
 nitpicky = True

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from functools import partial
@@ -67,6 +68,32 @@ def test_a_directory_of_something_else_is_left_alone(capsys, unbuilt, tmp_path):
     assert (tmp_path / "empty/index.html").read_text() == "html True"
 
 
+def test_places_that_cannot_hold_a_site_are_named(capsys, unbuilt, tmp_path, monkeypatch):
+    assert "--build '': wanted a directory" in failed(capsys, "--build", "")
+    (tmp_path / "file").write_text("mine")
+    below = str(tmp_path / "file" / "sub")
+    told = failed(capsys, "--build", below)
+    assert f"--build {below}: Not a directory; wanted a directory that can be" in told
+
+    def refused(*words):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(site, "write_text", refused)  # root may write everywhere
+    told = failed(capsys, "--build", str(tmp_path / "closed"))
+    assert "/closed: Permission denied; wanted a directory that can be made and written" in told
+
+
+def test_a_port_is_for_serving(capsys, unbuilt, tmp_path):
+    told = failed(capsys, "--build", str(tmp_path / "out"), "--port", "8000")
+    assert "--port 8000 with --build: nothing is served then" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_says_how_long_it_takes(capsys, unbuilt, tmp_path):
+    assert main(["learn", "--build", str(tmp_path / "out")]) == 0
+    assert "about 3 minutes at the first time on 2 cores" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", ["0", "-1", "65536"])
 def test_ports_out_of_range_are_refused(port, capsys, unbuilt):
     assert f"--port {port}: wanted an integer from 1 to 65535" in failed(capsys, "--port", port)
@@ -118,6 +145,35 @@ def test_ctrl_c_ends_it(tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a group of processes")
+def test_ctrl_c_while_it_builds_is_one_line(tmp_path):
+    """In a terminal the signal goes to Sphinx's process too, which says nothing then."""
+    (tmp_path / "docs").mkdir()
+    slow = (
+        "import pathlib, time\npathlib.Path(__file__).with_name('began').touch()\ntime.sleep(60)\n"
+    )
+    (tmp_path / "docs/conf.py").write_text(slow)
+    script = (
+        "import pathlib, sys\n"
+        "from jaxopt_edu.cli import main, site\n"
+        f"site.sources, site.NEEDED = lambda: pathlib.Path({str(tmp_path / 'docs')!r}), ()\n"
+        f"sys.exit(main(['learn', '--build', {str(tmp_path / 'out')!r}]))\n"
+    )
+    pytest.importorskip("sphinx", reason="the site needs the extra docs")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    words = [sys.executable, "-c", script]
+    with subprocess.Popen(words, env=environment, start_new_session=True, **pipes) as process:
+        end = time.monotonic() + 60
+        while not (tmp_path / "docs/began").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == ""
+    first, second = err.splitlines()
+    assert first.startswith("building the site") and second == "jaxopt-edu: interrupted"
 
 
 def test_sphinx_that_fails_is_an_error(capsys, unbuilt, monkeypatch, tmp_path):

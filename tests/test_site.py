@@ -4,12 +4,18 @@ A small site is built here, with the reference and one chapter; `jaxopt-edu lear
 `docs/check.py DIR` check the whole one.
 """
 
+import doctest
 import importlib
+import importlib.util
+import inspect
+import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +25,7 @@ from jaxopt_edu.cli import site
 pytest.importorskip("sphinx", reason="the site needs the extra docs")
 pytest.importorskip("furo", reason="the site needs the extra docs")
 pytest.importorskip("myst_parser", reason="the site needs the extra docs")
+pytest.importorskip("anywidget", reason="the site needs the extra docs")
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -28,6 +35,10 @@ CHAPTER = """\
 
 See {func}`jo.adam`, {func}`jaxopt_edu.optimizers.sgd`, {class}`jaxopt_edu.Run`,
 {func}`jo.AdamW.init`, $x_1^2$, [a file](../../src/a.py) and [home](../index.md).
+
+## The rule
+
+The {defined}`learning rate` times the gradient.
 """
 CHINESE = """\
 msgid ""
@@ -39,6 +50,12 @@ msgstr "\u6b65\u957f\u591a\u5927"
 
 msgid "See {func}`jo.adam`, {func}`jaxopt_edu.optimizers.sgd`, {class}`jaxopt_edu.Run`, {func}`jo.AdamW.init`, $x_1^2$, [a file](../../src/a.py) and [home](../index.md)."
 msgstr "\u5b66\u4e60\u7387 {func}`jo.adam`, {func}`jaxopt_edu.optimizers.sgd`, {class}`jaxopt_edu.Run`, {func}`jo.AdamW.init`, $x_1^2$, [a](../../src/a.py), [b](../index.md)"
+
+msgid "The rule"
+msgstr "\u89c4\u5219"
+
+msgid "The {defined}`learning rate` times the gradient."
+msgstr "{defined}`\u5b66\u4e60\u7387`"
 """  # noqa: E501
 
 
@@ -69,9 +86,10 @@ def small(tmp_path_factory):
     shutil.copytree(DOCS, docs, ignore=left_out)
     (there / "src").mkdir()
     (there / "src" / "a.py").write_text("x = 1\n")
-    toc = "```{toctree}\n:caption: Learn\n\nlearn/step\nreference/index\n```\n"
+    toc = "```{toctree}\n:caption: Learn\n\nlearn/index\nreference/index\n```\n"
     (docs / "index.md").write_text(f"# Site\n\n{toc}")
     (docs / "learn").mkdir(exist_ok=True)
+    (docs / "learn/index.md").write_text("# Learn\n\n```{toctree}\nstep\n```\n")
     chapter = docs / "learn" / "step.md"
     chapter.write_text("# At first\n\n{func}`jo.losses.squared_error`\n")
     sphinx(docs, there / "out")
@@ -97,6 +115,23 @@ def name_of(line):
     return full(line.split("(")[0].split(" ")[0])
 
 
+def namespaces():
+    """The public modules, and the packages directly below jaxopt_edu, by name."""
+    names = [line.split()[0] for line in PUBLIC if line.endswith(" is a module")]
+    packages = [f"jaxopt_edu.{m.name}" for m in pkgutil.iter_modules(jo.__path__) if m.ispkg]
+    found = {full(name): attrgetter(name.removeprefix("jo."))(jo) for name in names}
+    return {**{name: importlib.import_module(name) for name in packages}, **found}
+
+
+def names_of(name, module):
+    """(full name, thing) of the functions and classes that a module lists or has in its dir()."""
+    lazy = set(dir(module)) - set(vars(module))
+    for short in sorted({*getattr(module, "__all__", ()), *lazy}):
+        thing = getattr(module, short)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            yield f"{name}.{short}", thing
+
+
 def test_every_public_name_has_an_entry(extensions):
     """Those of tests/fixtures/public.txt: as an entry, as another name of one, or a namespace."""
     public = extensions["public"]
@@ -109,6 +144,10 @@ def test_every_public_name_has_an_entry(extensions):
     ]  # fmt: skip
     assert not lacking and len(told) > 500
     assert "jaxopt_edu.adam" in told and "jaxopt_edu.optimizers.adam" not in told
+    things = {name: x for name, space in namespaces().items() for name, x in names_of(name, space)}
+    known = {id(thing) for name, thing in public.by_name().items() if name in told}
+    assert not [name for name, thing in things.items() if id(thing) not in known]
+    assert {"jaxopt_edu.learn.Axis", "jaxopt_edu.diagnosis.find_shift"} <= things.keys() & told
     twice = [n for n in told if len(re.findall(rf"\.\. py:\w+:: {re.escape(n)}[(\n]", text)) > 1]
     assert not twice
 
@@ -126,6 +165,48 @@ def test_links_find_every_name_in_the_built_pages(small):
     members = {name for name in tops if name.rpartition(".")[0] not in {*spaces, "jaxopt_edu"}}
     assert not tops - members - names and len(tops - members) > 400
     assert {"jaxopt_edu.adam", "jaxopt_edu.optimizers.adam", "jaxopt_edu.Adam.rule"} <= names
+
+
+def test_no_entry_is_blank(extensions):
+    """Each says something besides its signature and its bases; so does the class of a recipe."""
+    blank = []
+    for entry in extensions["public"].entries():
+        lines = extensions["entries"].told(entry)
+        heads = [i for i, line in enumerate(lines) if re.match(r" *\.\. py:", line)]
+        for at, after in zip(heads, [*heads[1:], len(lines)], strict=True):
+            words = [x.strip() for x in lines[at + 1 : after]]
+            if not any(x and not x.startswith((":", "Bases: ")) for x in words):
+                blank.append(lines[at].strip())
+    assert not blank
+    lines = extensions["entries"].told(entry_of(extensions, jo.adam))
+    assert "   What :py:obj:`jo.adam <jaxopt_edu.adam>` returns: a frozen dataclass." in [
+        line[3:] for line in lines
+    ]
+    made = map(extensions["public"].made_by, extensions["public"].by_name().values())
+    assert all(kind.__dataclass_params__.frozen for kind in made if kind is not None)
+
+
+def test_a_member_without_words_leads_to_what_tells_it(extensions):
+    links = extensions["public"].links()
+    assert links["jo.AdamW.init"] == "jaxopt_edu.Rule.init"
+    assert links["jo.Adam.rule"] == "jaxopt_edu.Adam"  # its code stands there
+    assert links["jo.Training.step"] == "jaxopt_edu.Experiment.step"
+    assert links["jo.Study.best"] == "jaxopt_edu.Study.best"
+
+
+def test_examples_run_where_they_are_copied(extensions):
+    """Each imports what it uses of other modules: in itself, or by a line that the site adds."""
+    lines = extensions["docstrings"].rst(jo.clip, "jaxopt_edu.clip", "x")
+    lacking = extensions["docstrings"]._imports
+    assert ">>> import jax.numpy as jnp" in "\n".join(lines)
+    assert lacking([">>> import jax.numpy", ">>> jax.grad(np.sin)"]) == [">>> import numpy as np"]
+    learn = [e.thing for e in extensions["public"].entries() if ".learn." in e.name]
+    codes = [code for x in learn if inspect.getdoc(x) and
+             (code := doctest.DocTestParser().get_examples(inspect.getdoc(x)))]  # fmt: skip
+    assert len(codes) > 8
+    for code in codes:
+        assert not lacking([f">>> {line}" if k == 0 else f"... {line}" for example in code
+                            for k, line in enumerate(example.source.splitlines())])  # fmt: skip
 
 
 def test_formulas_that_run_are_set_as_mathematics(extensions):
@@ -194,7 +275,8 @@ def test_several_fields_in_one_line_are_several(extensions):
 def test_a_chapter_is_named_where_the_reference_tells_what_it_uses(small):
     pages = {p.stem: p.read_text() for p in (small / "out/reference").glob("*.html")}
     told = '<p class="jo-told-in">In: <a class="reference internal" href="../learn/step.html">'
-    assert pages["optimizers"].count(told) == 3  # adam, sgd, AdamW.init, which Adam tells
+    assert pages["optimizers"].count(told) == 2  # adam, sgd
+    assert pages["transforms"].count(told) == 1  # AdamW.init, which Rule tells
     assert pages["training"].count(told) == 1
     assert pages["losses"].count(told) == 0  # that of the chapter as it was at first
 
@@ -218,11 +300,53 @@ def test_files_of_the_repository_come_along(small):
 def test_the_chinese_page_and_its_links(small, extensions):
     page = (small / "out/zh/learn/step.html").read_text()
     assert "../../reference/optimizers.html#jaxopt_edu.adam" in page
-    assert "../../reference/optimizers.html#jaxopt_edu.Adam.init" in page
+    assert "../../reference/transforms.html#jaxopt_edu.Rule.init" in page
     assert '<a href="../../learn/step.html" lang="en"' in page
     assert 'href="../zh/learn/step.html" lang="zh"' in (small / "out/learn/step.html").read_text()
-    assert "jo-language" not in (small / "out/index.html").read_text()
+    assert 'href="zh/index.html" lang="zh"' in (small / "out/index.html").read_text()
+    assert "jo-language" not in (small / "out/reference/losses.html").read_text()
     assert "\\u5b66\\u4e60" in (small / "out/zh/searchindex.js").read_text()
+
+
+@pytest.mark.slow
+def test_chinese_pages_lead_home_and_to_each_other(small):
+    """Where a reader looks for a list there is one; each page leads to it and to the English."""
+    for name in ("index", "learn/index", "learn/step", "search"):
+        page, up = (small / f"out/zh/{name}.html").read_text(), "../" * name.count("/")
+        tree = re.search(r'<div class="sidebar-tree">(.*?)</div>', page, re.S)[1]
+        links = re.findall(r'href="(.*?)"', tree)
+        here = small / f"out/zh/{name}.html"
+        english = links.pop()
+        assert english == f"{up}../index.html" and len(links) == 1
+        assert links == ["#"] or (here.parent / links[0]).resolve() == (
+            small / "out/zh/learn/step.html"
+        )
+        home = re.search(r'class="sidebar-brand" href="(.*?)"', page)[1]
+        assert home == "#" or (here.parent / home).resolve() == small / "out/zh/index.html"
+    listed = (small / "out/zh/index.html").read_text()
+    assert '<li><a href="learn/step.html">\u6b65\u957f\u591a\u5927</a></li>' in listed
+
+
+def test_the_chapters_are_listed_with_their_questions_and_translations(extensions):
+    text = (DOCS / "learn/index.md").read_text()
+    rows = dict(re.findall(r"^\| \[.+?\]\((\w+)\.md\).*? \| (.+?) \|$", text, re.M))
+    toctree = re.search(r"```\{toctree\}\n(?::.*\n)*\n(.*?)```", text, re.S)[1].split()
+    assert list(rows) == toctree
+    for name, question in rows.items():
+        chapter = (DOCS / f"learn/{name}.md").read_text()
+        title = re.search(r"^# (.+)$", chapter, re.M)[1]
+        assert f"[{title}]({name}.md)" in text and f"**{question}**" in chapter
+    there = extensions["translations"].complete(DOCS, site.CHINESE)
+    translated = re.findall(r'"\.\./zh/(\w+/\w+)\.html"', text)
+    assert translated == [f"learn/{x}" for x in toctree if f"learn/{x}" in there]
+
+
+def test_the_guide_of_the_command_line_has_every_command():
+    from jaxopt_edu.cli.program import parser
+
+    [commands] = [x.choices for x in parser()._actions if x.dest == "command"]
+    rows = re.findall(r"^\| `(\w+)", (DOCS / "guides/command_line.md").read_text(), re.M)
+    assert sorted(rows) == sorted(commands)
 
 
 @pytest.mark.slow
@@ -291,10 +415,51 @@ def test_links_that_lead_nowhere_are_found(tmp_path, extensions):
     ]
 
 
+HITS = """() => [...document.querySelectorAll("ul.search li a")].map(a => a.getAttribute("href"))"""
+
+
+@pytest.mark.slow
+def test_search_finds_names_terms_and_other_spellings_first(small):
+    playwright = pytest.importorskip("playwright.sync_api", reason="the check needs a browser")
+    spec = importlib.util.spec_from_file_location("check", DOCS / "check.py")
+    sys.path.insert(0, str(DOCS / "_ext"))
+    check = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(check)
+    sys.path.remove(str(DOCS / "_ext"))
+    adam, told = "reference/optimizers.html#jaxopt_edu.adam", []
+    first = {
+        "jo.adam": adam, "adam": adam, "jaxopt_edu.adam": adam, "jo.adam(1e-3)": adam,
+        "jo.optimizers.adam": adam, "jo.Adam.rule": adam, "How big a step?": "learn/step.html",
+        "jo.plot.plot_l1_path": "reference/plots.html#jaxopt_edu.plot.plot_l1_path",
+        "learning rate": "learn/step.html#the-rule", "lr": "learn/step.html#the-rule",
+    }  # fmt: skip
+    with check.served(small / "out") as address, playwright.sync_playwright() as play:
+        path = shutil.which("chromium") or play.chromium.executable_path
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        check.listen(page, address, told)
+
+        def hits(words, where=""):
+            page.goto(f"{address}/{where}search.html?{urlencode({'q': words})}")
+            page.wait_for_function("() => Search.status?.innerText")  # it says so at its end
+            return page.evaluate(HITS)
+
+        assert {words: hits(words)[0] for words in first} == first
+        assert "reference/optimizers.html#jaxopt_edu.sgd" in hits("momentum")[:3]
+        assert hits("regularisation") == hits("regularization") != []
+        hits("momentum")
+        page.wait_for_selector("li:has(a[href$='jaxopt_edu.sgd']) p.context")
+        assert hits("\u5b66\u4e60", "zh/")[0] == "learn/step.html#the-rule"
+        page.click("a.jo-english-search")
+        assert page.url == f"{address}/search.html?q=%E5%AD%A6%E4%B9%A0"
+        browser.close()
+    assert not told
+
+
 @pytest.mark.slow
 def test_a_browser_finds_nothing_wrong(small):
     pytest.importorskip("axe_playwright_python", reason="the check needs axe-core")
-    pages = ["index.html", "zh/learn/step.html", "search.html", "reference/optimizers.html"]
+    pages = ["index.html", "zh/learn/step.html", "search.html", "zh/index.html"]
     words = [sys.executable, str(DOCS / "check.py"), str(small / "out"), *pages]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0 and "4 pages, 0 violations" in done.stdout, done.stdout

@@ -5,8 +5,10 @@ section's name is one of SECTIONS or names arguments of the function. An indente
 section stays as it is written.
 """
 
+import ast
 import contextlib
 import dataclasses
+import doctest
 import inspect
 import re
 from collections.abc import Iterator
@@ -23,6 +25,10 @@ SECTIONS = (
     "Where it is worth it", "Where it is no use",
 )  # fmt: skip
 HEAD = re.compile(r"(?P<names>[\w*][\w *.,]*?)(?P<aside> \([^()]*\))?:(?:\s+(?P<rest>.*)|)$")
+IMPORTS = {
+    "jax": "import jax", "jnp": "import jax.numpy as jnp", "np": "import numpy as np",
+    "jo": "import jaxopt_edu as jo",
+}  # fmt: skip
 VARIANT = re.compile(r"[a-z]\w*(?:=[\w.\"']+)?(?:, [a-z]\w*(?:=[\w.\"']+)?)*:\s+\S.* = ")
 PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5}|[a-z-]+/\d{7})")
 CODE = re.compile(r"``([^`]+)``|`([^`]+)`")
@@ -96,16 +102,16 @@ def _headed(line: str, known: set[str]) -> tuple[str, str, str]:
     return "", "", ""
 
 
-def rst(thing: Any, owner: str, group: str, module: str) -> list[str]:
+def rst(thing: Any, owner: str, group: str) -> list[str]:
     """A docstring as lines of reStructuredText.
 
-    owner: the entry within which its names are looked up; group: of its doctests; module: where it
-    is written, whose names its doctests see, as pytest has it.
+    owner: the entry within which its names are looked up; group: of its doctests.
     """
     text = inspect.getdoc(thing) or ""
     known = arguments(thing)
     out: list[str] = []
     listed = False
+    before: list[str] = []  # the examples above
     methods = [name for name, _ in public.members(thing)] if inspect.isclass(thing) else []
     for block in blocks(text, known.union(methods)):
         if block.kind in ("section", "field"):
@@ -118,7 +124,9 @@ def rst(thing: Any, owner: str, group: str, module: str) -> list[str]:
         if block.kind == "formula":
             out += _formula(thing, block, known, owner)
         elif block.kind == "example":
-            out += _example(block.lines, group, module)
+            code = [*_imports([*before, *block.lines]), *block.lines]
+            out += _example(code, group)
+            before += code
         else:
             out += ["", *_text(block.lines, known, owner), ""]
     return out
@@ -200,7 +208,21 @@ def _entry(block: Block, known: set[str], owner: str) -> list[str]:
     return [head, f"   {prose(block.lines, known, owner)}", ""]
 
 
-def _example(lines: list[str], group: str, module: str) -> list[str]:
+def _imports(lines: list[str]) -> list[str]:
+    """The imports that an example lacks where it is copied: its module has them, in which it runs.
+
+    lines: of the example, behind those of the examples before it.
+    """
+    read = doctest.DocTestParser().get_examples("\n".join(lines))
+    found = [node for example in read for node in ast.walk(ast.parse(example.source))]
+    imported = [x for node in found if isinstance(node, ast.Import | ast.ImportFrom)
+                for x in node.names]  # fmt: skip
+    bound = {x.asname or x.name.partition(".")[0] for x in imported}
+    used = {node.id for node in found if isinstance(node, ast.Name)}
+    return [f">>> {line}" for name, line in IMPORTS.items() if name in used - bound]
+
+
+def _example(lines: list[str], group: str) -> list[str]:
     inside = [f"   {line}" if line.strip() else "" for line in lines]
     return ["", f".. doctest:: {group}", "", *inside, ""]
 

@@ -10,6 +10,14 @@ import docstrings
 import public
 from public import Entry
 
+VALUES = {  # what has no docstring, as it is no function or class
+    "jaxopt_edu.Hyper": "The type of a hyperparameter: a number, a schedule (a function from the "
+    "step to a number), or a tree of these. `jaxopt_edu.Mask` is that of a mask: a prefix tree of "
+    "bools, or a function from params to one. To Python both are `typing.Any`.",
+    "jaxopt_edu.functions.FUNCTIONS": "The test functions by name, a dict.",
+    "jaxopt_edu.privacy.ORDERS": "The orders of the Renyi divergence among which an accountant "
+    "takes the one that gives the least epsilon.",
+}
 UNLISTED = ":no-contents-entry:"  # in the list of the page's parts
 
 
@@ -20,7 +28,9 @@ def told(entry: Entry) -> list[str]:
     body = _body(entry, kind or entry.thing)
     if kind is not None and (made := public.by_thing().get(id(kind))):
         inner = _directive("class", made.name, "", UNLISTED)
-        words = ["The value that it makes.", "", *_bases(kind), *_members(made, UNLISTED)]
+        short = f":py:obj:`{_short(entry)} <{entry.name}>`"
+        words = [f"What {short} returns: a frozen dataclass.", "", *_bases(kind)]
+        words += _members(made, UNLISTED)
         body += ["", *inner, *_indented(words)]
     elif inspect.isclass(entry.thing):
         body += _members(entry)
@@ -42,7 +52,9 @@ def _body(entry: Entry, written: Any) -> list[str]:
     """What an entry says, from the docstring; a table of fields, the code of its rule."""
     if entry.kind == "function" and dataclasses.is_dataclass(entry.thing):
         return _instance(entry)
-    doc = docstrings.rst(written, entry.name, entry.name, entry.home) if _has_doc(entry) else []
+    if entry.name in VALUES:
+        return [docstrings.inline(VALUES[entry.name], set(), entry.name), ""]
+    doc = docstrings.rst(written, entry.name, entry.name) if _has_doc(entry) else []
     at = next((i for i, line in enumerate(doc) if line.startswith(".. doctest::")), len(doc))
     bases = _bases(entry.thing) if inspect.isclass(entry.thing) else []
     setup = _setup(entry) if at < len(doc) else []
@@ -79,17 +91,22 @@ def _setup(entry: Entry) -> list[str]:
             f"   import {entry.home} as _home", "   globals().update(vars(_home))", ""]  # fmt: skip
 
 
+def _short(entry: Entry) -> str:
+    """Its name as one types it: jo.adam."""
+    return entry.name.replace(public.ROOT, "jo", 1)
+
+
 def _bases(kind: type) -> list[str]:
-    """The public classes from which it has what it does not tell itself."""
+    """Its public base classes, which tell the methods that have no entry here."""
     found = [public.by_thing()[id(b)] for b in kind.__mro__[1:] if id(b) in public.by_thing()]
-    names = ", ".join(f":py:obj:`{e.name.replace(public.ROOT, 'jo', 1)} <{e.name}>`" for e in found)
-    return [f"Is a {names}.", ""] if found else []
+    names = ", ".join(f":py:obj:`{_short(entry)} <{entry.name}>`" for entry in found)
+    return [f"Bases: {names}.", ""] if found else []
 
 
 def _members(entry: Entry, *always: str) -> list[str]:
-    """The members that it tells itself; always: options of their directives."""
+    """The members that it tells itself, each with its docstring; always: options of directives."""
     out: list[str] = []
-    for name, member in public.own_members(entry.thing):
+    for name, member in public.told_members(entry.thing):
         plain = isinstance(member, property | functools.cached_property)
         kind = "property" if plain else "method"
         options = [*always, *[":classmethod:"] * isinstance(member, classmethod)]
@@ -98,7 +115,7 @@ def _members(entry: Entry, *always: str) -> list[str]:
         arguments = "" if plain else _signature(getattr(entry.thing, name), bound)
         full = f"{entry.name}.{name}"
         documented = _documented(entry.thing, name)
-        doc = docstrings.rst(documented, full, full, entry.home) if documented.__doc__ else []
+        doc = docstrings.rst(documented, full, full)
         if any(line.startswith(".. doctest::") for line in doc):
             doc = [*_setup(Entry(full, entry.thing)), *doc]
         out += ["", *_directive(kind, full, arguments, *options), *_indented(doc)]

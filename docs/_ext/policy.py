@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import furo
+import translations
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
@@ -84,6 +85,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 def _clear(app: Sphinx) -> None:
     """Takes away pages of an earlier build that are no more."""
     kept = {*app.env.found_docs, "search"}
+    kept |= set(translations.HOMES) if app.config.language != "en" else set()
     for path in Path(app.outdir).rglob("*.html"):
         name = path.relative_to(app.outdir).with_suffix("").as_posix()
         if name not in kept and name.split("/")[0] not in ("_files", "_static", "zh"):

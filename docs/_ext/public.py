@@ -6,7 +6,9 @@
 
 import dataclasses
 import functools
+import importlib
 import inspect
+import pkgutil
 import sys
 import types
 from collections.abc import Iterator
@@ -37,6 +39,8 @@ class Entry:
     @property
     def kind(self) -> str:
         """The directive of Sphinx's Python domain for it."""
+        if self.thing is Any:  # a name for types, which is no class of ours
+            return "data"
         if inspect.isclass(self.thing):
             return "exception" if issubclass(self.thing, BaseException) else "class"
         return "function" if callable(self.thing) else "data"
@@ -55,15 +59,41 @@ class Entry:
 
 
 def walk(module: types.ModuleType, path: str = ROOT) -> Iterator[tuple[str, Any]]:
-    """(name, thing) of the public names of a module and of the public modules below it."""
+    """(name, thing) of the public names of a module and of the public modules below it.
+
+    Those that it imports only when they are asked for, as jo.learn does Axis, are in its dir().
+    """
     own = (n for n, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__)
-    for name in sorted(set(getattr(module, "__all__", own))):
+    lazy = set(dir(module)) - set(vars(module))
+    for name in sorted({*getattr(module, "__all__", own), *lazy}):
         if name.startswith("_"):
             continue
         thing = getattr(module, name)
         yield f"{path}.{name}", thing
         if isinstance(thing, types.ModuleType):
             yield from walk(thing, f"{path}.{name}")
+
+
+def everything() -> Iterator[tuple[str, Any]]:
+    """(name, thing) of all that is public.
+
+    What jaxopt_edu and the modules below it list, then what only a package's own `__all__` lists,
+    as that of jaxopt_edu.diagnosis does find_shift.
+    """
+    listed = list(walk(jaxopt_edu))
+    yield from listed
+    known = {id(thing) for _, thing in listed}
+    for name, package in packages().items():
+        for short in sorted(getattr(package, "__all__", ())):
+            if id(thing := getattr(package, short)) not in known:
+                yield f"{name}.{short}", thing
+
+
+@functools.cache
+def packages() -> dict[str, types.ModuleType]:
+    """The packages directly below jaxopt_edu by name."""
+    found = (f"{ROOT}.{m.name}" for m in pkgutil.iter_modules(jaxopt_edu.__path__) if m.ispkg)
+    return {name: importlib.import_module(name) for name in sorted(found)}
 
 
 @functools.cache
@@ -78,7 +108,7 @@ def entries() -> tuple[Entry, ...]:
     """All that is public, in the order in which it is read."""
     names: dict[int, list[str]] = {}
     things: dict[int, Any] = {}
-    for name, thing in sorted(walk(jaxopt_edu), key=lambda item: (item[0].count("."), item[0])):
+    for name, thing in sorted(everything(), key=lambda item: (item[0].count("."), item[0])):
         if not isinstance(thing, types.ModuleType):
             names.setdefault(id(thing), []).append(name)
             things[id(thing)] = thing
@@ -116,19 +146,22 @@ def links() -> dict[str, str]:
         members_ = [m for m, _ in members(entry.thing)] if inspect.isclass(entry.thing) else []
         for name in (entry.name, *entry.aliases):
             for member in ("", *(f".{m}" for m in members_)):
-                owner = home_of(entry, member[1:]) if member else entry.name
+                target = home_of(entry, member[1:]) if member else entry.name
                 for short in (name, name.replace(ROOT, "jo", 1), name.removeprefix(f"{ROOT}.")):
-                    found[short + member] = owner + member
+                    found[short + member] = target
     return found
 
 
 def home_of(entry: Entry, member: str) -> str:
-    """The name of the public class whose entry tells this member: its own, or a base."""
-    own = dict(members(entry.thing))[member]
-    for base in reversed(entry.thing.__mro__):
+    """The name of the entry that tells this member: of its class, of a base, or the class's own.
+
+    A member without a docstring, as Adam.init, is told by the base that has one; where none has,
+    by what the class says.
+    """
+    for base in entry.thing.__mro__:
         known = by_thing().get(id(base))
-        if known is not None and own is dict(members(base)).get(member, inspect):
-            return known.name
+        if known is not None and member in dict(told_members(base)):
+            return f"{known.name}.{member}"
     return entry.name
 
 
@@ -146,7 +179,7 @@ def members(kind: type) -> list[tuple[str, Any]]:
     """Public methods and properties, as they stand in the class that has them, in its order."""
     found: dict[str, Any] = {}
     for home in kind.__mro__:
-        if home in (object, tuple, BaseException, Exception):
+        if not home.__module__.startswith(ROOT):
             continue
         for name, member in vars(home).items():
             if (name.startswith("_") and name != "__call__") or isinstance(member, type):
@@ -157,14 +190,21 @@ def members(kind: type) -> list[tuple[str, Any]]:
     return list(found.items())
 
 
-def own_members(kind: type) -> list[tuple[str, Any]]:
-    """The members that its entry tells: those that no public base has just so."""
+def told_members(kind: type) -> list[tuple[str, Any]]:
+    """The members that its entry tells: with a docstring, and not just so in a public base."""
     bases = [base for base in kind.__mro__[1:] if id(base) in by_thing()]
     return [
         (name, member)
         for name, member in members(kind)
-        if not any(dict(members(base)).get(name) is member for base in bases)
+        if _has_words(member) and not any(dict(members(b)).get(name) is member for b in bases)
     ]
+
+
+def _has_words(member: Any) -> bool:
+    """Whether it has a docstring of its own."""
+    if isinstance(member, functools.cached_property):
+        member = member.func
+    return bool(getattr(member, "__func__", member).__doc__)
 
 
 def default(value: Any) -> str:

@@ -80,7 +80,10 @@ PAGES = (
     Page("federated", "Federated learning", "Training on many clients' data.", ("federated",)),
     Page("learn", "Learning", "Checkers of one's own code, and what pages are made of.",
          ("learn.rules", "learn.check_results", "learn.functions", "learn.gradients",
-          "learn.handling", "learn.laws", "learn.exploring", "learn.results", "learn")),
+          "learn.handling", "learn.laws", "learn.exploring", "learn.results", "learn.axis",
+          "learn")),
+    Page("command_line", "The command line", "What ``jaxopt-edu`` runs, called from Python.",
+         ("cli",)),
     Page("storage", "Saving and loading", "Experiments and models in files.", ("storage",)),
     Page("values", "Values", "What experiments, optimizers and models are made of.",
          ("values.pytrees", "values.names")),
@@ -170,8 +173,13 @@ def _part(home: str) -> list[str]:
 
 
 def note_aliases(app: Sphinx, env: Any) -> None:
-    """Other names of an entry lead to it."""
+    """Other names of an entry lead to it, and those of members without words to what tells them."""
     domain = env.domains["py"]
+    for name, target in public.links().items():
+        if name.startswith(f"{public.ROOT}.") and name not in domain.objects:
+            known = domain.objects.get(target)
+            if known:
+                domain.objects[name] = known._replace(aliased=True)
     for entry in public.entries():
         known = domain.objects.get(entry.name)
         for alias in entry.aliases if known else ():

@@ -5,6 +5,8 @@ for every message and none is fuzzy; the build warns where a catalog is older th
 to pages that are not translated lead to the English ones.
 """
 
+from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 NAMES = {"en": "English", "zh": "\u4e2d\u6587"}
 CHINESE = "zh_CN"
+HOMES = ("index", "learn/index")  # where a reader looks for a list of the pages
 
 
 def complete(docs: Path, language: str) -> list[str]:
@@ -73,7 +76,8 @@ def english_pages(app: Sphinx, doctree: Any) -> None:
 
 def other_language(app: Sphinx, page: str, template: str, context: Any, doctree: Any) -> None:
     """Gives the template the link to this page in the other language."""
-    if page not in complete(Path(app.srcdir), CHINESE):
+    there = complete(Path(app.srcdir), CHINESE)
+    if not there or page not in (*there, *HOMES):
         return
     up = "../" * page.count("/")
     if app.config.language == "en":
@@ -83,9 +87,45 @@ def other_language(app: Sphinx, page: str, template: str, context: Any, doctree:
     context["other_language"] = found
 
 
+def changed_pages(app: Sphinx, env: Any) -> list[str]:
+    """Pages to be written again, as they are translated now or are no more, and the homes."""
+    now = complete(Path(app.srcdir), CHINESE)
+    before, env.jo_translated = getattr(env, "jo_translated", []), now
+    changed = {*now} ^ {*before}
+    return sorted({*changed, *HOMES} & env.found_docs) if changed else []
+
+
+def homes(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """In another language, pages that list what is translated, as there is no whole index."""
+    if app.config.language != "en":
+        for page in HOMES:
+            if page not in app.env.found_docs:
+                yield page, {"title": NAMES["zh"], "furo_hide_toc": True}, "chinese.html"
+
+
+def sidebar(app: Sphinx, page: str, template: str, context: Any, doctree: Any) -> None:
+    """In another language, the sidebar has the pages that are translated, and leads home."""
+    if app.config.language == "en":
+        return
+    names = sorted(app.env.found_docs)
+    titles = {name: app.env.titles[name].astext() for name in names}
+    context["translated"] = [{"name": name, "title": titles[name]} for name in names]
+    context["master_doc"] = HOMES[0]
+    items = [(context["pathto"](name), "zh", titles[name], name == page) for name in names]
+    items.append((f"{'../' * (page.count('/') + 1)}index.html", "en", NAMES["en"], False))
+    context["furo_navigation_tree"] = "<ul>{}</ul>".format("".join(
+        f'<li class="toctree-l1{" current current-page" if here else ""}">'
+        f'<a class="reference internal" href="{href}" lang="{lang}">{escape(title)}</a></li>'
+        for href, lang, title, here in items
+    ))  # fmt: skip
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", english_names)
     app.connect("doctree-read", english_pages, priority=100)
     app.connect("env-updated", check_progress)
+    app.connect("env-updated", changed_pages)
     app.connect("html-page-context", other_language)
+    app.connect("html-page-context", sidebar, priority=800)  # behind Furo's
+    app.connect("html-collect-pages", homes)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -21,10 +21,14 @@ from jaxopt_edu.storage.private_places import private
 
 HOST = "127.0.0.1"
 PORT = 8765  # unless it is taken
-NEEDED = ("sphinx", "furo", "myst_parser", "latex2mathml")
+NEEDED = ("sphinx", "furo", "myst_parser", "latex2mathml", "anywidget")
 INSTALL = "pip install -e '.[docs]'"
 MARK = ".jaxopt_edu_site"  # a file that says: this directory holds a built site
 CHINESE = "zh_CN"
+SPHINX = (  # as `python -m sphinx`, but Ctrl-C ends it without a traceback
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "from sphinx.cmd.build import main; sys.exit(main(sys.argv[1:]))"
+)
 
 
 def learn_arguments(command: Any) -> None:
@@ -40,6 +44,10 @@ def learn_arguments(command: Any) -> None:
 
 def run_learn(options: Any) -> tuple[Any, int]:
     """Builds the site; serves it until Ctrl-C, unless it was to be built only."""
+    if options.build is not None and options.port is not None:
+        raise ValueError(
+            f"--port {options.port} with --build: nothing is served then; wanted one of them"
+        )
     docs = sources()
     check_extra()
     if options.port is not None and not 1 <= options.port <= 65535:
@@ -81,13 +89,25 @@ def check_extra() -> None:
         raise ImportError(f"learn needs {', '.join(missing)}: {INSTALL}")
 
 
-def check_site(path: str | Path) -> Path:
-    """The directory; ValueError where it is a file, or holds something else than a site."""
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"--build {path} is a file: wanted a directory")
-    if path.is_dir() and any(path.iterdir()) and not (path / MARK).is_file():
-        raise ValueError(f"--build {path} holds something else than a site: give another directory")
+def check_site(given: str | Path) -> Path:
+    """The directory, made and marked as a site.
+
+    ValueError where it is a file, holds something else than a site, or cannot be written.
+    """
+    if not str(given):
+        raise ValueError("--build '': wanted a directory")
+    path = Path(given)
+    try:
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"--build {path} is a file: wanted a directory")
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()) and not (path / MARK).is_file():
+            told = f"--build {path} holds something else than a site"
+            raise ValueError(f"{told}: give another directory")
+        write_text(path / MARK, "built by jaxopt-edu learn\n")
+    except OSError as error:
+        told = f"--build {path}: {error.strerror or error}"
+        raise ValueError(f"{told}; wanted a directory that can be made and written") from None
     return path
 
 
@@ -104,9 +124,8 @@ def build(docs: Path, directory: Path, links: bool, strict: bool) -> int:
 
     strict: a warning (a link that leads nowhere, a name that is not explained) is an error.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    write_text(directory / MARK, "built by jaxopt-edu learn\n")
-    print("building the site (minutes at the first time, then seconds)", file=sys.stderr)
+    words = "about 3 minutes at the first time on 2 cores, then seconds"
+    print(f"building the site ({words}; Ctrl-C ends)", file=sys.stderr)
     status = sphinx("html", docs, directory, strict)
     pages = chinese(docs)
     if not pages:
@@ -121,7 +140,7 @@ def build(docs: Path, directory: Path, links: bool, strict: bool) -> int:
 
 def sphinx(builder: str, docs: Path, out: Path, strict: bool, *more: str) -> int:
     """Runs a builder of Sphinx in a process of its own; its exit status, 1 for any failure."""
-    command = [sys.executable, "-m", "sphinx", "-b", builder, *more]
+    command = [sys.executable, "-c", SPHINX, "-b", builder, *more]
     command += [] if sys.stdout.isatty() else ["-q"]  # what it does, page by page, for who waits
     command += ["-W", "--keep-going"] if strict else []
     programs = private_directory()

@@ -126,12 +126,15 @@ class Rule(ABC):
         """The state before the first step."""
 
     def length(self, t: Any, p: Any, g: Any, *slots: Any) -> Any:
+        """D of a step u = -D g, for one array, of an optimizer whose regularizer is proximal."""
         raise TypeError(f"{type(self).__name__} has steps of no length")
 
     def rule(self, t: Any, p: Any, g: Any, *slots: Any) -> tuple:
+        """One array: the step, the param, the gradient, what is kept -> the update, what is kept."""
         raise TypeError(f"{type(self).__name__} has no rule")
 
     def update(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        """(updates to add to the params, the state after this step), of gradients."""
         del extra
         if self.needs_params and params is None:
             raise ValueError(f"{type(self).__name__}.update wants params: update(g, state, params)")
