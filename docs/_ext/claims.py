@@ -1,9 +1,9 @@
 """Sphinx: numbers of the prose that a test reads from the arrays, and places that explain terms.
 
-    {claim}`36 <fastest_steps>`    36 is `claims()["fastest_steps"]` of the chapter's module in
-                                   figures/, to the digits that are written, or as a word before it
-                                   says: about (within 5%), at most, at least
-    {defined}`learning rate`       the place that explains the term (learn/terms.csv lists them)
+{claim}`36 <fastest_steps>`    36 is `claims()["fastest_steps"]` of the chapter's module in
+                               figures/, to the digits that are written, or as a word before it
+                               says: about (within 5%), at most, at least
+{defined}`learning rate`       the place that explains the term (learn/terms.csv lists them)
 """
 
 import re

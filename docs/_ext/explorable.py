@@ -63,7 +63,7 @@ class Explorable(SphinxDirective):
         caption = nodes.paragraph(title, title, classes=["figure-title"], ids=[f"{name}-title"])
         before = f'<figure class="explorable" id="{name}" aria-labelledby="{name}-title">'
         stage = (
-            f'<noscript><p>{WORDS.get(self.config.language, WORDS["en"])}</p></noscript>'
+            f"<noscript><p>{WORDS.get(self.config.language, WORDS['en'])}</p></noscript>"
             '<div class="stage"></div><p class="says" aria-live="polite"></p>'
             f'<script type="application/json" class="data">{told}</script>'
         )

@@ -130,7 +130,7 @@ class Rule(ABC):
         raise TypeError(f"{type(self).__name__} has steps of no length")
 
     def rule(self, t: Any, p: Any, g: Any, *slots: Any) -> tuple:
-        """One array: the step, the param, the gradient, what is kept -> the update, what is kept."""
+        """One array: step, param, gradient, what is kept -> the update, and what is kept."""
         raise TypeError(f"{type(self).__name__} has no rule")
 
     def update(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:

@@ -124,11 +124,7 @@ def _call(called: str, args: tuple[Node, ...]) -> str:
             return f"<msup><mi>e</mi><mrow>{inner}</mrow></msup>"
     simple = called in ("log", "cos", "sign") and isinstance(args[0], Num | Sym)
     head = f"<mi>{escape(called)}</mi>"
-    return (
-        _row(head, SPACE, inner)
-        if simple
-        else _row(head, "<mo>(</mo>", inner, "<mo>)</mo>")
-    )
+    return _row(head, SPACE, inner) if simple else _row(head, "<mo>(</mo>", inner, "<mo>)</mo>")
 
 
 def name(x: Sym) -> str:

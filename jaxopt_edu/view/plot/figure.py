@@ -7,7 +7,7 @@ import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -67,13 +67,7 @@ def new_figure() -> "Figure":
     return Picture(INCHES, DPI, layout="constrained")
 
 
-class Drawn(Protocol):
-    """What writes itself to a file: a figure of matplotlib, or an `Animation`."""
-
-    savefig: Callable[..., Any]
-
-
-def save(figure: Drawn, path: str | os.PathLike[str]) -> Path:
+def save(figure: object, path: str | os.PathLike[str]) -> Path:
     """Writes a picture whole or not at all: under a temporary name beside it, then renamed.
 
     figure: what a plot gives, or an animation. The ending of the name says the format: .png, .svg,
@@ -81,13 +75,14 @@ def save(figure: Drawn, path: str | os.PathLike[str]) -> Path:
     Errors: TypeError for what is no figure or animation, or no path; IsADirectoryError where the
         path is a directory; ValueError for a format that cannot be written.
     """
-    if not callable(getattr(figure, "savefig", None)):
+    write = getattr(figure, "savefig", None)
+    if not callable(write):
         raise TypeError(
             f"figure = {show(figure)}: wanted a figure or an animation, such as of plot_race"
         )
     path = file_path("path", path)
     with whole(path) as file:
-        figure.savefig(file, format=path.suffix[1:] or "png")
+        write(file, format=path.suffix[1:] or "png")
     return path
 
 
