@@ -189,7 +189,8 @@ def test_no_entry_is_blank(extensions):
 def test_a_member_without_words_leads_to_what_tells_it(extensions):
     links = extensions["public"].links()
     assert links["jo.AdamW.init"] == "jaxopt_edu.Rule.init"
-    assert links["jo.Adam.rule"] == "jaxopt_edu.Adam"  # its code stands there
+    assert links["jo.Adam.rule"] == "jaxopt_edu.Rule.rule"
+    assert links["jo.Adam.debias"] == "jaxopt_edu.Adam"  # its code stands there
     assert links["jo.Training.step"] == "jaxopt_edu.Experiment.step"
     assert links["jo.Study.best"] == "jaxopt_edu.Study.best"
 
