@@ -35,6 +35,7 @@ def wrong_of(browser: Marionette, address: str) -> list[str]:
     for figure in figures:
         name, before = figure.get_attribute("id"), says(figure)
         sliders = figure.find_elements(By.CSS_SELECTOR, "input[type=range]")
+        sliders = [slider for slider in sliders if slider.is_displayed()]
         if not before or not sliders:
             wrong.append(f"{name}: no sentence or no slider")
             continue
