@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxopt_edu.learn.pages import DECADES, ORDERS, part
+from jaxopt_edu.learn.pages import by_powers, ends_of, is_numeric, part
 from jaxopt_edu.values.messages import show
 
 try:
@@ -93,7 +93,7 @@ class Axis(anywidget.AnyWidget):
         x = _outcome(outcome, len(self.values))
         tall = heights(x, better)
         best = int(np.nanargmax(tall))
-        numeric = all(isinstance(v, int | float) for v in self.values)
+        numeric = is_numeric(self.values)
         if index is None:
             index = best
         elif isinstance(index, bool) or not isinstance(index, int | np.integer):
@@ -153,19 +153,11 @@ def heights(x: np.ndarray, better: str) -> np.ndarray:
     >>> heights(np.array([1.0, 3.0, np.nan, 2.0]), "max").round(2).tolist()
     [0.0, 1.0, nan, 0.47]
     """
-    finite = x[np.isfinite(x)]
-    log = better == "min" and finite.min() > 0 and finite.max() > ORDERS * finite.min()
-    x = (
-        np.log10(np.where(np.isfinite(x), x, np.nan))
-        if log
-        else np.where(np.isfinite(x), x, np.nan)
-    )
-    if better == "min":
-        best, worst = np.nanpercentile(x, [0, 95])
-        worst = min(worst, best + DECADES) if log else worst
-    else:
-        worst, best = np.nanpercentile(x, [5, 100])
-    if best == worst:
+    log = by_powers(x, better)
+    x = np.where(np.isfinite(x), x, np.nan)
+    x = np.log10(x) if log else x
+    best, worst = ends_of(x, better, log)
+    if best is None or worst is None or best == worst:
         return np.where(np.isfinite(x), 1.0, np.nan)
     return np.clip((x - worst) / (best - worst), 0, 1)
 

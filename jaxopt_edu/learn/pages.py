@@ -91,12 +91,10 @@ def data_of(explored: Any, name: str, x: np.ndarray, better: str) -> dict[str, A
     axes = len(explored.sliders)
     x = x if "seed" in explored.axes else np.expand_dims(x, axes)
     x = x if "step" in explored.axes else x[..., None]
-    finite = x[np.isfinite(x)]
-    wide = finite.size and finite.min() > 0 and finite.max() > ORDERS * finite.min()
-    log = bool(wide and better == "min")
+    log = by_powers(x, better)
     if log:
         x = np.log10(np.where(np.isfinite(x), x, np.nan))
-    best, worst = _ends(x[..., -1], better, log)
+    best, worst = ends_of(x[..., -1], better, log)
     sliders = [_slider(k, values) for k, values in explored.sliders.items()]
     return {
         "name": name, "log": log, "trained": bool(explored.steps),
@@ -107,7 +105,14 @@ def data_of(explored: Any, name: str, x: np.ndarray, better: str) -> dict[str, A
     }  # fmt: skip
 
 
-def _ends(ends: np.ndarray, better: str, log: bool) -> tuple[float | None, float | None]:
+def by_powers(x: np.ndarray, better: str) -> bool:
+    """Whether results are drawn by their logarithm: of losses that span orders of magnitude."""
+    finite = x[np.isfinite(x)]
+    wide = finite.size and finite.min() > 0 and finite.max() > ORDERS * finite.min()
+    return bool(wide and better == "min")
+
+
+def ends_of(ends: np.ndarray, better: str, log: bool) -> tuple[float | None, float | None]:
     """The best result, and the worst that the colours tell apart: outliers would hide the others.
 
     None where no result is finite.
