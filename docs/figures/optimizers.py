@@ -48,10 +48,8 @@ def race() -> dict[str, Any]:
 
 
 def filled(lines: Sequence[str], fields: Mapping[str, Any]) -> list[str]:
-    """The lines with blanks for the fields only: rho of radam is none, and eps_root is one."""
-    root = '<msub>(<mn data-value="eps_root"></mn>)<mtext>root</mtext></msub>'
-    told = [BLANK.sub(lambda x: x[0] if x[1] in fields else RHO[x[1]], re.sub(root, r"\1", line))
-            for line in lines]  # fmt: skip
+    """The lines with blanks for the fields only: rho of radam is none."""
+    told = [BLANK.sub(lambda x: x[0] if x[1] in fields else RHO[x[1]], line) for line in lines]
     return [line for line in told if BLANK.search(line)]
 
 

@@ -26,6 +26,12 @@ BY_CLASS = {  # losses over classes: whether their targets are numbers of classe
 }  # fmt: skip
 BY_NUMBER = ("squared_error", "l2_loss", "huber_loss", "log_cosh", "hinge_loss",
              "sigmoid_binary_cross_entropy", "sigmoid_focal_loss")  # fmt: skip
+STRETCHED = "stretched"
+COMPARED = (
+    "(n, 1) and (n,) were stretched to (n, n): predictions along axis 1, targets along axis 0, so "
+    "that each prediction is compared with every target; compare shapes first, or use "
+    "predictions[:, 0]"
+)
 PENALTIES = ("L1", "L2", "ElasticNet")
 
 
@@ -81,12 +87,20 @@ def check_loss(
                     f"it is the sum over the examples, {EXAMPLES} times the mean: a learning rate "
                 )
                 return CheckResult(False, None, f"{words}that fits one batch size fits no other")
-            return _stretched(name, f, numbers) or _elsewhere(name, f, seed, numbers, found.shape)
+            column = _column(name, f, numbers)
+            if column == STRETCHED:
+                return CheckResult(False, None, COMPARED)
+            return _elsewhere(name, f, seed, numbers, found.shape, column)
     return _mistaken(lines, by_formula, found) or _differs(lines, wanted, found)
 
 
 def _elsewhere(
-    name: str, f: Callable, seed: int, numbers: Mapping[str, float], shape: tuple[int, ...]
+    name: str,
+    f: Callable,
+    seed: int,
+    numbers: Mapping[str, float],
+    shape: tuple[int, ...],
+    column: str,
 ) -> CheckResult:
     """Right with these numbers: the verdict with others that it takes (delta, gamma), too."""
     usual = inspect.signature(getattr(losses, name)).parameters
@@ -97,19 +111,25 @@ def _elsewhere(
                 if not found.ok:
                     return replace(found, message=f"with {number} = {value}: {found.message}")
     told = "the mean over the examples" if shape == () else "the loss of each example"
-    return CheckResult(True, None, f"{name}: right, {told}{_column(name, f, numbers)}")
+    beside = f"; (n, 1) beside (n,) is {column}" if column else ""
+    return CheckResult(True, None, f"{name}: right, {told}{beside}")
 
 
 def _column(name: str, f: Callable, numbers: Mapping[str, float]) -> str:
-    """What becomes of predictions (n, 1) beside targets (n,), where they are not stretched."""
+    """What f does with predictions (n, 1) beside targets (n,): "stretched" to (n, n), "refused", or
+    "read as (n,)"; "" for a loss over classes."""
     if name in BY_CLASS:
         return ""
     x, y = _drawn(name, 1)
     try:
-        _called(f, x[:, None], y, numbers)
+        found = _called(f, x[:, None], y, numbers)
     except NotRun:
-        return "; (n, 1) beside (n,) is refused"
-    return "; (n, 1) beside (n,) is read as (n,)"
+        return "refused"
+    if found.shape == ():
+        stretched = far(np.mean(_called(f, x, y, numbers)), found) > CLOSE
+    else:
+        stretched = found.shape == (EXAMPLES, EXAMPLES)
+    return STRETCHED if stretched else "read as (n,)"
 
 
 def _called(f: Callable, x: np.ndarray, y: np.ndarray, numbers: Mapping[str, float]) -> Any:
@@ -178,29 +198,6 @@ def _differs(lines: tuple[Equation, ...], wanted: np.ndarray, found: np.ndarray)
     numbers = f"ours {np.ravel(ours)[place]:.6g}, yours {np.ravel(found)[place]:.6g}"
     shown = "\n".join(f"    {line.text}" for line in lines)
     return CheckResult(False, lines[0].text, f"{which} differs: {numbers}\n{shown}")
-
-
-def _stretched(name: str, f: Callable, numbers: Mapping[str, Any]) -> CheckResult | None:
-    """A verdict where predictions (n, 1) and targets (n,) are stretched to (n, n)."""
-    if name in BY_CLASS:
-        return None
-    x, y = _drawn(name, 1)
-    try:
-        found = _called(f, x[:, None], y, numbers)
-    except NotRun:  # it refuses them
-        return None
-    lines_apart = _called(f, x, y, numbers)
-    if found.shape == (EXAMPLES, EXAMPLES):
-        wrong = True
-    else:
-        wrong = found.shape == () and far(np.mean(lines_apart), found) > CLOSE
-    if not wrong:
-        return None
-    return CheckResult(
-        False, None, "(n, 1) and (n,) were stretched to (n, n): predictions along axis 1, targets "
-        "along axis 0, so that each prediction is compared with every target; compare shapes "
-        "first, or use predictions[:, 0]",
-    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------- proximal operators
